@@ -1,0 +1,103 @@
+/*
+ * buf: a growing byte string with a stated maximum.
+ *
+ * Used by every process, with whatever privileges it has, for data whose
+ * size somebody outside decides.  It trusts its owner only: all sizes are
+ * compared by subtraction from the maximum, so no sum can overflow, and a
+ * request that does not fit changes nothing.  Growth doubles, so that many
+ * small additions cost linear time.
+ */
+#include "base/buf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Most strings are small; the first allocation holds them. */
+#define FIRST_SIZE 64
+
+/* The size to allocate for need bytes; need does not exceed max. */
+static size_t
+grown_size(const struct buf *b, size_t need)
+{
+	size_t size = b->size > 0 ? b->size : FIRST_SIZE;
+
+	while (size < need && size <= b->max / 2)
+		size *= 2;
+	if (size < need || size > b->max)
+		size = b->max;
+	/* At least one byte, so that an empty string has an address too. */
+	return size > 0 ? size : 1;
+}
+
+void
+buf_init(struct buf *b, size_t max)
+{
+	b->data = NULL;
+	b->len = 0;
+	b->size = 0;
+	b->max = max;
+}
+
+unsigned char *
+buf_reserve(struct buf *b, size_t len)
+{
+	unsigned char *data;
+	size_t size;
+
+	if (len > b->max - b->len) {
+		errno = EMSGSIZE;
+		return NULL;
+	}
+	if (b->data == NULL || len > b->size - b->len) {
+		size = grown_size(b, b->len + len);
+		data = realloc(b->data, size);
+		if (data == NULL) {
+			errno = ENOMEM;
+			return NULL;
+		}
+		b->data = data;
+		b->size = size;
+	}
+	return b->data + b->len;
+}
+
+int
+buf_append(struct buf *b, const void *bytes, size_t len)
+{
+	unsigned char *room;
+
+	if (len == 0)
+		return 0;
+	room = buf_reserve(b, len);
+	if (room == NULL)
+		return -1;
+	memcpy(room, bytes, len);
+	b->len += len;
+	return 0;
+}
+
+int
+buf_append_string(struct buf *b, const char *s)
+{
+	return buf_append(b, s, strlen(s) + 1);
+}
+
+void
+buf_consume(struct buf *b, size_t n)
+{
+	/* A wrong count is our own mistake; going on would corrupt memory. */
+	if (n > b->len)
+		abort();
+	if (n == 0)
+		return;
+	memmove(b->data, b->data + n, b->len - n);
+	b->len -= n;
+}
+
+void
+buf_free(struct buf *b)
+{
+	free(b->data);
+	buf_init(b, b->max);
+}

@@ -1,0 +1,172 @@
+/*
+ * sig: signals as events.
+ *
+ * Used by every process of ours, root ones included.  Its static state is
+ * unavoidable, because a handler gets no argument.  The handler marks the
+ * signal in a table and writes a byte to the self-pipe: the byte wakes the
+ * loop, the table says which.  With the number in the byte, a pipe filled
+ * by thousands of SIGCHLD would lose the one SIGTERM.  Between fork and its
+ * own sig_pipe a child still has the handler; the owner's pid keeps it from
+ * waking its parent with signals that are not the parent's.
+ */
+#include "base/sig.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static volatile sig_atomic_t is_pending[NSIG];
+static volatile sig_atomic_t is_caught[NSIG];
+static int wake_pipe[2] = { -1, -1 };
+static pid_t owner; /* who made wake_pipe */
+
+static void
+note(int signo)
+{
+	int saved = errno;
+
+	if (getpid() == owner) {
+		is_pending[signo] = 1;
+		/* A full pipe wakes as well, so failing is of no matter. */
+		if (write(wake_pipe[1], "", 1) == -1)
+			errno = saved;
+	}
+}
+
+static int
+set_handler(int signo, void (*handler)(int))
+{
+	struct sigaction action = { 0 };
+
+	action.sa_handler = handler;
+	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+	if (sigfillset(&action.sa_mask) == -1)
+		return -1;
+	return sigaction(signo, &action, NULL);
+}
+
+int
+sig_save(struct sig_state *state)
+{
+	sigset_t empty;
+
+	if (sigemptyset(&empty) == -1)
+		return -1;
+	return sigprocmask(SIG_SETMASK, &empty, &state->mask);
+}
+
+int
+sig_restore(const struct sig_state *state)
+{
+	static const int ours[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE,
+		SIGCHLD };
+	size_t i;
+	int signo;
+
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (set_handler(ours[i], SIG_DFL) == -1)
+			return -1;
+	}
+	for (signo = 1; signo < NSIG; signo++) {
+		if (is_caught[signo] && set_handler(signo, SIG_DFL) == -1)
+			return -1;
+	}
+	(void)alarm(0);
+	/* The mask last: what waits behind it finds the default action. */
+	return sigprocmask(SIG_SETMASK, &state->mask, NULL);
+}
+
+int
+sig_ignore_terminal(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+		SIGPIPE };
+	size_t i;
+
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+		if (set_handler(ignored[i], SIG_IGN) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+sig_pipe(void)
+{
+	int ends[2];
+	int signo;
+
+	if (owner == getpid())
+		return wake_pipe[0];
+	if (fd_pipe(ends) == -1)
+		return -1;
+	if (fd_set_nonblocking(ends[0], 1) == -1 ||
+	    fd_set_nonblocking(ends[1], 1) == -1) {
+		fd_close(&ends[0]);
+		fd_close(&ends[1]);
+		return -1;
+	}
+	/*
+	 * The parent's numbers are forgotten, not closed: this process may
+	 * have closed them already and be using them for something else.
+	 */
+	wake_pipe[0] = ends[0];
+	wake_pipe[1] = ends[1];
+	for (signo = 0; signo < NSIG; signo++)
+		is_pending[signo] = 0;
+	owner = getpid();
+	return wake_pipe[0];
+}
+
+int
+sig_catch(int signo)
+{
+	if (signo <= 0 || signo >= NSIG || owner != getpid()) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (set_handler(signo, note) == -1)
+		return -1;
+	is_caught[signo] = 1;
+	return 0;
+}
+
+int
+sig_next(void)
+{
+	char bytes[64];
+	int signo;
+
+	if (owner != getpid())
+		return 0;
+	/*
+	 * First the pipe, then the table: a signal that comes in between is
+	 * found now and wakes once for nothing; the other order would lose
+	 * its wake-up.
+	 */
+	while (read(wake_pipe[0], bytes, sizeof(bytes)) > 0)
+		continue;
+	for (signo = 1; signo < NSIG; signo++) {
+		if (is_pending[signo]) {
+			is_pending[signo] = 0;
+			return signo;
+		}
+	}
+	return 0;
+}
+
+void
+sig_release(void)
+{
+	int signo;
+
+	for (signo = 1; signo < NSIG; signo++) {
+		if (is_caught[signo]) {
+			(void)set_handler(signo, SIG_DFL);
+			is_caught[signo] = 0;
+		}
+	}
+	fd_close(&wake_pipe[0]);
+	fd_close(&wake_pipe[1]);
+}

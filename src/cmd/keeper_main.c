@@ -1,0 +1,27 @@
+/*
+ * ucspissl-keeper: started by sslserver, not by hand; see serve/keeper.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "serve/keeper.h"
+#include "serve/title.h"
+#include "tls/tlsctx.h"
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("ucspissl-keeper %s, %s\n", VERSION, tlsctx_library());
+		return fflush(stdout) == 0 ? 0 : 111;
+	}
+	if (argc != 1) {
+		fputs("ucspissl-keeper: sslserver runs this program\n", stderr);
+		return 100;
+	}
+	if (title_prepare(&argv) == -1)
+		return 111;
+	title_set("keeper");
+	keeper_run();
+}

@@ -1,0 +1,437 @@
+/*
+ * The options of sslserver, as one table.
+ *
+ * Runs at the start, before anything else.  The table is also the --help
+ * text; what an option does stands in the switch below it.  Options of
+ * INTERFACE that this version does not have are in the table too, so that
+ * they are refused by name and never taken for something else.
+ */
+#include "cmd/options.h"
+
+#include <sys/socket.h>
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "serve/table.h"
+
+/* Codes of long options without a letter. */
+enum {
+	ROOT = 256, DRAIN, KILL_AFTER, KEEP_FD, KEEPERS, REQUIRE_SANDBOX,
+	STRICT_NAMES, STRICT_CLOSE, CHECK, EXPLAIN, HELP, VERSION_OPTION
+};
+
+enum { NOW, LATER };
+
+struct option_row {
+	int code;		/* the letter, or one of the above */
+	const char *name;
+	const char *word;	/* what follows it, or NULL */
+	int availability;
+	const char *help;
+};
+
+static const struct option_row rows[] = {
+	{ 'q', "quiet", NULL, NOW, "log nothing but start errors" },
+	{ 'Q', "warnings", NULL, NOW, "log warnings and errors (default)" },
+	{ 'v', "verbose", NULL, NOW, "log everything" },
+	{ 'V', "very-verbose", NULL, NOW, "and protocol and cipher" },
+	{ '1', "announce", NULL, NOW,
+	    "print `IP : PORT [limit/maxconip]' when ready" },
+	{ '3', "passphrase", NULL, LATER, "read the pass phrase from 3" },
+	{ '4', "ipv4", NULL, NOW, "IPv4 addresses of host only" },
+	{ '6', "ipv6", NULL, NOW, "IPv6 addresses of host only" },
+	{ 'c', "connections", "n", NOW, "at most n at once (40)" },
+	{ 'y', "early-rules", "cdb", LATER, "rules by remote IP alone" },
+	{ 'x', "rules", "cdb", LATER, "rules by IP, name and IDENT" },
+	{ 'X', "missing-rules-ok", NULL, LATER,
+	    "a missing rule file is an empty one" },
+	{ 'B', "greeting", "text", NOW, "send text first" },
+	{ 'u', "user", "id", NOW, "uid of the program" },
+	{ 'g', "group", "id", NOW, "gid of the program" },
+	{ 'U', "env-user", NULL, NOW, "both from $UID and $GID" },
+	{ 'b', "backlog", "n", NOW, "listen backlog (20)" },
+	{ 'l', "local-name", "name", NOW, "local host name" },
+	{ 't', "ident-timeout", "s", NOW, "seconds for IDENT (26)" },
+	{ 'T', "handshake-timeout", "s", NOW,
+	    "seconds for the whole handshake (26)" },
+	{ 'w', "idle-timeout", "s", NOW,
+	    "seconds without a byte either way (3600)" },
+	{ 'I', "interface", "name", NOW, "for link-local addresses" },
+	{ 'h', "remote-name", NULL, LATER, "look up the remote name" },
+	{ 'H', "no-remote-name", NULL, NOW, "do not (default)" },
+	{ 'p', "paranoid", NULL, LATER, "check that name against the IP" },
+	{ 'P', "no-paranoid", NULL, NOW, "do not (default)" },
+	{ 'r', "ident", NULL, LATER, "IDENT query" },
+	{ 'R', "no-ident", NULL, NOW, "none (default)" },
+	{ 'o', "source-route", NULL, NOW, "keep IP options" },
+	{ 'O', "no-source-route", NULL, NOW, "drop them (default)" },
+	{ 'd', "delay", NULL, NOW, "leave Nagle's delay on" },
+	{ 'D', "no-delay", NULL, NOW, "TCP_NODELAY (default)" },
+	{ 'e', "tcp-env", NULL, LATER, "TCP and TLS environment" },
+	{ 'E', "no-tcp-env", NULL, NOW, "no TCP environment" },
+	{ 's', "tls-env", NULL, LATER, "TLS environment" },
+	{ 'S', "no-tls-env", NULL, NOW, "none (default)" },
+	{ 'n', "delayed-tls", NULL, LATER, "TLS when the program asks" },
+	{ 'N', "no-delayed-tls", NULL, NOW, "TLS at once (default)" },
+	{ 'z', "client-cert", NULL, LATER,
+	    "require a client certificate, match its name" },
+	{ 'm', "client-cert-any", NULL, LATER, "require one of any name" },
+	{ 'Z', "no-client-cert", NULL, NOW, "require none (default)" },
+	{ ROOT, "root", "dir", NOW, "chroot of the program" },
+	{ DRAIN, "drain", "s", NOW,
+	    "after SIGTERM wait s seconds for connections" },
+	{ KILL_AFTER, "kill-after", "s", NOW,
+	    "SIGKILL the program s seconds after its connection" },
+	{ KEEP_FD, "keep-fd", "n", NOW, "leave descriptor n to the program" },
+	{ KEEPERS, "keepers", "n", NOW, "processes that sign" },
+	{ REQUIRE_SANDBOX, "require-sandbox", NULL, NOW,
+	    "do not start without one" },
+	{ STRICT_NAMES, "strict-names", NULL, LATER,
+	    "never match a certificate's CN" },
+	{ STRICT_CLOSE, "strict-close", NULL, NOW,
+	    "SIGTERM before a cut stream's end of file" },
+	{ CHECK, "check", NULL, NOW, "load everything, serve nothing" },
+	{ EXPLAIN, "explain", NULL, NOW, "print what is in effect" },
+	{ HELP, "help", NULL, NOW, "this text" },
+	{ VERSION_OPTION, "version", NULL, NOW, "versions" }
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* Longest wait: its milliseconds fit into an int. */
+#define SECONDS_MAX (INT_MAX / 1000)
+
+const char *
+options_usage(void)
+{
+	return "sslserver: usage: sslserver [-qQvV146UHPRoOdDESNZ] [-c n] "
+	    "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
+	    "[-w s] [-I ifname] host port program [args...]\n";
+}
+
+void
+options_help(void)
+{
+	const char *later;
+	size_t i;
+
+	printf("usage: sslserver [options] host port program [args...]\n");
+	for (i = 0; i < ROWS; i++) {
+		later = rows[i].availability == LATER ?
+		    " (not in this version)" : "";
+		if (rows[i].code < 256)
+			printf("  -%c, ", rows[i].code);
+		else
+			printf("      ");
+		printf("--%s%s%s\n        %s%s\n", rows[i].name,
+		    rows[i].word == NULL ? "" : " ",
+		    rows[i].word == NULL ? "" : rows[i].word, rows[i].help,
+		    later);
+	}
+}
+
+static const struct option_row *
+find_row(int code)
+{
+	size_t i;
+
+	for (i = 0; i < ROWS; i++)
+		if (rows[i].code == code)
+			return &rows[i];
+	return NULL;
+}
+
+/* What getopt_long wants, made from the table. */
+static void
+fill_getopt(char *letters, struct option *longs)
+{
+	size_t i, n = 0;
+
+	/* `+': the first word that is no option ends them. */
+	letters[n++] = '+';
+	letters[n++] = ':';
+	for (i = 0; i < ROWS; i++) {
+		if (rows[i].code < 256) {
+			letters[n++] = (char)rows[i].code;
+			if (rows[i].word != NULL)
+				letters[n++] = ':';
+		}
+		longs[i] = (struct option){ rows[i].name,
+			rows[i].word != NULL, NULL, rows[i].code };
+	}
+	letters[n] = '\0';
+	longs[ROWS] = (struct option){ NULL, 0, NULL, 0 };
+}
+
+static int
+refuse(char error[OPTIONS_ERROR_SIZE], const char *sentence, const char *word)
+{
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	text_format(error, OPTIONS_ERROR_SIZE, "%s%s", sentence,
+	    text_printable(shown, word, strlen(word)));
+	return -1;
+}
+
+static int
+read_number(const struct option_row *row, const char *word,
+    unsigned long min, unsigned long max, unsigned long *n,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	char sentence[96];
+
+	if (text_number(word, min, max, n) == 0)
+		return 0;
+	text_format(sentence, sizeof(sentence),
+	    "--%s takes a whole number from %lu to %lu, not ", row->name, min,
+	    max);
+	return refuse(error, sentence, word);
+}
+
+static int
+keep_fd(struct settings *s, unsigned long n, char error[OPTIONS_ERROR_SIZE])
+{
+	if (s->keep_fd_count == SETTINGS_KEEP_FDS_MAX)
+		return refuse(error, "too many --keep-fd", "");
+	s->keep_fds[s->keep_fd_count++] = (int)n;
+	return 0;
+}
+
+/* Options with a number. */
+static int
+apply_number(struct settings *s, const struct option_row *row,
+    const char *word, char error[OPTIONS_ERROR_SIZE])
+{
+	unsigned long min = 1, max = SECONDS_MAX, n;
+
+	switch (row->code) {
+	case 'c':
+		max = TABLE_LIMIT_MAX;
+		break;
+	case 'b':
+		max = INT_MAX;
+		break;
+	case DRAIN:
+	case KILL_AFTER:
+		min = 0;
+		break;
+	case KEEP_FD:
+		min = 3;
+		max = 1048575;
+		break;
+	case KEEPERS:
+		max = SETTINGS_KEEPERS_MAX;
+		break;
+	default:
+		break;
+	}
+	if (read_number(row, word, min, max, &n, error) == -1)
+		return -1;
+	switch (row->code) {
+	case 'c':
+		s->limit = n;
+		break;
+	case 'b':
+		s->backlog = (int)n;
+		break;
+	case 'T':
+		s->handshake_s = (unsigned)n;
+		break;
+	case 'w':
+		s->idle_s = (unsigned)n;
+		break;
+	case DRAIN:
+		s->drain_s = (long)n;
+		break;
+	case KILL_AFTER:
+		s->kill_after_s = (long)n;
+		break;
+	case KEEP_FD:
+		return keep_fd(s, n, error);
+	case KEEPERS:
+		s->keepers = (unsigned)n;
+		break;
+	default:		/* -t: checked, and used once -r is there */
+		break;
+	}
+	return 0;
+}
+
+static int
+apply_text(struct options *o, const struct option_row *row, const char *word,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	struct settings *s = &o->settings;
+
+	switch (row->code) {
+	case 'B':
+		s->greeting = word;
+		s->greeting_len = strlen(word);
+		if (s->greeting_len > SETTINGS_GREETING_MAX)
+			return refuse(error,
+			    "--greeting has more than 1000 bytes", "");
+		break;
+	case 'u':
+		o->user = word;
+		break;
+	case 'g':
+		o->group = word;
+		break;
+	case 'l':
+		s->local_name = word;
+		break;
+	case 'I':
+		s->interface = word;
+		break;
+	case ROOT:
+		s->program_root = word;
+		break;
+	default:
+		return apply_number(s, row, word, error);
+	}
+	return 0;
+}
+
+static void
+apply_flag(struct options *o, int code)
+{
+	struct settings *s = &o->settings;
+
+	switch (code) {
+	case 'q':
+		s->verbosity = VERBOSITY_QUIET;
+		break;
+	case 'Q':
+		s->verbosity = VERBOSITY_ERRORS;
+		break;
+	case 'v':
+		s->verbosity = VERBOSITY_ALL;
+		break;
+	case 'V':
+		s->verbosity = VERBOSITY_DETAILS;
+		break;
+	case '1':
+		s->prints_address = true;
+		break;
+	case '4':
+		s->family = AF_INET;
+		break;
+	case '6':
+		s->family = AF_INET6;
+		break;
+	case 'U':
+		o->takes_user_from_env = true;
+		break;
+	case 'o':
+	case 'O':
+		s->keeps_options = code == 'o';
+		break;
+	case 'd':
+	case 'D':
+		s->no_delay = code == 'D';
+		break;
+	case 'E':
+		s->has_tcp_environment = false;
+		break;
+	case REQUIRE_SANDBOX:
+		s->requires_sandbox = true;
+		break;
+	case STRICT_CLOSE:
+		s->strict_close = true;
+		break;
+	case CHECK:
+		s->only_checks = true;
+		break;
+	case EXPLAIN:
+		s->only_explains = true;
+		break;
+	case HELP:
+		o->wants_help = true;
+		break;
+	case VERSION_OPTION:
+		o->wants_version = true;
+		break;
+	default:		/* -H -P -R -S -N -Z: what we do anyway */
+		break;
+	}
+}
+
+static void
+set_defaults(struct options *o)
+{
+	struct settings *s = &o->settings;
+
+	memset(o, 0, sizeof(*o));
+	s->family = AF_UNSPEC;
+	s->backlog = 20;
+	s->limit = 40;
+	s->handshake_s = 26;
+	s->idle_s = 3600;
+	s->drain_s = s->kill_after_s = SETTINGS_NEVER;
+	s->no_delay = true;
+	s->has_tcp_environment = true;
+	s->verbosity = VERBOSITY_ERRORS;
+}
+
+/* The word getopt stumbled over, as it was typed. */
+static int
+refuse_unknown(char **argv, int code, char error[OPTIONS_ERROR_SIZE])
+{
+	char letter[3] = { '-', (char)optopt, '\0' };
+	bool is_letter = optopt > 0 && optopt < 256;
+
+	if (code == ':')
+		return refuse(error, "option needs a word: ", is_letter ?
+		    letter : argv[optind - 1]);
+	return refuse(error, "unknown option: ", is_letter ? letter :
+	    argv[optind - 1]);
+}
+
+static int
+read_words(struct options *o, int argc, char **argv,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	if (o->wants_help || o->wants_version)
+		return 0;
+	if (argc - optind < 3)
+		return refuse(error, argc == optind ? "no host" :
+		    argc - optind == 1 ? "no port" : "no program", "");
+	o->settings.host = argv[optind];
+	o->settings.port = argv[optind + 1];
+	o->settings.program = argv + optind + 2;
+	if (o->settings.host[0] == '\0' || o->settings.port[0] == '\0' ||
+	    o->settings.program[0][0] == '\0')
+		return refuse(error, "host, port or program is empty", "");
+	return 0;
+}
+
+int
+options_read(struct options *o, int argc, char **argv,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	const struct option_row *row;
+	struct option longs[ROWS + 1];
+	char letters[2 * ROWS + 3];
+	int code;
+
+	set_defaults(o);
+	fill_getopt(letters, longs);
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		row = find_row(code);
+		if (row == NULL)
+			return refuse_unknown(argv, code, error);
+		if (row->availability == LATER)
+			return refuse(error,
+			    "not in this version: --", row->name);
+		if (row->word == NULL)
+			apply_flag(o, code);
+		else if (apply_text(o, row, optarg, error) == -1)
+			return -1;
+	}
+	return read_words(o, argc, argv, error);
+}

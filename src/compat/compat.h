@@ -1,0 +1,45 @@
+/*
+ * compat: what some systems' C library lacks, under its usual name.
+ *
+ * Included where one of these is called.  Nothing here does more than the
+ * function it stands for; where it can only do less, that is said.
+ */
+#ifndef COMPAT_COMPAT_H
+#define COMPAT_COMPAT_H
+
+#include <stddef.h>
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include "config.h"
+
+/* As pipe2(2); O_CLOEXEC and O_NONBLOCK only. */
+#ifndef HAVE_PIPE2
+int pipe2(int ends[2], int flags);
+#endif
+
+/* As accept4(2); without SOCK_NONBLOCK the new socket blocks. */
+#ifndef HAVE_ACCEPT4
+int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
+#endif
+
+/*
+ * As close_range(2) with flags 0.  May fail with ENOSYS, as the real one
+ * does on an old kernel, so callers need another way in any case.
+ */
+#ifndef HAVE_CLOSE_RANGE
+int close_range(unsigned int first, unsigned int last, int flags);
+#endif
+
+/* As explicit_bzero(3): the compiler may not leave it out. */
+#ifndef HAVE_EXPLICIT_BZERO
+void explicit_bzero(void *bytes, size_t len);
+#endif
+
+/* Where no clock counts the time of suspension, the monotonic one serves. */
+#ifndef CLOCK_BOOTTIME
+#define CLOCK_BOOTTIME CLOCK_MONOTONIC
+#endif
+
+#endif

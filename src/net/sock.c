@@ -1,0 +1,112 @@
+/*
+ * sock: the listening socket and accepted connections.
+ *
+ * The listener is made at start, with the privileges of whoever starts us,
+ * because ports below 1024 need them; the monitor accepts without any.  No
+ * byte of a connection is read here.  An error of accept(2) may be an old
+ * error of the connection just taken from the queue, or mean that we are
+ * out of descriptors; the header tells its caller which is which.
+ */
+#include "net/sock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "base/fd.h"
+#include "compat/compat.h"
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int
+prepare(int fd, const struct sock_listen *how)
+{
+	/* Else a restart fails while old connections are in TIME_WAIT. */
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+		return -1;
+	/* Always said: the default is the administrator's (bindv6only). */
+	if (how->family == AF_INET6 &&
+	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, how->v6only) == -1)
+		return -1;
+	if (how->no_delay && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1)
+		return -1;
+	return 0;
+}
+
+int
+sock_local(int fd, struct ip_endpoint *local)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
+		return -1;
+	if (ip_from_sockaddr(local, (struct sockaddr *)&ss) == -1) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	return 0;
+}
+
+int
+sock_listen(const struct sock_listen *how, struct ip_endpoint *bound)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	len = ip_to_sockaddr(&ss, &how->local, how->family);
+	if (len == 0) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	fd = socket(how->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (prepare(fd, how) == -1 ||
+	    bind(fd, (struct sockaddr *)&ss, len) == -1 ||
+	    listen(fd, how->backlog) == -1 || sock_local(fd, bound) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+int
+sock_accept(int listen_fd, struct ip_endpoint *remote)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len;
+	int fd;
+
+	do {
+		len = sizeof(ss);
+		fd = accept4(
+		    listen_fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+	} while (fd == -1 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd == -1)
+		return -1;
+	if (ip_from_sockaddr(remote, (struct sockaddr *)&ss) == -1) {
+		fd_close(&fd);
+		errno = EAFNOSUPPORT;
+	}
+	return fd;
+}
+
+int
+sock_kill_options(int fd)
+{
+	struct ip_endpoint local;
+
+	if (sock_local(fd, &local) == -1)
+		return -1;
+	/*
+	 * IPv6 has no such options: what could route a reply elsewhere was
+	 * abolished (RFC 5095).
+	 */
+	if (!ip_is_v4(&local.ip))
+		return 0;
+	return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
+}

@@ -1,0 +1,44 @@
+/*
+ * sock: the listening socket and accepted connections.
+ */
+#ifndef NET_SOCK_H
+#define NET_SOCK_H
+
+#include <stdbool.h>
+
+#include "net/ip.h"
+
+struct sock_listen {
+	struct ip_endpoint local;
+	int family;    /* AF_INET or AF_INET6 */
+	bool v6only;   /* IPv6 only: false for `:0', dual stack */
+	bool no_delay; /* TCP_NODELAY, inherited by connections */
+	int backlog;
+};
+
+/*
+ * Make, bind and listen: close-on-exec, non-blocking, SO_REUSEADDR.
+ * Returns the descriptor and fills *bound with the address and the port
+ * the kernel chose, or -1 with errno.
+ */
+int sock_listen(const struct sock_listen *how, struct ip_endpoint *bound);
+
+/*
+ * Accept one connection, close-on-exec and blocking.  Returns the
+ * descriptor and fills *remote, or -1 with errno.  EAGAIN: none waiting.
+ * EMFILE, ENFILE, ENOBUFS, ENOMEM: we lack something, pause.  Others: that
+ * one connection failed.  One that its client has left already is passed
+ * over in silence.  Never blocks, given a non-blocking listener.
+ */
+int sock_accept(int listen_fd, struct ip_endpoint *remote);
+
+/* The local end of a connection.  0 or -1. */
+int sock_local(int fd, struct ip_endpoint *local);
+
+/*
+ * Drop IP options (source routes, RFC 791) a client sent; without effect
+ * where the connection is IPv6.  0 or -1.
+ */
+int sock_kill_options(int fd);
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * Non-blocking message channels with a bounded queue.
+ *
+ * Runs in the monitor and in master.  A queued message is a copy; its
+ * descriptors are held until they are sent, so that the caller can forget
+ * both.  One piece per message: it fits whole into the socket or not at all.
+ */
+#include "serve/chan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+
+struct chan_item {
+	struct chan_item *next;
+	struct msg msg;
+	unsigned char body[];
+};
+
+void
+chan_init(struct chan *chan, size_t max_queued)
+{
+	memset(chan, 0, sizeof(*chan));
+	chan->fd = -1;
+	chan->last = &chan->first;
+	chan->max_queued = max_queued;
+}
+
+void
+chan_open(struct chan *chan, int fd)
+{
+	chan_close(chan);
+	chan->fd = fd;
+}
+
+static int
+enqueue(struct chan *chan, struct msg *msg)
+{
+	struct chan_item *item;
+
+	if (chan->queued >= chan->max_queued) {
+		errno = EAGAIN;
+		return -1;
+	}
+	item = malloc(sizeof(*item) + msg->len);
+	if (item == NULL)
+		return -1;
+	item->next = NULL;
+	item->msg = *msg;
+	if (msg->len > 0)
+		memcpy(item->body, msg->body, msg->len);
+	item->msg.body = item->body;
+	*chan->last = item;
+	chan->last = &item->next;
+	chan->queued++;
+	msg->fd_count = 0;
+	return 0;
+}
+
+int
+chan_send(struct chan *chan, const struct msg *given)
+{
+	struct msg msg = *given;
+	int r = -1;
+
+	if (chan->fd == -1 || msg.len > MSG_PIECE_MAX)
+		errno = chan->fd == -1 ? EAGAIN : EMSGSIZE;
+	else if (chan->first != NULL)
+		r = enqueue(chan, &msg);
+	else if ((r = msg_send(chan->fd, &msg, true)) == -1 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK))
+		r = enqueue(chan, &msg);
+	msg_close_fds(&msg);
+	return r;
+}
+
+int
+chan_send_bytes(struct chan *chan, enum msg_type type, uint64_t conn,
+    const void *body, size_t len)
+{
+	struct msg msg = { .type = type, .conn = conn, .body = body,
+		.len = len };
+
+	return chan_send(chan, &msg);
+}
+
+bool
+chan_is_waiting(const struct chan *chan)
+{
+	return chan->first != NULL;
+}
+
+static void
+drop_first(struct chan *chan)
+{
+	struct chan_item *item = chan->first;
+
+	chan->first = item->next;
+	if (chan->first == NULL)
+		chan->last = &chan->first;
+	chan->queued--;
+	msg_close_fds(&item->msg);
+	free(item);
+}
+
+int
+chan_flush(struct chan *chan)
+{
+	while (chan->first != NULL) {
+		if (msg_send(chan->fd, &chan->first->msg, true) == -1)
+			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 :
+			    -1;
+		drop_first(chan);
+	}
+	return 0;
+}
+
+void
+chan_close(struct chan *chan)
+{
+	while (chan->first != NULL)
+		drop_first(chan);
+	fd_close(&chan->fd);
+}

@@ -1,0 +1,335 @@
+/*
+ * Starting role processes.  Runs in master.
+ *
+ * Two kinds: executables with the TLS library, so that master, which is
+ * root, holds none; and forks of master itself, monitor and logger, which
+ * need nothing but what is already here.  Each child gives up its rights
+ * itself before it reads anything from outside.
+ */
+#include "serve/children.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sig.h"
+#include "base/text.h"
+#include "build_id.h"
+#include "config.h"
+#include "serve/logger.h"
+#include "serve/monitor.h"
+#include "serve/msg.h"
+#include "serve/privs.h"
+#include "serve/role.h"
+#include "serve/sandbox.h"
+#include "serve/title.h"
+
+#define LOGGER_DESCRIPTORS 4
+
+static const char *const file_names[] = {
+	[CHILD_KEEPER] = "ucspissl-keeper",
+	[CHILD_NURSERY] = "ucspissl-nursery"
+};
+static const char *const titles[] = {
+	[CHILD_KEEPER] = "sslserver: keeper",
+	[CHILD_NURSERY] = "sslserver: nursery"
+};
+
+/* The directory of the running executable, without a final slash. */
+static int
+own_directory(char *directory, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", directory, size - 1);
+	char *slash;
+
+	if (len == -1)
+		return -1;
+	directory[len] = '\0';
+	slash = strrchr(directory, '/');
+	if (slash == NULL)
+		return -1;
+	*slash = '\0';
+	return 0;
+}
+
+static int
+open_in(const char *directory, const char *name)
+{
+	char path[4096];
+
+	if (text_format(path, sizeof(path), "%s/%s", directory, name) == -1) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int
+open_executable(const char *name, char error[CHILDREN_ERROR_SIZE])
+{
+	char beside[2048];
+	int fd = -1;
+
+	if (own_directory(beside, sizeof(beside)) == 0)
+		fd = open_in(beside, name);
+	if (fd == -1)
+		fd = open_in(LIBEXECDIR, name);
+	if (fd == -1)
+		text_format(error, CHILDREN_ERROR_SIZE,
+		    "%s is neither beside sslserver nor in %s: %s", name,
+		    LIBEXECDIR, strerror(errno));
+	return fd;
+}
+
+/* Removed at once: reachable through the descriptor alone, and empty. */
+static int
+make_jail(char error[CHILDREN_ERROR_SIZE])
+{
+	char path[] = "/tmp/sslserver.XXXXXX";
+	int fd;
+
+	if (mkdtemp(path) == NULL) {
+		text_format(error, CHILDREN_ERROR_SIZE,
+		    "unable to make an empty directory in /tmp: %s",
+		    strerror(errno));
+		return -1;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fchmod(fd, 0555) == -1 || rmdir(path) == -1) {
+		text_format(error, CHILDREN_ERROR_SIZE, "%s: %s", path,
+		    strerror(errno));
+		rmdir(path);
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+int
+children_prepare(struct children *children, const struct settings *settings,
+    char error[CHILDREN_ERROR_SIZE])
+{
+	children->settings = settings;
+	children->jail_fd = -1;
+	children->keeper_fd = open_executable(file_names[CHILD_KEEPER], error);
+	children->nursery_fd = open_executable(file_names[CHILD_NURSERY],
+	    error);
+	if (children->keeper_fd == -1 || children->nursery_fd == -1)
+		return -1;
+	if (geteuid() != 0)
+		return 0;
+	children->jail_fd = make_jail(error);
+	return children->jail_fd == -1 ? -1 : 0;
+}
+
+/* Nothing of the log is left to a role but what it is given. */
+static int
+hide_standard(void)
+{
+#ifdef ROLE_STDERR
+	return 0;
+#else
+	return fd_set_null(2);
+#endif
+}
+
+/* In the child.  Everything else closes at exec. */
+__attribute__((noreturn))
+static void
+exec_role(int exe_fd, const char *title, int life_fd)
+{
+	char name[32];
+	char *argv[] = { name, NULL };
+	char *environment[] = { NULL };
+
+	text_copy(name, sizeof(name), title);
+	/* The executable must not lie where the life line goes. */
+	exe_fd = fd_dup_above(exe_fd, ROLE_LIFE_FD + 1);
+	if (exe_fd != -1 && hide_standard() == 0 &&
+	    (life_fd == ROLE_LIFE_FD || dup2(life_fd, ROLE_LIFE_FD) != -1) &&
+	    fd_inherit(ROLE_LIFE_FD) == 0)
+		fexecve(exe_fd, argv, environment);
+	_exit(111);
+}
+
+pid_t
+children_exec(const struct children *children, enum children_kind kind,
+    int *life_fd)
+{
+	int ends[2], error;
+	pid_t pid;
+
+	if (fd_message_pair(ends) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		exec_role(kind == CHILD_KEEPER ? children->keeper_fd :
+		    children->nursery_fd, titles[kind], ends[1]);
+	error = errno;
+	fd_close(&ends[1]);
+	if (pid == -1)
+		fd_close(&ends[0]);
+	*life_fd = ends[0];
+	errno = error;
+	return pid;
+}
+
+static void
+fill_config(struct role_config *config, const struct settings *settings,
+    enum children_kind kind)
+{
+	memset(config, 0, sizeof(*config));
+	config->build_id = BUILD_ID;
+	profile_from_environment(&config->profile);
+	if (kind == CHILD_KEEPER) {
+		config->identity = settings->key_id;
+		config->root = settings->key_root;
+		return;
+	}
+	config->identity = settings->net_id;
+	config->limit = settings->limit;
+	config->idle_s = settings->idle_s;
+	config->strict_close = settings->strict_close;
+	config->greeting = (const unsigned char *)settings->greeting;
+	config->greeting_len = settings->greeting_len;
+}
+
+int
+children_configure(const struct children *children,
+    enum children_kind kind, int life_fd, const void *public,
+    size_t public_len)
+{
+	struct msg msg = { .type = MSG_CONFIG };
+	struct role_config config;
+	struct msg_writer w;
+	unsigned char *body;
+	int r = -1;
+
+	body = malloc(MSG_BODY_MAX);
+	if (body == NULL)
+		return -1;
+	fill_config(&config, children->settings, kind);
+	config.public = public;
+	config.public_len = public_len;
+	msg_write_to(&w, body, MSG_BODY_MAX);
+	if (role_config_put(&config, &w) == -1)
+		errno = EMSGSIZE;
+	else {
+		msg_written(&w, &msg.len);
+		msg.body = body;
+		if (children->jail_fd != -1)
+			msg.fds[msg.fd_count++] = children->jail_fd;
+		r = msg_send(life_fd, &msg, false);
+	}
+	free(body);
+	return r;
+}
+
+/*
+ * In a forked role: close all but keep_fd, hide, and be what the settings
+ * say.  Failure ends it: with a sentence if there is somebody to read it.
+ */
+static void
+settle(const struct children *children, const char *title, int keep_fd,
+    size_t descriptors, enum sandbox_role role)
+{
+	int keep[] = { 0, 1, 2, keep_fd, children->jail_fd };
+	struct privs privs = { .identity = &children->settings->mon_id,
+		.root_fd = children->jail_fd, .descriptors = descriptors,
+		.processes = 0 };
+	char error[PRIVS_ERROR_SIZE] = "unable to enter the sandbox";
+
+	title_set(title);
+	if (sig_ignore_terminal() == 0 &&
+	    fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == 0 &&
+	    privs_drop(&privs, error) == 0 && sandbox_enter(role) == 0)
+		return;
+	msg_send_bytes(keep_fd, MSG_FAILED, 0, error, strlen(error) + 1,
+	    true);
+	_exit(111);
+}
+
+__attribute__((noreturn))
+static void
+become_monitor(const struct children *children, int life_fd)
+{
+	const struct settings *settings = children->settings;
+	char error[MONITOR_ERROR_SIZE];
+
+	if (hide_standard() == -1)
+		_exit(111);
+	if (monitor_raise_descriptors(settings, error) == -1) {
+		msg_send_bytes(life_fd, MSG_FAILED, 0, error,
+		    strlen(error) + 1, true);
+		_exit(111);
+	}
+	settle(children, "monitor", life_fd, PRIVS_KEEP, SANDBOX_MONITOR);
+	monitor_run(settings, life_fd);
+}
+
+pid_t
+children_fork_monitor(const struct children *children, int *life_fd)
+{
+	int ends[2], error;
+	pid_t pid;
+
+	if (fd_message_pair(ends) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		become_monitor(children, ends[1]);
+	error = errno;
+	fd_close(&ends[1]);
+	if (pid == -1)
+		fd_close(&ends[0]);
+	*life_fd = ends[0];
+	errno = error;
+	return pid;
+}
+
+pid_t
+children_fork_logger(const struct children *children, int work_fd)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	settle(children, "logger", work_fd, LOGGER_DESCRIPTORS,
+	    SANDBOX_LOGGER);
+	logger_run(work_fd);
+	_exit(0);
+}
+
+int
+children_print_version(enum children_kind kind,
+    char error[CHILDREN_ERROR_SIZE])
+{
+	char name[32], option[] = "--version";
+	char *argv[] = { name, option, NULL };
+	char *environment[] = { NULL };
+	int fd = open_executable(file_names[kind], error), status = -1;
+	pid_t pid;
+
+	if (fd == -1)
+		return -1;
+	text_copy(name, sizeof(name), file_names[kind]);
+	pid = fork();
+	if (pid == 0) {
+		fexecve(fd, argv, environment);
+		_exit(111);
+	}
+	fd_close(&fd);
+	if (pid != -1)
+		while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+			continue;
+	if (status == 0)
+		return 0;
+	text_format(error, CHILDREN_ERROR_SIZE, "%s does not run", name);
+	return -1;
+}

@@ -1,0 +1,233 @@
+/*
+ * Log lines.  Runs in the monitor and in master, which hold the sending
+ * end of the logger's socket; neither ever waits for it.
+ *
+ * The forms are those of ucspi-ssl 0.12, which log analysers know; the
+ * manual lists them.  Outside bytes pass text_printable first.
+ */
+#include "serve/events.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define LINE_SIZE 2048
+
+void
+events_init(struct events *events, int fd, enum settings_verbosity verbosity)
+{
+	events->fd = fd;
+	events->verbosity = verbosity;
+	events->lost = 0;
+}
+
+static int
+send_line(struct events *events, const char *line, size_t len)
+{
+	ssize_t sent;
+
+	if (events->fd == -1)
+		return -1;
+	do
+		sent = send(events->fd, line, len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent == -1 && errno == EINTR);
+	return sent == -1 ? -1 : 0;
+}
+
+static int
+report_lost(struct events *events)
+{
+	char line[96];
+	int len;
+
+	len = snprintf(line, sizeof(line),
+	    "sslserver: warning: %lu log lines lost\n", events->lost);
+	if (send_line(events, line, (size_t)len) == -1)
+		return -1;
+	events->lost = 0;
+	return 0;
+}
+
+static void
+write_line(struct events *events, const char *format, va_list args)
+{
+	char line[LINE_SIZE] = "sslserver: ";
+	size_t used = strlen(line);
+	int len;
+
+	len = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
+	if (len < 0)
+		return;
+	used += (size_t)len;
+	if (used > sizeof(line) - 2)
+		used = sizeof(line) - 2;
+	line[used++] = '\n';
+	if (events->lost > 0 && report_lost(events) == -1)
+		events->lost++;
+	else if (send_line(events, line, used) == -1)
+		events->lost++;
+}
+
+/* A line that is shown from this verbosity on. */
+__attribute__((format(printf, 3, 4)))
+static void
+say(struct events *events, enum settings_verbosity from, const char *format,
+    ...)
+{
+	va_list args;
+
+	if (events->verbosity < from)
+		return;
+	va_start(args, format);
+	write_line(events, format, args);
+	va_end(args);
+}
+
+static const char *
+known(const char *text, char shown[TEXT_PRINTABLE_SIZE])
+{
+	return text == NULL ? "" : text_printable(shown, text, strlen(text));
+}
+
+void
+events_status(struct events *events, size_t open, size_t limit, size_t per_ip)
+{
+	say(events, VERBOSITY_ALL, "status: %zu/%zu/%zu", open, limit, per_ip);
+}
+
+void
+events_pid(struct events *events, pid_t pid, const struct ip *remote)
+{
+	char ip[IP_TEXT_SIZE];
+
+	if (events->verbosity >= VERBOSITY_ALL)
+		say(events, VERBOSITY_ALL, "pid %ld from %s", (long)pid,
+		    ip_format(ip, remote));
+}
+
+void
+events_ok(struct events *events, pid_t pid, pid_t session,
+    const struct events_client *client)
+{
+	char local[IP_TEXT_SIZE], remote[IP_TEXT_SIZE], suffix[32] = "";
+	char local_host[TEXT_PRINTABLE_SIZE], host[TEXT_PRINTABLE_SIZE];
+	char info[TEXT_PRINTABLE_SIZE];
+
+	if (events->verbosity < VERBOSITY_ALL)
+		return;
+	if (events->verbosity >= VERBOSITY_DETAILS)
+		text_format(suffix, sizeof(suffix), " session %ld",
+		    (long)session);
+	say(events, VERBOSITY_ALL, "ok %ld %s:%s:%u %s:%s:%s:%u%s", (long)pid,
+	    known(client->local_host, local_host),
+	    ip_format(local, &client->local->ip), client->local->port,
+	    known(client->remote_host, host),
+	    ip_format(remote, &client->remote->ip),
+	    known(client->remote_info, info), client->remote->port, suffix);
+}
+
+void
+events_tls(struct events *events, pid_t pid, const char *protocol,
+    const char *cipher)
+{
+	if (events->verbosity >= VERBOSITY_DETAILS)
+		say(events, VERBOSITY_DETAILS, "tls %ld accept %s:%s",
+		    (long)pid, protocol, cipher);
+	else
+		say(events, VERBOSITY_ALL, "tls %ld accept", (long)pid);
+}
+
+void
+events_ended(struct events *events, pid_t pid, int wait_status)
+{
+	say(events, VERBOSITY_ALL, "ended by %ld status %d", (long)pid,
+	    wait_status);
+}
+
+/* The end of the lines about a failed connection. */
+static void
+say_failure(struct events *events, const char *what, const struct ip *remote,
+    pid_t pid, const char *reason, bool was_truncated)
+{
+	char ip[IP_TEXT_SIZE], shown[TEXT_PRINTABLE_SIZE];
+
+	say(events, VERBOSITY_ERRORS, "%s: %s for pid: %ld %s%s", what,
+	    ip_format(ip, remote), (long)pid,
+	    text_printable(shown, reason, strlen(reason)),
+	    was_truncated ? " truncated" : "");
+}
+
+void
+events_unable_to_accept(struct events *events, const struct ip *remote,
+    pid_t pid, const char *reason, bool was_truncated)
+{
+	say_failure(events, "fatal: (111) unable to accept TLS from", remote,
+	    pid, reason, was_truncated);
+}
+
+void
+events_unable_to_speak(struct events *events, const struct ip *remote,
+    pid_t pid, const char *reason, bool was_truncated)
+{
+	say_failure(events, "error: (111) unable to speak TLS with", remote,
+	    pid, reason, was_truncated);
+}
+
+void
+events_unable_to_run(struct events *events, const char *program, pid_t pid,
+    const char *reason)
+{
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	say(events, VERBOSITY_ERRORS,
+	    "fatal: (111) unable to run %s for pid: %ld %s",
+	    text_printable(shown, program, strlen(program)), (long)pid,
+	    reason);
+}
+
+void
+events_setting(struct events *events, const char *name, pid_t pid,
+    const char *value)
+{
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	say(events, VERBOSITY_ALL, "%s %ld %s", name, (long)pid,
+	    text_printable(shown, value, strlen(value)));
+}
+
+__attribute__((format(printf, 3, 0)))
+static void
+say_sentence(struct events *events, const char *kind, const char *format,
+    va_list args)
+{
+	char sentence[LINE_SIZE - 64];
+
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	say(events, VERBOSITY_ERRORS, "%s: %s", kind, sentence);
+}
+
+void
+events_warning(struct events *events, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_sentence(events, "warning", format, args);
+	va_end(args);
+}
+
+void
+events_error(struct events *events, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say_sentence(events, "error: (111)", format, args);
+	va_end(args);
+}

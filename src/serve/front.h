@@ -1,0 +1,18 @@
+/*
+ * front: the process that was started.
+ */
+#ifndef SERVE_FRONT_H
+#define SERVE_FRONT_H
+
+struct ip_endpoint;
+struct settings;
+
+/*
+ * Wait for signals and for master, whose message socket is master_fd; for
+ * -1 print bound.  Returns the exit code: 0 after SIGTERM or SIGINT, or a
+ * finished --check; 111 when master could not start or has died.
+ */
+int front_run(const struct settings *settings,
+    const struct ip_endpoint *bound, int master_fd);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * The keeper: private keys, and one operation on them.
+ *
+ * Opens the files that its profile names while it is still root, enters
+ * SSL_CHROOT, becomes SSL_UID, and only then reads and parses them.  From
+ * then on it answers SIGN from the monitor.  The text comes from a session,
+ * which the network may have taken over: tlskey_sign refuses whatever is
+ * not a TLS server handshake of this profile.  Whether a connection may
+ * ask at all is the monitor's to know.
+ */
+#include "serve/keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "serve/privs.h"
+#include "serve/role.h"
+#include "serve/sandbox.h"
+#include "tls/tlskey.h"
+#include "tls/tlsscheme.h"
+
+#define KEEPER_DESCRIPTORS 16
+
+struct keeper {
+	struct role role;
+	struct tls_settings settings;
+	struct tlsfiles files;
+	struct tls_public public;
+	struct tlskey *key;
+	struct tlsscheme_policy policy;
+};
+
+static void
+open_files(struct keeper *keeper)
+{
+	char error[TLSFILE_ERROR_SIZE];
+	const struct role *role = &keeper->role;
+
+	profile_settings(&role->config.profile, &keeper->settings);
+	if (tlsfile_open(&keeper->files, &keeper->settings,
+	    role->config.root, error) == -1)
+		role_fail(role, error);
+	role_setting(role, keeper->files.is_chain ? "certchainfile" : "cert",
+	    keeper->files.cert.path);
+	if (keeper->files.key.fd != -1)
+		role_setting(role, "key", keeper->files.key.path);
+}
+
+/* SSL_CHROOT, or the empty directory that master made. */
+static void
+drop_rights(struct keeper *keeper)
+{
+	struct role *role = &keeper->role;
+	struct privs privs = { .identity = &role->config.identity,
+		.root_fd = role->jail_fd, .descriptors = KEEPER_DESCRIPTORS,
+		.processes = 0 };
+	char error[PRIVS_ERROR_SIZE + 1100] = "unable to enter the sandbox";
+
+	if (role->config.root != NULL) {
+		fd_close(&privs.root_fd);
+		privs.root_fd = open(role->config.root,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (privs.root_fd == -1) {
+			text_format(error, sizeof(error), "SSL_CHROOT %s: %s",
+			    role->config.root, strerror(errno));
+			role_fail(role, error);
+		}
+	}
+	if (privs_drop(&privs, error) == -1 ||
+	    sandbox_enter(SANDBOX_KEEPER) == -1)
+		role_fail(role, error);
+	role->jail_fd = -1;
+}
+
+static void
+note_parameters(const struct keeper *keeper)
+{
+	char value[1100];
+
+	if (keeper->settings.ciphers != NULL)
+		role_setting(&keeper->role, "ciphers",
+		    keeper->settings.ciphers);
+	if (keeper->public.dh == NULL)
+		return;
+	text_format(value, sizeof(value), "%s %u", keeper->files.dh.path,
+	    keeper->public.dh_bits);
+	role_setting(&keeper->role, "dhparam", value);
+}
+
+static void
+load_files(struct keeper *keeper)
+{
+	char error[TLSFILE_ERROR_SIZE], warning[TLSFILE_ERROR_SIZE] = "";
+
+	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->key,
+	    warning, error) == -1)
+		role_fail(&keeper->role, error);
+	if (warning[0] != '\0')
+		role_warn(&keeper->role, warning);
+	/*
+	 * A policy that cannot be made permits nothing.  The nursery, which
+	 * comes next, refuses the same settings and says which.
+	 */
+	if (tlsscheme_policy_init(&keeper->policy, &keeper->settings,
+	    &keeper->public) == -1)
+		memset(&keeper->policy, 0, sizeof(keeper->policy));
+	note_parameters(keeper);
+}
+
+static void
+report_ready(const struct keeper *keeper)
+{
+	static unsigned char body[MSG_BODY_MAX / 2];
+	struct msg_writer w;
+	size_t len;
+
+	msg_write_to(&w, body, sizeof(body));
+	if (role_public_put(&keeper->public, &w) == -1)
+		role_fail(&keeper->role, "certificate chain too large");
+	msg_written(&w, &len);
+	if (msg_send_bytes(keeper->role.life_fd, MSG_READY, 0, body, len,
+	    false) == -1)
+		_exit(0);
+}
+
+/* Answer one request.  -1: the monitor is gone or talks nonsense. */
+static int
+answer(struct keeper *keeper, const struct msg *msg)
+{
+	unsigned char body[sizeof(uint64_t) * 2 + TLSSCHEME_SIGNATURE_MAX];
+	unsigned char signature[TLSSCHEME_SIGNATURE_MAX];
+	enum msg_signed outcome = MSG_SIGNED;
+	struct msg_reader r;
+	struct msg_writer w;
+	const unsigned char *text;
+	size_t text_len, len;
+	uint64_t scheme;
+	int n = -1;
+
+	msg_read_from(&r, msg);
+	scheme = msg_get_number(&r);
+	text = msg_get_bytes(&r, &text_len);
+	if (msg->type != MSG_SIGN)
+		return -1;
+	errno = EPERM;
+	if (msg_read_all(&r) == 0 && scheme <= 0xffff)
+		n = tlskey_sign(keeper->key, &keeper->policy,
+		    (unsigned)scheme, text, text_len, signature,
+		    sizeof(signature));
+	if (n < 0) {
+		outcome = errno == EPERM ? MSG_SIGN_REFUSED : MSG_SIGN_FAILED;
+		n = 0;
+	}
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, outcome);
+	msg_put_bytes(&w, signature, (size_t)n);
+	if (msg_written(&w, &len) == -1)
+		return -1;
+	return msg_send_bytes(keeper->role.work_fd, MSG_SIGNATURE, msg->conn,
+	    body, len, false);
+}
+
+static void
+serve_work(struct keeper *keeper)
+{
+	struct role *role = &keeper->role;
+	struct msg msg;
+	bool more;
+	int r;
+
+	r = msg_receive(role->work_fd, &role->room, &msg, 0, true, &more);
+	if (r == 0)
+		return;
+	if (r == -1 || more || answer(keeper, &msg) == -1)
+		fd_close(&role->work_fd);	/* master sends a new one */
+}
+
+void
+keeper_run(void)
+{
+	static struct keeper keeper;
+	struct pollfd fds[2];
+
+	role_begin(&keeper.role);
+	open_files(&keeper);
+	drop_rights(&keeper);
+	load_files(&keeper);
+	report_ready(&keeper);
+	for (;;) {
+		fds[0] = (struct pollfd){ keeper.role.life_fd, POLLIN, 0 };
+		fds[1] = (struct pollfd){ keeper.role.work_fd, POLLIN, 0 };
+		if (poll(fds, 2, -1) == -1)
+			continue;
+		if (fds[0].revents != 0)
+			role_life(&keeper.role);
+		else if (fds[1].revents != 0)
+			serve_work(&keeper);
+	}
+}

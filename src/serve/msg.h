@@ -1,0 +1,159 @@
+/*
+ * msg: the one format in which our processes speak to each other.
+ *
+ * SOCK_SEQPACKET keeps the borders: one piece is one header and at most
+ * MSG_PIECE_MAX bytes of body; a longer body follows in further pieces.
+ * A piece is decoded completely or refused.  Numbers are in host order:
+ * both ends are the same build on the same machine, which the build id in
+ * the first message proves.
+ */
+#ifndef SERVE_MSG_H
+#define SERVE_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define MSG_PIECE_MAX 32768
+#define MSG_BODY_MAX (1024 * 1024)
+#define MSG_FDS_MAX 4
+#define MSG_SIGN_MAX 8192	/* body of SIGN and SIGNATURE */
+
+enum msg_type {
+	/* life lines: master to role, role to master, and front */
+	MSG_CONFIG = 1,		/* build id, settings; see role.h */
+	MSG_WORK,		/* fd: the new work socket to the monitor */
+	MSG_NOTE,		/* kind (enum msg_note), text */
+	MSG_READY,		/* role is ready; keeper: public data */
+	MSG_FAILED,		/* one sentence */
+	MSG_STOP,		/* close the listener, take no more clients */
+	MSG_STOPPED,		/* listener is closed */
+	MSG_END,		/* end every connection now */
+	/* master to monitor */
+	MSG_LISTENER,		/* fd */
+	MSG_NURSERY,		/* fd */
+	MSG_KEEPER,		/* number; fd */
+	MSG_LOGGER,		/* fd */
+	MSG_STARTED,		/* pid of the program, or of the session */
+	MSG_EXECED,		/* the program runs */
+	MSG_EXECFAILED,		/* errno */
+	MSG_EXITED,		/* wait status */
+	MSG_SIGNALLED,		/* the SIGNAL of this connection was sent */
+	/* monitor to master */
+	MSG_EXEC,		/* environment; fds: program's 0 and 1 */
+	MSG_SIGNAL,		/* pid, signal */
+	MSG_KILL_SESSION,	/* pid, its latest possible start time */
+	MSG_IDLE,		/* stopped, and no connection is left */
+	/* monitor to nursery */
+	MSG_START,		/* fds: client, control, program in, out */
+	MSG_KILL,		/* kill the session of this connection */
+	/* session to monitor, and back */
+	MSG_SIGN,		/* scheme, text; forwarded to a keeper */
+	MSG_SIGNATURE,		/* enum msg_signed, signature */
+	MSG_FACTS,		/* protocol, cipher: the handshake is done */
+	MSG_RUN,		/* the program runs: relay */
+	MSG_TRUNCATED,		/* end of file without close_notify */
+	MSG_GO,			/* answer to TRUNCATED */
+	MSG_DONE,		/* end (enum msg_end), truncated, errno, text */
+	MSG_TYPES		/* number of types, not a type */
+};
+
+enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
+
+enum msg_signed { MSG_SIGNED = 1, MSG_SIGN_REFUSED, MSG_SIGN_FAILED };
+
+/* How a session ended: relay.h's ends, and a handshake's. */
+enum msg_end {
+	MSG_END_CLEAN = 1,
+	MSG_END_HANDSHAKE,	/* the handshake failed */
+	MSG_END_RESET,
+	MSG_END_TLS,
+	MSG_END_IDLE
+};
+
+struct msg {
+	enum msg_type type;
+	uint64_t conn;		/* connection number; 0: none */
+	const unsigned char *body;
+	size_t len;
+	int fds[MSG_FDS_MAX];
+	size_t fd_count;
+};
+
+/* Where a received piece lies until the next one is received. */
+struct msg_room {
+	_Alignas(8) unsigned char bytes[MSG_PIECE_MAX + 16];
+};
+
+/*
+ * Send one whole message; the descriptors stay the caller's.  Blocks if
+ * the socket is full, unless dont_wait.  0, or -1 with errno (EAGAIN: full
+ * and nothing was sent; EMSGSIZE: body too large, for dont_wait larger
+ * than one piece).
+ */
+int msg_send(int fd, const struct msg *msg, bool dont_wait);
+
+/* msg_send of a message without descriptors and with a short body. */
+int msg_send_bytes(int fd, enum msg_type type, uint64_t conn,
+    const void *body, size_t len, bool dont_wait);
+
+/*
+ * Receive one piece into room.  1 and *msg, whose body lies in room and
+ * whose descriptors (at most max_fds, close-on-exec) are the caller's;
+ * *more says that pieces of the same message follow.  0: nothing there
+ * (dont_wait).  -1: errno 0 at end of file, EPROTO for a malformed piece
+ * or for more descriptors than max_fds (they are closed), EMFILE when the
+ * descriptors did not fit into this process, or another error.
+ */
+int msg_receive(int fd, struct msg_room *room, struct msg *msg,
+    size_t max_fds, bool dont_wait, bool *more);
+
+/*
+ * msg_receive until the message is whole, joined in *whole (whose maximum
+ * bounds it); msg->body then lies there.  Blocks between pieces: only for
+ * senders that send all pieces at once.
+ */
+int msg_receive_whole(int fd, struct msg_room *room, struct buf *whole,
+    struct msg *msg, size_t max_fds, bool dont_wait);
+
+/* Close the descriptors of a received message that nobody took. */
+void msg_close_fds(struct msg *msg);
+
+/*
+ * Bodies are put together from fields.  A writer that overflows its bytes
+ * or buf remembers it, and msg_written returns -1.
+ */
+struct msg_writer {
+	unsigned char *bytes;
+	size_t size;
+	size_t len;
+	bool failed;
+};
+
+void msg_write_to(struct msg_writer *w, void *bytes, size_t size);
+void msg_put_number(struct msg_writer *w, uint64_t n);	/* 8 bytes */
+void msg_put_bytes(struct msg_writer *w, const void *bytes, size_t len);
+void msg_put_text(struct msg_writer *w, const char *s);	/* NULL is kept */
+int msg_written(const struct msg_writer *w, size_t *len);
+
+/*
+ * Fields are taken out in the same order.  Past the end, or with a length
+ * that does not fit, the reader is marked and everything reads as 0, NULL.
+ */
+struct msg_reader {
+	const unsigned char *bytes;
+	size_t left;
+	bool failed;
+};
+
+void msg_read_from(struct msg_reader *r, const struct msg *msg);
+uint64_t msg_get_number(struct msg_reader *r);
+const unsigned char *msg_get_bytes(struct msg_reader *r, size_t *len);
+/* A C string inside the body (its NUL was sent), or NULL. */
+const char *msg_get_text(struct msg_reader *r);
+/* 0 when all was read and nothing is left over; else -1. */
+int msg_read_all(const struct msg_reader *r);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * The nursery: settings loaded and warmed up, one fork per allowed client.
+ *
+ * Gives up its rights before it looks at a certificate, and never opens a
+ * file: certificates come from a keeper by way of master, so that a file
+ * which holds certificate and key is never read here.  It sees no byte of
+ * a client either; its sessions do, and what they inherit is what this
+ * process has: no rights, an empty root, public data.
+ */
+#include "serve/nursery.h"
+
+#include <sys/wait.h>
+
+#include <poll.h>
+#include <signal.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sig.h"
+#include "serve/pids.h"
+#include "serve/privs.h"
+#include "serve/role.h"
+#include "serve/sandbox.h"
+#include "serve/session.h"
+#include "serve/title.h"
+#include "tls/tlsctx.h"
+
+#define NURSERY_DESCRIPTORS 32
+/* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
+#define SESSION_DESCRIPTORS 4
+
+enum { CLIENT, CONTROL, PROGRAM_IN, PROGRAM_OUT, START_FDS };
+
+struct nursery {
+	struct role role;
+	struct tlsctx *ctx;
+	struct pids sessions;
+	int signal_fd;
+};
+
+static void
+load(struct nursery *nursery)
+{
+	const struct role_config *config = &nursery->role.config;
+	struct tls_settings settings;
+	struct tls_public public;
+	char error[TLSFILE_ERROR_SIZE];
+
+	profile_settings(&config->profile, &settings);
+	if (role_public_get(&public, config->public, config->public_len)
+	    == -1)
+		role_fail(&nursery->role, "out of memory");
+	nursery->ctx = tlsctx_new(&settings, &public, error, sizeof(error));
+	tls_public_free(&public);
+	if (nursery->ctx == NULL)
+		role_fail(&nursery->role, error);
+	tlsctx_warm_up(nursery->ctx);
+}
+
+static void
+prepare(struct nursery *nursery)
+{
+	struct role *role = &nursery->role;
+	struct privs privs = { .identity = &role->config.identity,
+		.root_fd = role->jail_fd, .descriptors = NURSERY_DESCRIPTORS,
+		.processes = PRIVS_KEEP };
+	char error[PRIVS_ERROR_SIZE] = "unable to enter the sandbox";
+
+	if (privs_drop(&privs, error) == -1 ||
+	    sandbox_enter(SANDBOX_NURSERY) == -1)
+		role_fail(role, error);
+	role->jail_fd = -1;
+	load(nursery);
+	nursery->signal_fd = sig_pipe();
+	if (nursery->signal_fd == -1 || sig_catch(SIGCHLD) == -1 ||
+	    pids_init(&nursery->sessions, role->config.limit) == -1)
+		role_fail(role, "out of memory");
+}
+
+/*
+ * In the child.  Its descriptors are then 0-2 (/dev/null), its control
+ * socket in place of the life line, client and pipes: the lowest free
+ * number is SESSION_DESCRIPTORS, which the limit forbids.
+ */
+__attribute__((noreturn))
+static void
+become_session(struct nursery *nursery, const struct msg *msg)
+{
+	const struct role_config *config = &nursery->role.config;
+	struct session session = { .ctx = nursery->ctx, .conn = msg->conn,
+		.control_fd = ROLE_LIFE_FD, .client_fd = msg->fds[CLIENT],
+		.program_in = msg->fds[PROGRAM_IN],
+		.program_out = msg->fds[PROGRAM_OUT],
+		.idle_s = config->idle_s,
+		.strict_close = config->strict_close,
+		.greeting = config->greeting,
+		.greeting_len = config->greeting_len };
+	int control_fd = msg->fds[CONTROL];
+
+	sig_release();
+	if (dup2(control_fd, ROLE_LIFE_FD) == -1)
+		_exit(111);
+	fd_close(&control_fd);
+	fd_close(&nursery->role.work_fd);
+	if (privs_limit_session(SESSION_DESCRIPTORS) == -1)
+		_exit(111);
+	title_set("session");
+	session_run(&session);
+}
+
+static int
+reply(const struct nursery *nursery, enum msg_type type, uint64_t conn,
+    uint64_t value)
+{
+	return msg_send_bytes(nursery->role.work_fd, type, conn, &value,
+	    sizeof(value), false);
+}
+
+static int
+start(struct nursery *nursery, struct msg *msg)
+{
+	int error = EINVAL;
+	pid_t pid = -1;
+
+	if (msg->fd_count == START_FDS) {
+		pid = fork();
+		error = errno;
+	} else if (msg->fd_count < START_FDS)
+		error = EMFILE;
+	if (pid == 0)
+		become_session(nursery, msg);
+	msg_close_fds(msg);
+	if (pid == -1)
+		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
+	/* The table is as large as the monitor's: it cannot be full. */
+	if (pids_add(&nursery->sessions, pid, msg->conn) == -1)
+		kill(pid, SIGKILL);
+	return reply(nursery, MSG_STARTED, msg->conn, (uint64_t)pid);
+}
+
+static void
+kill_session(const struct nursery *nursery, const struct msg *msg)
+{
+	struct msg_reader r;
+	pid_t pid;
+
+	msg_read_from(&r, msg);
+	pid = (pid_t)msg_get_number(&r);
+	if (msg_read_all(&r) == 0 &&
+	    pids_has(&nursery->sessions, pid, msg->conn))
+		kill(pid, SIGKILL);
+}
+
+/* -1: the monitor is gone, or talks nonsense. */
+static int
+serve(struct nursery *nursery, struct msg *msg)
+{
+	switch (msg->type) {
+	case MSG_START:
+		return start(nursery, msg);
+	case MSG_KILL:
+		kill_session(nursery, msg);
+		return 0;
+	default:
+		msg_close_fds(msg);
+		return -1;
+	}
+}
+
+static void
+serve_work(struct nursery *nursery)
+{
+	struct role *role = &nursery->role;
+	struct msg msg;
+	bool more;
+	int r;
+
+	r = msg_receive(role->work_fd, &role->room, &msg, START_FDS, true,
+	    &more);
+	if (r == 0)
+		return;
+	if (r == -1 || serve(nursery, &msg) == -1)
+		fd_close(&role->work_fd);	/* master sends a new one */
+}
+
+static void
+reap(struct nursery *nursery)
+{
+	uint64_t conn;
+	pid_t pid;
+
+	while (sig_next() != 0)
+		continue;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		pids_remove(&nursery->sessions, pid, &conn);
+}
+
+void
+nursery_run(void)
+{
+	static struct nursery nursery;
+	struct pollfd fds[3];
+
+	role_begin(&nursery.role);
+	prepare(&nursery);
+	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, NULL, 0, false);
+	for (;;) {
+		fds[0] = (struct pollfd){ nursery.role.life_fd, POLLIN, 0 };
+		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };
+		fds[2] = (struct pollfd){ nursery.signal_fd, POLLIN, 0 };
+		if (poll(fds, 3, -1) == -1)
+			continue;
+		if (fds[2].revents != 0)
+			reap(&nursery);
+		if (fds[0].revents != 0)
+			role_life(&nursery.role);
+		else if (fds[1].revents != 0)
+			serve_work(&nursery);
+	}
+}

@@ -1,0 +1,47 @@
+/*
+ * pids: which connection a child process belongs to.
+ *
+ * A table sized at start.  An entry lives from fork until the child has
+ * been reaped, so that a signal can never reach a stranger with a pid used
+ * again.
+ */
+#ifndef SERVE_PIDS_H
+#define SERVE_PIDS_H
+
+#include <sys/types.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pids_entry {
+	pid_t pid;		/* 0: unused */
+	uint64_t conn;
+	struct pids_entry *next;
+};
+
+struct pids {
+	struct pids_entry *entries;	/* limit of them */
+	struct pids_entry **buckets;	/* a power of two of them */
+	struct pids_entry *unused;
+	size_t bucket_count;
+	size_t count;
+};
+
+/* A table for limit children.  0 or -1. */
+int pids_init(struct pids *pids, size_t limit);
+
+/* Enter a child.  0, or -1 when the table is full. */
+int pids_add(struct pids *pids, pid_t pid, uint64_t conn);
+
+/* Has pid, and does it belong to conn?  1 or 0. */
+int pids_has(const struct pids *pids, pid_t pid, uint64_t conn);
+
+/* Forget a reaped child.  0 and *conn, or -1: not in the table. */
+int pids_remove(struct pids *pids, pid_t pid, uint64_t *conn);
+
+/* Send every child this signal. */
+void pids_signal_all(const struct pids *pids, int signo);
+
+void pids_free(struct pids *pids);
+
+#endif

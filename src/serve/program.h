@@ -1,0 +1,47 @@
+/*
+ * program: a connection's program, from fork to exec.
+ */
+#ifndef SERVE_PROGRAM_H
+#define SERVE_PROGRAM_H
+
+#include <sys/types.h>
+
+#include <stddef.h>
+
+#include "base/sig.h"
+
+struct settings;
+
+/* What every program gets, collected when sslserver starts. */
+struct program {
+	const struct settings *settings;
+	char **environment;	/* without what only we may set; NULL-ended */
+	struct sig_state signals;
+};
+
+/* Room for why a program could not be executed. */
+#define PROGRAM_REASON_SIZE 160
+
+/*
+ * The environment of this process without the names only we may set.
+ * Points into environ.  NULL when memory is short.
+ */
+char **program_environment(void);
+
+/*
+ * Make a process with in and out as 0 and 1, and have it execute the
+ * program with over (count `NAME=value', or NAME to remove) laid over the
+ * environment.  Does not wait for it: *exec_fd, the caller's, reads
+ * program_outcome when it has happened.  Returns the pid, or -1 with
+ * errno.
+ */
+pid_t program_spawn(const struct program *program, int in, int out,
+    char *const *over, size_t count, int *exec_fd);
+
+/*
+ * What a readable exec_fd has to say.  0: the program runs.  -1, and why
+ * it does not in reason.  Closes exec_fd.
+ */
+int program_outcome(int *exec_fd, char reason[PROGRAM_REASON_SIZE]);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * The form of CONFIG, a role's first message.
+ *
+ * Encoded in master, decoded in keeper and nursery.  Carries no secret:
+ * names of files, numbers, and what a keeper said is public.
+ */
+#include "serve/role.h"
+
+#include <string.h>
+
+#include "build_id.h"
+
+int
+role_config_put(const struct role_config *c, struct msg_writer *w)
+{
+	size_t len;
+
+	msg_put_text(w, c->build_id);
+	msg_put_number(w, c->identity.is_set);
+	msg_put_number(w, c->identity.uid);
+	msg_put_number(w, c->identity.gid);
+	profile_put(&c->profile, w);
+	msg_put_text(w, c->root);
+	msg_put_number(w, c->limit);
+	msg_put_number(w, c->idle_s);
+	msg_put_number(w, c->strict_close);
+	msg_put_bytes(w, c->greeting, c->greeting_len);
+	msg_put_bytes(w, c->public, c->public_len);
+	return msg_written(w, &len);
+}
+
+int
+role_config_get(struct role_config *c, const struct msg *msg)
+{
+	struct msg_reader r;
+
+	msg_read_from(&r, msg);
+	c->build_id = msg_get_text(&r);
+	if (c->build_id == NULL || strcmp(c->build_id, BUILD_ID) != 0)
+		return 0;	/* the rest may have another form */
+	c->identity.is_set = msg_get_number(&r) != 0;
+	c->identity.uid = (uid_t)msg_get_number(&r);
+	c->identity.gid = (gid_t)msg_get_number(&r);
+	profile_get(&c->profile, &r);
+	c->root = msg_get_text(&r);
+	c->limit = (size_t)msg_get_number(&r);
+	c->idle_s = (unsigned)msg_get_number(&r);
+	c->strict_close = msg_get_number(&r) != 0;
+	c->greeting = msg_get_bytes(&r, &c->greeting_len);
+	c->public = msg_get_bytes(&r, &c->public_len);
+	return msg_read_all(&r);
+}

@@ -1,0 +1,229 @@
+/*
+ * The session: handshake and relay for one client, then nothing.
+ *
+ * Forked by the nursery, already without rights, files or key, and taken
+ * to be hostile by everybody else as soon as it has read a byte.  It knows
+ * its client, the program's pipes, and the monitor, which it asks for the
+ * one signature and tells what happened.  It may block: it serves nobody
+ * else, and the monitor keeps the deadlines that matter.
+ */
+#include "serve/session.h"
+
+#include <poll.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "serve/msg.h"
+#include "tls/relay.h"
+#include "tls/tlsconn.h"
+#include "tls/tlsctx.h"
+
+/* Room for what the monitor says; used by one message at a time. */
+static struct msg_room room;
+
+/*
+ * The next message of the monitor, which must be of this type.  The
+ * control socket's end means that the connection is over: leave at once.
+ */
+static void
+expect(const struct session *session, enum msg_type type, struct msg *msg)
+{
+	bool more;
+
+	if (msg_receive(session->control_fd, &room, msg, 0, false, &more)
+	    != 1 || more || msg->type != type)
+		_exit(0);
+}
+
+static void
+tell(const struct session *session, enum msg_type type, const void *body,
+    size_t len)
+{
+	if (msg_send_bytes(session->control_fd, type, session->conn, body,
+	    len, false) == -1)
+		_exit(0);
+}
+
+/* tlsctx_sign_fn: through the monitor to a keeper and back. */
+static int
+sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
+    unsigned char *signature, size_t size)
+{
+	const struct session *session = arg;
+	unsigned char body[MSG_SIGN_MAX];
+	const unsigned char *answer;
+	struct msg_writer w;
+	struct msg_reader r;
+	struct msg msg;
+	size_t body_len, answer_len;
+	uint64_t outcome;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, scheme);
+	msg_put_bytes(&w, text, len);
+	if (msg_written(&w, &body_len) == -1)
+		return -1;
+	tell(session, MSG_SIGN, body, body_len);
+	expect(session, MSG_SIGNATURE, &msg);
+	msg_read_from(&r, &msg);
+	outcome = msg_get_number(&r);
+	answer = msg_get_bytes(&r, &answer_len);
+	if (msg_read_all(&r) == -1 || outcome != MSG_SIGNED ||
+	    answer_len > size)
+		return -1;
+	memcpy(signature, answer, answer_len);
+	return (int)answer_len;
+}
+
+/* Tell how it ended.  An end in error waits for the program's SIGTERM. */
+__attribute__((noreturn))
+static void
+finish(const struct session *session, enum msg_end end, bool was_truncated,
+    int error, const char *reason)
+{
+	unsigned char body[256];
+	struct msg_writer w;
+	struct msg msg;
+	size_t len;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, end);
+	msg_put_number(&w, was_truncated);
+	msg_put_number(&w, (uint64_t)error);
+	msg_put_text(&w, reason);
+	if (msg_written(&w, &len) == -1)
+		_exit(111);
+	tell(session, MSG_DONE, body, len);
+	/*
+	 * The program's input is still open: it must get its signal before
+	 * an end of file, or it would take a cut stream for a whole one.
+	 */
+	if (end != MSG_END_CLEAN && end != MSG_END_HANDSHAKE)
+		expect(session, MSG_GO, &msg);
+	_exit(0);
+}
+
+/* Wait until the client's socket is ready.  The monitor may end it. */
+static void
+wait_for_client(const struct session *session, short events)
+{
+	struct pollfd fds[2] = {
+		{ session->client_fd, events, 0 },
+		{ session->control_fd, POLLIN, 0 }
+	};
+
+	while (poll(fds, 2, -1) == -1 && errno == EINTR)
+		continue;
+	/* Nothing is due before the handshake's end: this is its end. */
+	if (fds[1].revents != 0)
+		_exit(0);
+}
+
+static void
+shake_hands(const struct session *session, struct tlsconn *conn)
+{
+	for (;;) {
+		switch (tlsconn_handshake(conn)) {
+		case TLSCONN_OK:
+			return;
+		case TLSCONN_WANT_READ:
+			wait_for_client(session, POLLIN);
+			break;
+		case TLSCONN_WANT_WRITE:
+			wait_for_client(session, POLLOUT);
+			break;
+		case TLSCONN_TRUNCATED:
+			finish(session, MSG_END_HANDSHAKE, true, 0,
+			    tlsconn_reason(conn));
+		default:
+			finish(session, MSG_END_HANDSHAKE, false,
+			    tlsconn_errno(conn), tlsconn_reason(conn));
+		}
+	}
+}
+
+static void
+tell_facts(const struct session *session, const struct tlsconn *conn)
+{
+	unsigned char body[256];
+	struct msg_writer w;
+	size_t len;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_text(&w, tlsconn_protocol(conn));
+	msg_put_text(&w, tlsconn_cipher(conn));
+	if (msg_written(&w, &len) == -1)
+		_exit(111);
+	tell(session, MSG_FACTS, body, len);
+}
+
+/* Relay's report of an end of file without close_notify. */
+static int
+on_truncated(void *arg)
+{
+	const struct session *session = arg;
+	struct msg msg;
+
+	tell(session, MSG_TRUNCATED, NULL, 0);
+	if (session->strict_close)
+		expect(session, MSG_GO, &msg);
+	return 0;
+}
+
+static enum msg_end
+end_of(enum relay_end end)
+{
+	switch (end) {
+	case RELAY_CLEAN:
+		return MSG_END_CLEAN;
+	case RELAY_RESET:
+		return MSG_END_RESET;
+	case RELAY_IDLE:
+		return MSG_END_IDLE;
+	case RELAY_CANCELLED:
+		_exit(0);
+	case RELAY_TLS:
+	default:
+		return MSG_END_TLS;
+	}
+}
+
+__attribute__((noreturn))
+static void
+relay(struct session *session, struct tlsconn *conn)
+{
+	struct relay_result result;
+	struct relay how = { .conn = conn, .client_fd = session->client_fd,
+		.program_in = &session->program_in,
+		.program_out = &session->program_out,
+		.cancel_fd = session->control_fd,
+		.idle_ms = (int)session->idle_s * 1000,
+		.greeting = (const char *)session->greeting,
+		.greeting_len = session->greeting_len,
+		.truncated = on_truncated, .arg = session };
+
+	relay_run(&how, &result);
+	finish(session, end_of(result.end), result.was_truncated,
+	    result.error, result.reason);
+}
+
+void
+session_run(struct session *session)
+{
+	struct tlsconn *conn;
+	struct msg msg;
+
+	tlsctx_set_signer(session->ctx, sign, session);
+	conn = tlsconn_new(session->ctx, session->client_fd);
+	if (conn == NULL)
+		finish(session, MSG_END_HANDSHAKE, false, ENOMEM,
+		    "out of memory");
+	shake_hands(session, conn);
+	tell_facts(session, conn);
+	expect(session, MSG_RUN, &msg);
+	relay(session, conn);
+}

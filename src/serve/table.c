@@ -1,0 +1,84 @@
+/*
+ * The table of connections.  Runs in the monitor; allocates at start.
+ *
+ * A connection's number is a serial number above its place in the table,
+ * so that a late message about an ended connection finds nobody.
+ */
+#include "serve/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+
+#define SLOT_BITS 24
+
+int
+table_init(struct table *table, size_t limit)
+{
+	size_t i;
+
+	memset(table, 0, sizeof(*table));
+	table->all = calloc(limit, sizeof(*table->all));
+	if (table->all == NULL)
+		return -1;
+	table->limit = limit;
+	for (i = limit; i-- > 0; ) {
+		table->all[i].next_unused = table->unused;
+		table->unused = &table->all[i];
+	}
+	return 0;
+}
+
+struct connection *
+table_take(struct table *table)
+{
+	struct connection *conn = table->unused;
+
+	if (conn == NULL)
+		return NULL;
+	table->unused = conn->next_unused;
+	table->count++;
+	memset(conn, 0, sizeof(*conn));
+	conn->id = ++table->serial << SLOT_BITS |
+	    (uint64_t)(conn - table->all);
+	conn->control_fd = conn->program_in = conn->program_out = -1;
+	conn->keeper = -1;
+	conn->program_is_gone = true;
+	return conn;
+}
+
+struct connection *
+table_find(const struct table *table, uint64_t id)
+{
+	uint64_t slot = id & ((1u << SLOT_BITS) - 1);
+
+	if (id == 0 || slot >= table->limit || table->all[slot].id != id)
+		return NULL;
+	return &table->all[slot];
+}
+
+void
+table_release(struct table *table, struct connection *conn)
+{
+	fd_close(&conn->control_fd);
+	fd_close(&conn->program_in);
+	fd_close(&conn->program_out);
+	free(conn->unsigned_request);
+	conn->unsigned_request = NULL;
+	conn->id = 0;
+	conn->next_unused = table->unused;
+	table->unused = conn;
+	table->count--;
+}
+
+struct connection *
+table_next(const struct table *table, const struct connection *conn)
+{
+	size_t i = conn == NULL ? 0 : (size_t)(conn - table->all) + 1;
+
+	for (; i < table->limit; i++)
+		if (table->all[i].id != 0)
+			return &table->all[i];
+	return NULL;
+}

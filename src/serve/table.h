@@ -1,0 +1,76 @@
+/*
+ * table: the monitor's connections, in a table sized at start.
+ */
+#ifndef SERVE_TABLE_H
+#define SERVE_TABLE_H
+
+#include <sys/types.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/ip.h"
+#include "serve/conn.h"
+
+#define TABLE_LIMIT_MAX 1000000
+
+struct connection {
+	uint64_t id;		/* 0: unused */
+	struct connection *next_unused;
+	enum conn_state state;
+	unsigned seen;		/* see conn_next */
+	struct ip_endpoint local, remote;
+
+	int control_fd;		/* our end to the session */
+	int program_in, program_out; /* the program's 0 and 1, until EXEC */
+	ev_io control;
+	ev_timer deadline;	/* handshake, then the session's grace */
+	ev_timer kill_after;	/* --kill-after */
+
+	pid_t session;		/* 0: not known yet */
+	double session_start;	/* it began no later, seconds since boot */
+	bool is_orphan;		/* its nursery is gone */
+	bool session_is_gone;
+
+	pid_t program;		/* 0: none yet */
+	bool program_is_gone;	/* also true before EXEC */
+	bool wants_term;	/* SIGTERM as soon as it runs */
+	bool wants_go;		/* session waits for that SIGTERM */
+	int status;		/* for the last line */
+
+	int keeper;		/* which one signs; -1: none */
+	unsigned char *unsigned_request; /* waits for a keeper; owned */
+	size_t unsigned_len;
+
+	char protocol[16], cipher[64];
+};
+
+struct table {
+	struct connection *all;
+	struct connection *unused;
+	size_t limit, count;
+	uint64_t serial;
+};
+
+/* A table for limit connections (at most TABLE_LIMIT_MAX).  0 or -1. */
+int table_init(struct table *table, size_t limit);
+
+/*
+ * A fresh connection with a number never used before, descriptors -1; NULL
+ * when all are in use.
+ */
+struct connection *table_take(struct table *table);
+
+/* The connection of that number, or NULL if it has ended. */
+struct connection *table_find(const struct table *table, uint64_t id);
+
+/* Close and free what the connection still owns, and forget it. */
+void table_release(struct table *table, struct connection *conn);
+
+/* Walk: the next connection in use after conn (NULL: the first), or NULL. */
+struct connection *table_next(const struct table *table,
+    const struct connection *conn);
+
+#endif

@@ -1,0 +1,491 @@
+/*
+ * relay: TLS on one side, two pipes on the other, and nothing in between.
+ *
+ * Runs in a session after its handshake, in a jail; it trusts neither the
+ * client nor the program.  Two flows that know nothing of each other: what
+ * the client sends goes to program_in, what program_out gives goes to the
+ * client.  Each is moved until something would block; then poll(2) waits
+ * for exactly the things that block.  A descriptor whose readiness nobody
+ * wants is not polled, or polled for errors alone, so that no state spins.
+ */
+#include "tls/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+/* A pipe's worth: fewer, larger transfers and wake-ups. */
+#define PIECE (64 * 1024)
+
+/* How many pieces one flow may move before the other gets its turn. */
+#define TURN 4
+
+/* Places in the set that is polled. */
+enum { CLIENT, PROGRAM_IN, PROGRAM_OUT, CANCEL, PLACES };
+
+/* Client to program. */
+struct input {
+	bool is_ready;		/* reading from TLS may give something */
+	bool wants_output;	/* it can go on when the socket takes output */
+	bool is_ended;		/* close_notify or end of file */
+	bool is_told;		/* and the program knows */
+	size_t start, len;	/* what the pipe has not taken yet */
+	unsigned char bytes[PIECE];
+};
+
+/* Program to client. */
+struct output {
+	bool is_ready;		/* the pipe has something, or its end */
+	bool is_blocked;	/* the socket is full */
+	bool wants_input;	/* TLS must read before it writes */
+	bool is_unsent;		/* bytes may wait in TLS's buffer */
+	const unsigned char *next; /* what TLS has not taken yet */
+	size_t len;
+	unsigned char bytes[PIECE];
+};
+
+struct pump {
+	struct relay *relay;
+	struct relay_result *result;
+	bool is_over;
+	bool is_watched;	/* the client's socket, while we want nothing */
+	int64_t deadline;	/* of idleness */
+	uint64_t moved;		/* tlsconn_moved when it was computed */
+	struct input in;
+	struct output out;
+};
+
+/*
+ * Ends
+ */
+
+static void
+end(struct pump *pump, enum relay_end how, int error, const char *reason)
+{
+	if (pump->is_over)
+		return;
+	pump->is_over = true;
+	pump->result->end = how;
+	pump->result->error = error;
+	text_printable(pump->result->reason, reason, strlen(reason));
+}
+
+/* The connection has failed: as a reset, or as TLS. */
+static void
+end_failed(struct pump *pump, enum tlsconn_status status)
+{
+	const struct tlsconn *conn = pump->relay->conn;
+
+	end(pump, status == TLSCONN_RESET ? RELAY_RESET : RELAY_TLS,
+	    tlsconn_errno(conn), tlsconn_reason(conn));
+}
+
+static void
+end_errno(struct pump *pump, int error)
+{
+	end(pump, RELAY_RESET, error, strerror(error));
+}
+
+/*
+ * Input
+ */
+
+/* The program is not interested any more: what comes is thrown away. */
+static void
+stop_input(struct pump *pump)
+{
+	fd_close(pump->relay->program_in);
+	pump->in.len = 0;
+}
+
+/* Take decrypted bytes until there is a piece or nothing more. */
+static void
+fill_input(struct pump *pump)
+{
+	struct input *in = &pump->in;
+	size_t n;
+
+	in->start = 0;
+	while (in->is_ready && in->len < PIECE) {
+		enum tlsconn_status status = tlsconn_read(pump->relay->conn,
+		    in->bytes + in->len, PIECE - in->len, &n);
+
+		in->len += n;
+		in->is_ready = status == TLSCONN_OK;
+		switch (status) {
+		case TLSCONN_OK:
+		case TLSCONN_WANT_READ:
+			break;
+		case TLSCONN_WANT_WRITE:
+			in->wants_output = true;
+			pump->out.is_blocked = true;
+			break;
+		case TLSCONN_TRUNCATED:
+			pump->result->was_truncated = true;
+			in->is_ended = true;
+			break;
+		case TLSCONN_CLOSED:
+			in->is_ended = true;
+			break;
+		default:
+			end_failed(pump, status);
+		}
+	}
+}
+
+/* Give the program what there is; false: its pipe is full. */
+static bool
+drain_input(struct pump *pump)
+{
+	struct input *in = &pump->in;
+
+	if (*pump->relay->program_in == -1)
+		in->len = 0;
+	while (in->len > 0) {
+		ssize_t n = write(*pump->relay->program_in,
+		    in->bytes + in->start, in->len);
+
+		if (n >= 0) {
+			in->start += (size_t)n;
+			in->len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			return false;
+		} else if (errno != EINTR) {
+			stop_input(pump);	/* EPIPE: it closed its 0 */
+		}
+	}
+	return true;
+}
+
+/* The client's end has come, and the program has had everything before. */
+static void
+tell_end(struct pump *pump)
+{
+	const struct relay *relay = pump->relay;
+
+	pump->in.is_told = true;
+	if (pump->result->was_truncated && relay->truncated != NULL &&
+	    relay->truncated(relay->arg) == -1)
+		end(pump, RELAY_CANCELLED, 0, "cancelled");
+	else
+		fd_close(relay->program_in);
+}
+
+static void
+move_input(struct pump *pump)
+{
+	struct input *in = &pump->in;
+	int turn;
+
+	for (turn = 0; turn < TURN && !pump->is_over; turn++) {
+		if (!drain_input(pump))
+			return;
+		if (in->is_ended || !in->is_ready)
+			break;
+		fill_input(pump);
+	}
+	if (in->is_ended && in->len == 0 && !in->is_told && !pump->is_over)
+		tell_end(pump);
+}
+
+/*
+ * Output
+ */
+
+/*
+ * Read once: poll(2) has promised that this does not block, whatever the
+ * pipe's mode, and a second read has no such promise.
+ */
+static void
+fill_output(struct pump *pump)
+{
+	struct output *out = &pump->out;
+	ssize_t n = read(*pump->relay->program_out, out->bytes, PIECE);
+
+	out->is_ready = false;
+	if (n > 0) {
+		out->next = out->bytes;
+		out->len = (size_t)n;
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		fd_close(pump->relay->program_out);
+	}
+}
+
+/* Let TLS have what there is and send it, as far as both go. */
+static void
+drain_output(struct pump *pump)
+{
+	struct output *out = &pump->out;
+	enum tlsconn_status status = TLSCONN_OK;
+	size_t n;
+
+	while (out->len > 0 && status == TLSCONN_OK) {
+		out->is_unsent = true;
+		status = tlsconn_write(pump->relay->conn, out->next, out->len,
+		    &n);
+		out->next += n;
+		out->len -= n;
+	}
+	if (status == TLSCONN_WANT_READ) {
+		out->wants_input = true;
+		status = TLSCONN_OK;
+	}
+	if (status == TLSCONN_OK && out->is_unsent)
+		status = tlsconn_flush(pump->relay->conn);
+	if (status == TLSCONN_OK)
+		out->is_unsent = out->len > 0;
+	else if (status == TLSCONN_WANT_WRITE)
+		out->is_blocked = true;
+	else
+		end_failed(pump, status);
+}
+
+/* All is sent and nothing will follow: say so, and let input go. */
+static void
+close_output(struct pump *pump)
+{
+	enum tlsconn_status status;
+
+	stop_input(pump);
+	status = tlsconn_close_notify(pump->relay->conn);
+	if (status == TLSCONN_WANT_WRITE) {
+		pump->out.is_unsent = true;
+		pump->out.is_blocked = true;
+	} else if (status != TLSCONN_OK) {
+		end_failed(pump, status);
+	} else {
+		shutdown(pump->relay->client_fd, SHUT_WR);
+		end(pump, RELAY_CLEAN, 0, "");
+	}
+}
+
+static void
+move_output(struct pump *pump)
+{
+	struct output *out = &pump->out;
+
+	if (pump->is_over || out->is_blocked || out->wants_input)
+		return;
+	if (out->is_ready && out->len == 0)
+		fill_output(pump);
+	if (out->len > 0 || out->is_unsent)
+		drain_output(pump);
+	if (*pump->relay->program_out == -1 && out->len == 0 &&
+	    !out->is_unsent && !pump->is_over)
+		close_output(pump);
+}
+
+/*
+ * Waiting
+ */
+
+static short
+client_events(const struct pump *pump)
+{
+	const struct input *in = &pump->in;
+	const struct output *out = &pump->out;
+	short events = 0;
+
+	if (out->wants_input ||
+	    (!in->is_ended && !in->wants_output && in->len == 0))
+		events |= POLLIN;
+	if (out->is_blocked)
+		events |= POLLOUT;
+	return events;
+}
+
+static void
+choose(const struct pump *pump, struct pollfd set[PLACES])
+{
+	const struct relay *relay = pump->relay;
+	const struct output *out = &pump->out;
+	int i;
+
+	for (i = 0; i < PLACES; i++)
+		set[i] = (struct pollfd){ .fd = -1 };
+	set[CLIENT].events = client_events(pump);
+	/* Without events it still tells of a reset. */
+	if (set[CLIENT].events != 0 || pump->is_watched)
+		set[CLIENT].fd = relay->client_fd;
+	if (pump->in.len > 0) {
+		set[PROGRAM_IN].fd = *relay->program_in;
+		set[PROGRAM_IN].events = POLLOUT;
+	}
+	if (out->len == 0 && !out->is_unsent && !out->is_ready) {
+		set[PROGRAM_OUT].fd = *relay->program_out;
+		set[PROGRAM_OUT].events = POLLIN;
+	}
+	set[CANCEL].fd = relay->cancel_fd;
+	set[CANCEL].events = POLLIN;
+}
+
+/* Something is wrong with a socket from which we want nothing now. */
+static void
+check_client(struct pump *pump, short revents)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(pump->relay->client_fd, SOL_SOCKET, SO_ERROR, &error,
+	    &len) == -1)
+		error = errno;
+	if (error != 0 || (revents & (POLLERR | POLLNVAL)))
+		end_errno(pump, error != 0 ? error : ECONNRESET);
+	/* A mere POLLHUP stays for ever: the next transfer will tell. */
+	pump->is_watched = false;
+}
+
+static void
+heed(struct pump *pump, const struct pollfd set[PLACES])
+{
+	short client = set[CLIENT].revents;
+	short broken = client & (POLLERR | POLLHUP | POLLNVAL);
+
+	if (set[CANCEL].revents != 0)
+		end(pump, RELAY_CANCELLED, 0, "cancelled");
+	if (broken && set[CLIENT].events == 0)
+		check_client(pump, broken);
+	if (client & POLLIN || broken) {
+		pump->in.is_ready = !pump->in.is_ended;
+		pump->out.wants_input = false;
+	}
+	if (client & POLLOUT || broken) {
+		pump->out.is_blocked = false;
+		pump->in.is_ready |= pump->in.wants_output;
+		pump->in.wants_output = false;
+	}
+	if (set[PROGRAM_OUT].revents != 0)
+		pump->out.is_ready = true;
+}
+
+/* The time poll may take; 0 and an end if idleness has lasted. */
+static int
+idle_timeout(struct pump *pump)
+{
+	uint64_t moved;
+	int64_t now;
+
+	if (pump->relay->idle_ms <= 0)
+		return -1;
+	now = clock_now();
+	moved = tlsconn_moved(pump->relay->conn);
+	if (moved != pump->moved) {
+		pump->moved = moved;
+		pump->deadline = clock_after(now, pump->relay->idle_ms);
+	}
+	if (now >= pump->deadline)
+		end(pump, RELAY_IDLE, 0, "idle timeout");
+	return clock_poll_timeout(now, pump->deadline);
+}
+
+/* Could the input flow go on without waiting? */
+static bool
+has_work(const struct pump *pump)
+{
+	return pump->in.is_ready && !pump->in.is_ended && pump->in.len == 0;
+}
+
+static void
+wait_for_work(struct pump *pump)
+{
+	struct pollfd set[PLACES];
+	int timeout = idle_timeout(pump);
+
+	if (pump->is_over)
+		return;
+	choose(pump, set);
+	if (poll(set, PLACES, has_work(pump) ? 0 : timeout) > 0)
+		heed(pump, set);
+}
+
+/*
+ * Throw input away until the client has ended too: closing a socket with
+ * unread input resets it, and the client would lose our last bytes.
+ */
+static void
+linger(struct pump *pump)
+{
+	const struct relay *relay = pump->relay;
+	int64_t now = clock_now();
+	int64_t deadline = clock_after(now, RELAY_LINGER_MS);
+
+	while (now < deadline) {
+		struct pollfd set[2] = {
+			{ .fd = relay->client_fd, .events = POLLIN },
+			{ .fd = relay->cancel_fd, .events = POLLIN }
+		};
+		ssize_t n = recv(relay->client_fd, pump->in.bytes, PIECE,
+		    MSG_DONTWAIT);
+
+		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+			return;
+		/* After its close_notify nothing worth waiting for comes. */
+		if (n == -1 && pump->in.is_ended)
+			return;
+		if (n == -1 && poll(set, 2,
+		    clock_poll_timeout(now, deadline)) > 0 && set[1].revents)
+			return;
+		now = clock_now();
+	}
+}
+
+static void
+run(struct pump *pump)
+{
+	const struct relay *relay = pump->relay;
+
+	/*
+	 * We alone write to this pipe.  POLLOUT promises no more than
+	 * PIPE_BUF bytes, so larger writes need it; reads do not.
+	 */
+	if (*relay->program_in != -1 &&
+	    fcntl(*relay->program_in, F_SETFL, O_WRONLY | O_NONBLOCK) == -1) {
+		end_errno(pump, errno);
+		return;
+	}
+	pump->in.is_ready = true;
+	pump->is_watched = true;
+	pump->out.next = (const unsigned char *)relay->greeting;
+	pump->out.len = relay->greeting == NULL ? 0 : relay->greeting_len;
+	/* Differs from the real number, so that the clock starts now. */
+	pump->moved = UINT64_MAX;
+	while (!pump->is_over) {
+		move_input(pump);
+		move_output(pump);
+		if (!pump->is_over)
+			wait_for_work(pump);
+	}
+	if (pump->result->end == RELAY_CLEAN)
+		linger(pump);
+}
+
+void
+relay_run(struct relay *relay, struct relay_result *result)
+{
+	struct pump *pump = malloc(sizeof(*pump));
+
+	memset(result, 0, sizeof(*result));
+	if (pump == NULL) {
+		result->end = RELAY_RESET;
+		result->error = ENOMEM;
+		text_copy(result->reason, sizeof(result->reason),
+		    "out of memory");
+	} else {
+		/* Not their bytes: pages that are not used cost nothing. */
+		memset(pump, 0, offsetof(struct pump, in));
+		memset(&pump->in, 0, offsetof(struct input, bytes));
+		memset(&pump->out, 0, offsetof(struct output, bytes));
+		pump->relay = relay;
+		pump->result = result;
+		run(pump);
+		free(pump);
+	}
+}

@@ -1,0 +1,68 @@
+/*
+ * relay: carry bytes between a TLS connection and a program, both ways at
+ * once, until both directions have ended.
+ *
+ * Half-close both ways: the client's close_notify becomes end of file for
+ * the program while output still flows; the program's end of file becomes
+ * close_notify after the last byte.  No state polls a descriptor that is
+ * ready for ever: no busy loop.
+ */
+#ifndef TLS_RELAY_H
+#define TLS_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tls/tlsconn.h"
+
+/* How long input is discarded after our close_notify and FIN, in ms. */
+#define RELAY_LINGER_MS 2000
+
+enum relay_end {
+	RELAY_CLEAN,		/* the program's output ended, all was sent */
+	RELAY_RESET,		/* reset or failed write */
+	RELAY_TLS,		/* TLS error */
+	RELAY_IDLE,		/* no byte in either direction for idle_ms */
+	RELAY_CANCELLED		/* cancel_fd ended */
+};
+
+struct relay {
+	struct tlsconn *conn;	/* after its handshake */
+	int client_fd;		/* its socket */
+	int *program_in;	/* we write; closed by relay at the client's end */
+	int *program_out;	/* we read; closed by relay at its end of file */
+	int cancel_fd;		/* readable or ended: stop (-1: none) */
+	int idle_ms;		/* 0: no limit */
+	const char *greeting;	/* sent first, greeting_len bytes; may be NULL */
+	size_t greeting_len;
+	/*
+	 * Called once if the client's end of file came without
+	 * close_notify, before the program sees it.  0: give the program
+	 * its end of file; -1: stop as RELAY_CANCELLED.  May block.  NULL:
+	 * as if it returned 0.
+	 */
+	int (*truncated)(void *arg);
+	void *arg;
+};
+
+struct relay_result {
+	enum relay_end end;
+	bool was_truncated;	/* the peer left without close_notify */
+	int error;		/* errno of RESET, else 0 */
+	char reason[TLSCONN_TEXT_SIZE]; /* printable; "" for CLEAN */
+};
+
+/*
+ * Run to the end; blocks in poll(2) only.  After CLEAN *program_in and
+ * *program_out are closed (-1).  After any other end they are as they
+ * were: the program must have its signal before its input ends, or it
+ * would take a cut stream for a whole one.  The socket is still open, shut
+ * down for writing after CLEAN.  Pipes may be blocking or
+ * not: no call of ours blocks on them.  A program that closes its input
+ * early loses nothing but what the client still sends.  A client that
+ * reads nothing stops the program's output, and the reverse; neither
+ * stops the other direction.
+ */
+void relay_run(struct relay *relay, struct relay_result *result);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * tlsbio: between the TLS library and a socket.
+ *
+ * Input goes straight into the library's own buffer, which is large enough
+ * for several records.  Output gathers here and leaves in one send(2) per
+ * flush, so that a flight of the handshake or several records are one
+ * system call.  The socket's mode is not touched: every transfer carries
+ * MSG_DONTWAIT.
+ */
+#ifndef TLS_TLSBIO_H
+#define TLS_TLSBIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bio_st;
+
+/* The largest record with everything a cipher may add to it. */
+#define TLSBIO_RECORD (16384 + 512)
+/* Room for four of them, as an application writes them. */
+#define TLSBIO_SIZE (4 * (16384 + 256))
+
+struct tlsbio {
+	int fd;			/* the socket; not ours to close */
+	int error;		/* errno of the transfer that failed, or 0 */
+	bool is_ended;		/* the peer's end of file was seen */
+	bool is_drained;	/* the last recv left nothing behind */
+	uint64_t moved;		/* bytes received and sent */
+	size_t start, len;	/* what waits in bytes */
+	unsigned char bytes[TLSBIO_SIZE];
+};
+
+/* Ready for fd.  Leaves bytes as it is: untouched pages cost nothing. */
+void tlsbio_init(struct tlsbio *io, int fd);
+
+/*
+ * A BIO over io, which must outlive it.  NULL: memory is short.  An end of
+ * file looks to the library like "nothing there yet", because it would
+ * answer with an alert and refuse to write any more; io->is_ended tells.
+ */
+struct bio_st *tlsbio_new(struct tlsbio *io);
+
+/* Prepare what all BIOs share, before the first fork.  0 or -1. */
+int tlsbio_start(void);
+
+/* Send what waits.  0: all gone, 1: socket full, -1: io->error. */
+int tlsbio_flush(struct tlsbio *io);
+
+/* How many bytes can be written before something must be sent. */
+size_t tlsbio_room(const struct tlsbio *io);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * tlsconn: libssl's answers, in words that leave nothing to guess.
+ *
+ * Runs in a session, on bytes from the network.  An end of file without
+ * close_notify is kept from libssl (tlsbio), because it would end the
+ * connection in both directions, while a client that has only closed its
+ * sending side may still wait for output.
+ */
+#include "tls/tlsconn.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "base/text.h"
+#include "tls/tlsbio.h"
+#include "tls/tlsctx_internal.h"
+#include "tls/tlslib.h"
+
+/* The most one record carries. */
+#define RECORD_MAX 16384
+
+struct tlsconn {
+	SSL *ssl;
+	bool is_starved;	/* the last read found nothing to do */
+	bool is_reset;		/* the last status was RESET */
+	char reason[TLSCONN_TEXT_SIZE];
+	struct tlsbio io;	/* last: its pages are touched as needed */
+};
+
+struct tlsconn *
+tlsconn_new(struct tlsctx *ctx, int client_fd)
+{
+	struct tlsconn *conn = malloc(sizeof(*conn));
+	BIO *bio;
+
+	if (conn == NULL)
+		return NULL;
+	conn->is_starved = conn->is_reset = false;
+	conn->reason[0] = '\0';
+	tlsbio_init(&conn->io, client_fd);
+	conn->ssl = SSL_new(tlsctx_ssl(ctx));
+	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
+	if (bio == NULL) {
+		SSL_free(conn->ssl);
+		free(conn);
+		ERR_clear_error();
+		return NULL;
+	}
+	SSL_set_bio(conn->ssl, bio, bio);
+	SSL_set_accept_state(conn->ssl);
+	return conn;
+}
+
+void
+tlsconn_free(struct tlsconn *conn)
+{
+	if (conn == NULL)
+		return;
+	SSL_free(conn->ssl);
+	free(conn);
+}
+
+static void
+begin(struct tlsconn *conn)
+{
+	conn->is_reset = false;
+	conn->reason[0] = '\0';
+	ERR_clear_error();
+}
+
+static enum tlsconn_status
+say(struct tlsconn *conn, enum tlsconn_status status, const char *reason)
+{
+	conn->is_reset = status == TLSCONN_RESET;
+	text_printable(conn->reason, reason, strlen(reason));
+	return status;
+}
+
+static enum tlsconn_status
+fail(struct tlsconn *conn)
+{
+	if (conn->io.error != 0)
+		return say(conn, TLSCONN_RESET, strerror(conn->io.error));
+	tlslib_reason(conn->reason);
+	/* The alert, as far as the socket takes it. */
+	(void)tlsbio_flush(&conn->io);
+	return TLSCONN_FAILED;
+}
+
+/* What the library's last answer means. */
+static enum tlsconn_status
+conclude(struct tlsconn *conn, int answer)
+{
+	switch (SSL_get_error(conn->ssl, answer)) {
+	case SSL_ERROR_NONE:
+		return TLSCONN_OK;
+	case SSL_ERROR_ZERO_RETURN:
+		return say(conn, TLSCONN_CLOSED, "closed by the peer");
+	case SSL_ERROR_WANT_READ:
+		if (conn->io.is_ended)
+			return say(conn, TLSCONN_TRUNCATED,
+			    "unexpected end of file");
+		return say(conn, TLSCONN_WANT_READ, "no input yet");
+	case SSL_ERROR_WANT_WRITE:
+		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
+	default:
+		return fail(conn);
+	}
+}
+
+enum tlsconn_status
+tlsconn_handshake(struct tlsconn *conn)
+{
+	begin(conn);
+	return conclude(conn, SSL_do_handshake(conn->ssl));
+}
+
+enum tlsconn_status
+tlsconn_read(struct tlsconn *conn, void *bytes, size_t size, size_t *len)
+{
+	enum tlsconn_status status;
+
+	begin(conn);
+	*len = 0;
+	status = conclude(conn, SSL_read_ex(conn->ssl, bytes, size, len));
+	conn->is_starved = status == TLSCONN_WANT_READ;
+	return status;
+}
+
+enum tlsconn_status
+tlsconn_write(struct tlsconn *conn, const void *bytes, size_t len,
+    size_t *taken)
+{
+	*taken = 0;
+	/* Encrypt only what has a place to go. */
+	if (tlsbio_room(&conn->io) < TLSBIO_RECORD) {
+		enum tlsconn_status status = tlsconn_flush(conn);
+
+		if (status == TLSCONN_RESET ||
+		    tlsbio_room(&conn->io) < TLSBIO_RECORD)
+			return status;
+	}
+	begin(conn);
+	if (len > RECORD_MAX)
+		len = RECORD_MAX;
+	return conclude(conn, SSL_write_ex(conn->ssl, bytes, len, taken));
+}
+
+enum tlsconn_status
+tlsconn_flush(struct tlsconn *conn)
+{
+	begin(conn);
+	switch (tlsbio_flush(&conn->io)) {
+	case 0:
+		return TLSCONN_OK;
+	case 1:
+		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
+	default:
+		return fail(conn);
+	}
+}
+
+enum tlsconn_status
+tlsconn_close_notify(struct tlsconn *conn)
+{
+	bool is_sent = SSL_get_shutdown(conn->ssl) & SSL_SENT_SHUTDOWN;
+	int answer;
+
+	begin(conn);
+	/* Without a handshake there is nothing to close. */
+	if (is_sent || !SSL_is_init_finished(conn->ssl))
+		return tlsconn_flush(conn);
+	if (tlsbio_room(&conn->io) < TLSBIO_RECORD &&
+	    tlsbio_flush(&conn->io) != 0)
+		return tlsconn_flush(conn);
+	answer = SSL_shutdown(conn->ssl);
+	if (answer < 0)
+		return conclude(conn, answer);
+	return tlsconn_flush(conn);
+}
+
+int
+tlsconn_pending(const struct tlsconn *conn)
+{
+	return SSL_pending(conn->ssl) > 0 ||
+	    (!conn->is_starved && SSL_has_pending(conn->ssl));
+}
+
+uint64_t
+tlsconn_moved(const struct tlsconn *conn)
+{
+	return conn->io.moved;
+}
+
+const char *
+tlsconn_reason(const struct tlsconn *conn)
+{
+	return conn->reason;
+}
+
+int
+tlsconn_errno(const struct tlsconn *conn)
+{
+	return conn->is_reset ? conn->io.error : 0;
+}
+
+const char *
+tlsconn_protocol(const struct tlsconn *conn)
+{
+	return SSL_is_init_finished(conn->ssl) ?
+	    SSL_get_version(conn->ssl) : "";
+}
+
+const char *
+tlsconn_cipher(const struct tlsconn *conn)
+{
+	return SSL_is_init_finished(conn->ssl) ?
+	    SSL_get_cipher_name(conn->ssl) : "";
+}

@@ -1,0 +1,54 @@
+/*
+ * tlsctx: the settings of one profile, ready for handshakes.
+ *
+ * Built once in the nursery from public data; a session inherits it by
+ * fork.  The private key is elsewhere: signatures are asked for through a
+ * callback, once per handshake (libtls's idea of a signer).
+ */
+#ifndef TLS_TLSCTX_H
+#define TLS_TLSCTX_H
+
+#include <stddef.h>
+
+struct tls_settings;
+struct tls_public;
+struct tlsctx;
+
+/*
+ * Ask for a signature of len bytes of text under scheme (enum tlsscheme).
+ * Returns its length, at most size, or -1.  May block; runs inside
+ * tlsconn_handshake.
+ */
+typedef int tlsctx_sign_fn(void *arg, unsigned scheme,
+    const unsigned char *text, size_t len, unsigned char *signature,
+    size_t size);
+
+/*
+ * Check the settings and build a context for a server.  NULL and one
+ * sentence in error (of error_size bytes) that names the variable and the
+ * reason: no usable cipher in CIPHERS, a bad TLSMIN or TLSMAX, TLSMIN
+ * above TLSMAX, an unknown group in TLSGROUPS, DH parameters the library
+ * refuses.  TLS 1.2 and 1.3 unless the settings say otherwise; below 1.2
+ * the security level is 0 unless CIPHERS sets one.  No compression, no
+ * renegotiation, no static-RSA key exchange, no session cache and no
+ * tickets yet, early data off.  openssl.cnf is not read.
+ */
+struct tlsctx *tlsctx_new(const struct tls_settings *settings,
+    const struct tls_public *public, char *error, size_t error_size);
+
+/* From now on signatures are asked for from fn(arg, ...). */
+void tlsctx_set_signer(struct tlsctx *ctx, tlsctx_sign_fn *fn, void *arg);
+
+/*
+ * Run handshakes against ourselves in memory with a throw-away key, so
+ * that lazily built tables exist before the first fork.  The signer is
+ * not used.  0, or -1 (harmless: only speed is lost).
+ */
+int tlsctx_warm_up(struct tlsctx *ctx);
+
+void tlsctx_free(struct tlsctx *ctx);
+
+/* Version text of the TLS library in use, e.g. "OpenSSL 3.0.19 ...". */
+const char *tlsctx_library(void);
+
+#endif

@@ -1,0 +1,14 @@
+/*
+ * tlsctx_internal: what tlsconn needs of a tlsctx.  Nothing outside tls/
+ * includes it.
+ */
+#ifndef TLS_TLSCTX_INTERNAL_H
+#define TLS_TLSCTX_INTERNAL_H
+
+struct ssl_ctx_st;
+struct tlsctx;
+
+/* The library's object, still the tlsctx's. */
+struct ssl_ctx_st *tlsctx_ssl(struct tlsctx *ctx);
+
+#endif

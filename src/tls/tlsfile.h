@@ -1,0 +1,101 @@
+/*
+ * tlsfile: certificate, key and parameter files, from path to parsed form.
+ *
+ * Used by the keeper: tlsfile_open as root, then the process gives up its
+ * rights, then tlsfile_load reads and parses.  What comes out is public
+ * (certificates, DH parameters, the group list) and travels on to the
+ * nursery, or is the private key, which stays.
+ */
+#ifndef TLS_TLSFILE_H
+#define TLS_TLSFILE_H
+
+#include <stddef.h>
+#include <stdbool.h>
+
+struct tlskey;
+
+/* Room for one sentence about what went wrong. */
+#define TLSFILE_ERROR_SIZE 512
+
+/* Largest file that is read, in bytes. */
+#define TLSFILE_MAX (1024 * 1024)
+
+/* Certificates in one chain, at most. */
+#define TLSFILE_CHAIN_MAX 16
+
+/*
+ * The TLS variables of INTERFACE.md section 2, as strings that outlive
+ * this object; NULL: unset, "" : none.
+ */
+struct tls_settings {
+	const char *certfile;
+	const char *certchainfile;
+	const char *keyfile;
+	const char *dhfile;
+	const char *ciphers;
+	const char *tlsmin;
+	const char *tlsmax;
+	const char *tlsgroups;
+};
+
+/*
+ * TLSMIN and TLSMAX as the x of TLS 1.x: 2 and 3 unless set.  0, or -1 and
+ * a sentence in error that names the variable.
+ */
+int tls_settings_versions(const struct tls_settings *settings,
+    unsigned *min, unsigned *max, char *error, size_t error_size);
+
+/* A file that has been opened but not read. */
+struct tlsfile {
+	int fd;			/* -1: not wanted */
+	char path[1024];	/* the path that was taken */
+};
+
+struct tlsfiles {
+	struct tlsfile cert;	/* from CERTCHAINFILE, else CERTFILE */
+	bool is_chain;		/* cert is CERTCHAINFILE */
+	struct tlsfile key;	/* from KEYFILE; -1: in cert's file */
+	struct tlsfile dh;	/* -1: no DHFILE */
+};
+
+/* What a nursery needs to know; nothing in it is secret. */
+struct tls_public {
+	unsigned char *chain[TLSFILE_CHAIN_MAX]; /* DER, leaf first; owned */
+	size_t chain_len[TLSFILE_CHAIN_MAX];
+	size_t chain_count;
+	unsigned char *dh;	/* DER DHParameter (PKCS#3) or NULL; owned */
+	size_t dh_len;
+	unsigned dh_bits;
+};
+
+/*
+ * Open what settings name, with the rights the process has now.  A path
+ * is tried as given, then below chroot (NULL: not tried).  CERTCHAINFILE
+ * beats CERTFILE; one of them must be set.  Only regular files and pipes;
+ * never blocks on a fifo.  0 and *files, or -1 and a sentence in error
+ * that names variable, path and reason.
+ */
+int tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
+    const char *chroot, char error[TLSFILE_ERROR_SIZE]);
+
+/*
+ * Read, parse and check what was opened, and close it.  *public and *key
+ * become the caller's.  Refused, each with a sentence of its own: not PEM,
+ * no certificate, no key, an encrypted key (pass phrases come with -3),
+ * a chain that is not leaf first (root first is recognised by name) or
+ * does not hang together, a kind of key other than RSA, ECDSA and Ed25519,
+ * key and certificate that do not match.  An expired or not yet valid
+ * leaf is a sentence in warning ("" if none), not an error.
+ * File contents are wiped from memory after parsing, on every path.
+ * 0 or -1.
+ */
+int tlsfile_load(struct tlsfiles *files, struct tls_public *public,
+    struct tlskey **key, char warning[TLSFILE_ERROR_SIZE],
+    char error[TLSFILE_ERROR_SIZE]);
+
+/* Close what is open. */
+void tlsfile_close(struct tlsfiles *files);
+
+void tls_public_free(struct tls_public *public);
+
+#endif

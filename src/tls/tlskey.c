@@ -1,0 +1,208 @@
+/*
+ * tlskey: sign what tlsscheme permits, and nothing else.
+ *
+ * Runs in the keeper, after it has given up its rights.  The text comes
+ * from a session, which the network may have taken over; the scheme does
+ * too.  Both are checked before the key is touched.  RSA blinding is left
+ * on (OpenSSL's default), so that the time of a signature says nothing
+ * about the key to a session that measures it.
+ */
+#include "tls/tlskey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include "tls/tlskey_internal.h"
+#include "tls/tlsscheme.h"
+
+#define RSA_BITS_MIN 1024
+#define RSA_BITS_MAX 16384
+
+enum kind { KIND_RSA, KIND_EC, KIND_ED25519 };
+
+struct tlskey {
+	EVP_PKEY *pkey;
+	unsigned tls13_scheme;	/* EC: the one of its curve */
+};
+
+/* How a scheme is computed. */
+struct scheme {
+	unsigned number;
+	enum kind kind;
+	const char *digest;
+	bool is_pss;
+};
+
+static const struct scheme schemes[] = {
+	{ TLSSCHEME_RSA_PKCS1_MD5_SHA1, KIND_RSA, "MD5-SHA1", false },
+	{ TLSSCHEME_RSA_PKCS1_SHA1, KIND_RSA, "SHA1", false },
+	{ TLSSCHEME_RSA_PKCS1_SHA256, KIND_RSA, "SHA256", false },
+	{ TLSSCHEME_RSA_PKCS1_SHA384, KIND_RSA, "SHA384", false },
+	{ TLSSCHEME_RSA_PKCS1_SHA512, KIND_RSA, "SHA512", false },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA256, KIND_RSA, "SHA256", true },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA384, KIND_RSA, "SHA384", true },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA512, KIND_RSA, "SHA512", true },
+	{ TLSSCHEME_ECDSA_SHA1, KIND_EC, "SHA1", false },
+	{ TLSSCHEME_ECDSA_SHA256, KIND_EC, "SHA256", false },
+	{ TLSSCHEME_ECDSA_SHA384, KIND_EC, "SHA384", false },
+	{ TLSSCHEME_ECDSA_SHA512, KIND_EC, "SHA512", false },
+	{ TLSSCHEME_ED25519, KIND_ED25519, NULL, false },
+};
+
+static const struct {
+	const char *name;
+	unsigned tls13_scheme;
+} curves[] = {
+	{ "prime256v1", TLSSCHEME_ECDSA_SHA256 },
+	{ "secp384r1", TLSSCHEME_ECDSA_SHA384 },
+	{ "secp521r1", TLSSCHEME_ECDSA_SHA512 },
+};
+
+/* The scheme TLS 1.3 ties to the key's curve; 0: not one of ours. */
+static unsigned
+curve_scheme(const EVP_PKEY *pkey)
+{
+	char name[64];
+	size_t i;
+
+	if (EVP_PKEY_get_group_name(pkey, name, sizeof(name), NULL) != 1)
+		return 0;
+	for (i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+		if (strcmp(curves[i].name, name) == 0)
+			return curves[i].tls13_scheme;
+	return 0;
+}
+
+const char *
+tlskey_refusal(const EVP_PKEY *pkey)
+{
+	int bits = EVP_PKEY_get_bits(pkey);
+
+	if (EVP_PKEY_is_a(pkey, "RSA")) {
+		if (bits < RSA_BITS_MIN)
+			return "an RSA key of less than 1024 bits";
+		return bits > RSA_BITS_MAX ?
+		    "an RSA key of more than 16384 bits" : NULL;
+	}
+	if (EVP_PKEY_is_a(pkey, "EC"))
+		return curve_scheme(pkey) == 0 ?
+		    "an EC key not on P-256, P-384 or P-521" : NULL;
+	if (EVP_PKEY_is_a(pkey, "ED25519"))
+		return NULL;
+	return "a key that is not RSA, ECDSA or Ed25519";
+}
+
+struct tlskey *
+tlskey_new(EVP_PKEY *pkey)
+{
+	struct tlskey *key;
+
+	if (tlskey_refusal(pkey) != NULL)
+		return NULL;
+	key = malloc(sizeof(*key));
+	if (key == NULL)
+		return NULL;
+	key->pkey = pkey;
+	key->tls13_scheme = EVP_PKEY_is_a(pkey, "EC") ? curve_scheme(pkey) : 0;
+	return key;
+}
+
+static bool
+is_kind(const EVP_PKEY *pkey, enum kind kind)
+{
+	static const char *const names[] = { "RSA", "EC", "ED25519" };
+
+	return EVP_PKEY_is_a(pkey, names[kind]) == 1;
+}
+
+/* The scheme of that number if this key can have it for this text. */
+static const struct scheme *
+find_scheme(const struct tlskey *key, unsigned number,
+    const unsigned char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (schemes[i].number == number)
+			break;
+	if (i == sizeof(schemes) / sizeof(schemes[0]) ||
+	    !is_kind(key->pkey, schemes[i].kind))
+		return NULL;
+	/* RFC 8446, 4.2.3: from 1.3 on curve and digest belong together. */
+	if (schemes[i].kind == KIND_EC && number != key->tls13_scheme &&
+	    tlsscheme_is_tls13(text, len))
+		return NULL;
+	return &schemes[i];
+}
+
+static int
+set_pss(EVP_PKEY_CTX *ctx)
+{
+	if (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) != 1)
+		return -1;
+	return EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx,
+	    RSA_PSS_SALTLEN_DIGEST) == 1 ? 0 : -1;
+}
+
+static int
+compute(const struct tlskey *key, const struct scheme *scheme,
+    const unsigned char *text, size_t len, unsigned char *signature,
+    size_t size)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pctx;
+	size_t n = size;
+	int r = -1;
+
+	if (ctx == NULL)
+		return -1;
+	if (EVP_DigestSignInit_ex(ctx, &pctx, scheme->digest, NULL, NULL,
+	    key->pkey, NULL) != 1)
+		goto out;
+	if (scheme->is_pss && set_pss(pctx) == -1)
+		goto out;
+	if (EVP_DigestSign(ctx, signature, &n, text, len) == 1)
+		r = (int)n;
+out:
+	EVP_MD_CTX_free(ctx);
+	return r;
+}
+
+int
+tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
+    unsigned scheme, const unsigned char *text, size_t len,
+    unsigned char *signature, size_t size)
+{
+	const struct scheme *found;
+	int n;
+
+	found = find_scheme(key, scheme, text, len);
+	if (found == NULL || !tlsscheme_permits(policy, scheme, text, len)) {
+		errno = EPERM;
+		return -1;
+	}
+	if (size < (size_t)EVP_PKEY_get_size(key->pkey)) {
+		errno = EIO;
+		return -1;
+	}
+	n = compute(key, found, text, len, signature, size);
+	ERR_clear_error();
+	if (n == -1)
+		errno = EIO;
+	return n;
+}
+
+void
+tlskey_free(struct tlskey *key)
+{
+	if (key == NULL)
+		return;
+	/* OpenSSL wipes the private parts. */
+	EVP_PKEY_free(key->pkey);
+	free(key);
+}

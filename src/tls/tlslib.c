@@ -1,0 +1,38 @@
+/*
+ * tlslib: start of the TLS library, and its error texts.
+ *
+ * Runs in keeper and nursery, later in sslclient.  The configuration file
+ * is never read: what it could set (providers, engines, ciphers, the
+ * random generator) belongs to our own variables, and the nursery must not
+ * open files.
+ */
+#include "tls/tlslib.h"
+
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+void
+tlslib_start(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+}
+
+char *
+tlslib_reason(char text[TEXT_PRINTABLE_SIZE])
+{
+	unsigned long code = ERR_get_error();
+	const char *reason = NULL;
+
+	/* The oldest error is the cause, later ones say who passed it on. */
+	if (ERR_SYSTEM_ERROR(code))
+		reason = strerror(ERR_GET_REASON(code));
+	else if (code != 0)
+		reason = ERR_reason_error_string(code);
+	if (reason == NULL)
+		reason = "unknown error";
+	ERR_clear_error();
+	return text_printable(text, reason, strlen(reason));
+}

@@ -1,0 +1,22 @@
+/*
+ * tlslib: how everything in tls/ starts the TLS library and reads its
+ * errors.
+ */
+#ifndef TLS_TLSLIB_H
+#define TLS_TLSLIB_H
+
+#include "base/text.h"
+
+/*
+ * Start the library without reading openssl.cnf.  First call of every
+ * entry into tls/; further calls cost nothing.
+ */
+void tlslib_start(void);
+
+/*
+ * The reason of the oldest error in the library's queue, printable, and an
+ * empty queue afterwards; "unknown error" when there is none.
+ */
+char *tlslib_reason(char text[TEXT_PRINTABLE_SIZE]);
+
+#endif

@@ -1,0 +1,84 @@
+"""Fixtures: certificates made once, servers that end with their test."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+import harness
+import pki as pki_module
+
+SERVERS = []
+
+
+@pytest.fixture(scope='session')
+def top_directory():
+    """Readable for the other identities that the server takes."""
+    path = tempfile.mkdtemp(prefix='ucspi-ssl-')
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope='session')
+def pki(top_directory):
+    return pki_module.Pki(os.path.join(top_directory, 'pki'))
+
+
+@pytest.fixture
+def workdir(top_directory):
+    """A directory of this test's own; the program may write there."""
+    path = tempfile.mkdtemp(prefix='test-', dir=top_directory)
+    os.chmod(path, 0o777)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def start(workdir, pki):
+    """Starts a server and waits until it is ready (ready=False: not)."""
+    def starter(*program, ready=True, certs=None, **settings):
+        server = harness.Server(workdir, program or ('/bin/cat',),
+                                certs=certs or pki.ecdsa, **settings)
+        SERVERS.append(server)
+        return server.wait_ready() if ready else server
+
+    SERVERS.clear()
+    yield starter
+    for server in SERVERS:
+        server.destroy()
+    reports = [server.log() for server in SERVERS
+               if server.sanitizer_report()]
+    assert not reports, 'a sanitizer reported:\n' + '\n'.join(reports)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if not report.failed or 'start' not in item.fixturenames:
+        return
+    for number, server in enumerate(SERVERS):
+        title = 'server %d: %s' % (number, ' '.join(server.arguments))
+        text = server.log()
+        if len(text) > 20000:
+            text = text[:5000] + '\n[...]\n' + text[-15000:]
+        report.sections.append((title, text or '(log is empty)'))
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'root: needs to be root')
+
+
+def pytest_runtest_setup(item):
+    if not os.access(harness.SSLSERVER, os.X_OK):
+        pytest.fail(harness.SSLSERVER + ' is not built', pytrace=False)
+    if item.get_closest_marker('root') and not harness.ROOT:
+        pytest.skip('needs to be root')
+
+
+def pytest_report_header(config):
+    return 'sslserver: %s, %s%s' % (
+        harness.SSLSERVER, 'root' if harness.ROOT else 'ordinary user',
+        ', sanitized' if harness.SANITIZED else '')
