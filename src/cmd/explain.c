@@ -91,8 +91,8 @@ explain_settings(const struct settings *s, const struct ip_endpoint *local)
 	printf("keepers: %u\n", s->keepers);
 	print_identity("nursery and sessions", &s->net_id);
 	print_identity("monitor and logger", &s->mon_id);
-	printf("sandbox: %s\n", sandbox_is_available() ? "on" :
-	    "none in this version");
+	printf("sandbox: %s\n",
+	    sandbox_is_available() ? "on" : "none in this version");
 	profile_from_environment(&profile);
 	for (i = 0; i < PROFILE_VARIABLES; i++)
 		print_text(profile_name(i), profile.values[i]);

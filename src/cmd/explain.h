@@ -8,8 +8,8 @@ struct ip_endpoint;
 struct settings;
 
 /* Print on descriptor 1 what is in effect, one `name: value' a line. */
-void explain_settings(const struct settings *settings,
-    const struct ip_endpoint *local);
+void explain_settings(
+    const struct settings *settings, const struct ip_endpoint *local);
 
 /* Print versions of sslserver, keeper and nursery.  0, or 111. */
 int explain_versions(void);

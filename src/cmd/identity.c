@@ -103,8 +103,7 @@ resolve_program(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	}
 	if (o->group != NULL) {
 		if (find_group(o->group, &id->gid) == -1)
-			return refuse(error, 111, "unknown group: ",
-			    o->group);
+			return refuse(error, 111, "unknown group: ", o->group);
 		s->sets_gid = true;
 	}
 	return 0;
@@ -128,15 +127,16 @@ resolve_role(struct settings_identity *id, const char *user_word,
 		if (entry == NULL)
 			entry = getpwnam("nobody");
 		if (entry == NULL)
-			return refuse(error, 111, "neither this user nor "
-			    "nobody exists: ", built_in);
+			return refuse(error, 111,
+			    "neither this user nor "
+			    "nobody exists: ",
+			    built_in);
 		id->uid = entry->pw_uid;
 		id->gid = entry->pw_gid;
 	} else {
 		/* A number alone: its group has the same number. */
 		if (find_user(user_word, &id->uid, &id->gid, &is_name) == -1)
-			return refuse(error, 111, "unknown user: ",
-			    user_word);
+			return refuse(error, 111, "unknown user: ", user_word);
 		if (!is_name)
 			id->gid = (gid_t)id->uid;
 	}
@@ -184,34 +184,39 @@ check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 {
 	static const struct {
 		const char *user, *number;
-	} asked[] = {
-		{ "SSL_USER", "SSL_UID" }, { "SSLNET_USER", NULL },
-		{ "SSLMON_USER", NULL }
-	};
+	} asked[] = { { "SSL_USER", "SSL_UID" }, { "SSLNET_USER", NULL },
+		{ "SSLMON_USER", NULL } };
 	struct settings_identity *ids[] = { &s->key_id, &s->net_id,
 		&s->mon_id };
 	bool has_gid;
 	size_t i;
 
 	if (s->program_root != NULL)
-		return refuse(error, 111, "--root needs root: ",
-		    s->program_root);
+		return refuse(
+		    error, 111, "--root needs root: ", s->program_root);
 	if (s->key_root != NULL)
-		return refuse(error, 111, "SSL_CHROOT needs root: ",
-		    s->key_root);
+		return refuse(
+		    error, 111, "SSL_CHROOT needs root: ", s->key_root);
 	if ((s->sets_uid && s->program_id.uid != geteuid()) ||
 	    (s->sets_gid && s->program_id.gid != getegid()))
-		return refuse(error, 111, "-u, -g and -U need root for "
-		    "another identity than the present one", "");
+		return refuse(error, 111,
+		    "-u, -g and -U need root for "
+		    "another identity than the present one",
+		    "");
 	for (i = 0; i < 3; i++) {
-		has_gid = i == 0 && (variable("SSL_GID") != NULL ||
-		    variable("SSL_GROUP") != NULL);
-		if (variable(asked[i].user) == NULL && (asked[i].number ==
-		    NULL || variable(asked[i].number) == NULL) && !has_gid)
+		has_gid = i == 0 &&
+		    (variable("SSL_GID") != NULL ||
+			variable("SSL_GROUP") != NULL);
+		if (variable(asked[i].user) == NULL &&
+		    (asked[i].number == NULL ||
+			variable(asked[i].number) == NULL) &&
+		    !has_gid)
 			continue;
 		if (!is_present(ids[i], has_gid))
-			return refuse(error, 111, "needs root for another "
-			    "identity than the present one: ", asked[i].user);
+			return refuse(error, 111,
+			    "needs root for another "
+			    "identity than the present one: ",
+			    asked[i].user);
 	}
 	for (i = 0; i < 3; i++)
 		ids[i]->is_set = false;
@@ -236,8 +241,7 @@ identity_resolve(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	return code;
 }
 
-__attribute__((format(printf, 1, 2)))
-static void
+__attribute__((format(printf, 1, 2))) static void
 warn(const char *format, ...)
 {
 	char line[512] = "sslserver: warning: ";
@@ -261,13 +265,11 @@ warn_of_equals(const struct settings *s)
 	const struct {
 		const char *name;
 		uid_t uid;
-	} who[] = {
-		{ "the key process (SSL_UID)", s->key_id.uid },
+	} who[] = { { "the key process (SSL_UID)", s->key_id.uid },
 		{ "the network processes (SSLNET_USER)", s->net_id.uid },
 		{ "the monitor (SSLMON_USER)", s->mon_id.uid },
 		{ "the program (-u)", s->sets_uid ? s->program_id.uid : 0 },
-		{ "root", 0 }
-	};
+		{ "root", 0 } };
 	const size_t count = sizeof(who) / sizeof(who[0]);
 	char names[256] = "";
 	bool is_shared;
@@ -281,9 +283,9 @@ warn_of_equals(const struct settings *s)
 			    !(i >= 3 && j >= 3))
 				is_shared = true;
 		if (is_shared)
-			used += (size_t)snprintf(names + used,
-			    sizeof(names) - used, "%s%s", used ? ", " : "",
-			    who[i].name);
+			used +=
+			    (size_t)snprintf(names + used, sizeof(names) - used,
+				"%s%s", used ? ", " : "", who[i].name);
 	}
 	if (used > 0)
 		warn("sharing a user: %s", names);

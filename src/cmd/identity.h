@@ -15,8 +15,7 @@ struct options;
  * environment.  Without root, asking for another identity or root than the
  * present one is an error.  Returns 0, or 100 or 111 with one sentence.
  */
-int identity_resolve(struct options *options,
-    char error[IDENTITY_ERROR_SIZE]);
+int identity_resolve(struct options *options, char error[IDENTITY_ERROR_SIZE]);
 
 /* Say on descriptor 2 what is unwise about them, a line each. */
 void identity_warn(const struct options *options);

@@ -17,7 +17,8 @@ main(int argc, char **argv)
 		return fflush(stdout) == 0 ? 0 : 111;
 	}
 	if (argc != 1) {
-		fputs("ucspissl-nursery: sslserver runs this program\n", stderr);
+		fputs(
+		    "ucspissl-nursery: sslserver runs this program\n", stderr);
 		return 100;
 	}
 	if (title_prepare(&argv) == -1)

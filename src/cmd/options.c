@@ -21,22 +21,32 @@
 
 /* Codes of long options without a letter. */
 enum {
-	ROOT = 256, DRAIN, KILL_AFTER, KEEP_FD, KEEPERS, REQUIRE_SANDBOX,
-	STRICT_NAMES, STRICT_CLOSE, CHECK, EXPLAIN, HELP, VERSION_OPTION
+	ROOT = 256,
+	DRAIN,
+	KILL_AFTER,
+	KEEP_FD,
+	KEEPERS,
+	REQUIRE_SANDBOX,
+	STRICT_NAMES,
+	STRICT_CLOSE,
+	CHECK,
+	EXPLAIN,
+	HELP,
+	VERSION_OPTION
 };
 
 enum { NOW, LATER };
 
 struct option_row {
-	int code;		/* the letter, or one of the above */
+	int code; /* the letter, or one of the above */
 	const char *name;
-	const char *word;	/* what follows it, or NULL */
+	const char *word; /* what follows it, or NULL */
 	int availability;
 	const char *help;
 };
 
-static const struct option_row rows[] = {
-	{ 'q', "quiet", NULL, NOW, "log nothing but start errors" },
+static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
+					      "log nothing but start errors" },
 	{ 'Q', "warnings", NULL, NOW, "log warnings and errors (default)" },
 	{ 'v', "verbose", NULL, NOW, "log everything" },
 	{ 'V', "very-verbose", NULL, NOW, "and protocol and cipher" },
@@ -98,8 +108,7 @@ static const struct option_row rows[] = {
 	{ CHECK, "check", NULL, NOW, "load everything, serve nothing" },
 	{ EXPLAIN, "explain", NULL, NOW, "print what is in effect" },
 	{ HELP, "help", NULL, NOW, "this text" },
-	{ VERSION_OPTION, "version", NULL, NOW, "versions" }
-};
+	{ VERSION_OPTION, "version", NULL, NOW, "versions" } };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 /* Longest wait: its milliseconds fit into an int. */
@@ -109,8 +118,8 @@ const char *
 options_usage(void)
 {
 	return "sslserver: usage: sslserver [-qQvV146UHPRoOdDESNZ] [-c n] "
-	    "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
-	    "[-w s] [-I ifname] host port program [args...]\n";
+	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
+	       "[-w s] [-I ifname] host port program [args...]\n";
 }
 
 void
@@ -121,8 +130,8 @@ options_help(void)
 
 	printf("usage: sslserver [options] host port program [args...]\n");
 	for (i = 0; i < ROWS; i++) {
-		later = rows[i].availability == LATER ?
-		    " (not in this version)" : "";
+		later = rows[i].availability == LATER ? " (not in this version)"
+						      : "";
 		if (rows[i].code < 256)
 			printf("  -%c, ", rows[i].code);
 		else
@@ -160,8 +169,8 @@ fill_getopt(char *letters, struct option *longs)
 			if (rows[i].word != NULL)
 				letters[n++] = ':';
 		}
-		longs[i] = (struct option){ rows[i].name,
-			rows[i].word != NULL, NULL, rows[i].code };
+		longs[i] = (struct option){ rows[i].name, rows[i].word != NULL,
+			NULL, rows[i].code };
 	}
 	letters[n] = '\0';
 	longs[ROWS] = (struct option){ NULL, 0, NULL, 0 };
@@ -178,9 +187,8 @@ refuse(char error[OPTIONS_ERROR_SIZE], const char *sentence, const char *word)
 }
 
 static int
-read_number(const struct option_row *row, const char *word,
-    unsigned long min, unsigned long max, unsigned long *n,
-    char error[OPTIONS_ERROR_SIZE])
+read_number(const struct option_row *row, const char *word, unsigned long min,
+    unsigned long max, unsigned long *n, char error[OPTIONS_ERROR_SIZE])
 {
 	char sentence[96];
 
@@ -203,8 +211,8 @@ keep_fd(struct settings *s, unsigned long n, char error[OPTIONS_ERROR_SIZE])
 
 /* Options with a number. */
 static int
-apply_number(struct settings *s, const struct option_row *row,
-    const char *word, char error[OPTIONS_ERROR_SIZE])
+apply_number(struct settings *s, const struct option_row *row, const char *word,
+    char error[OPTIONS_ERROR_SIZE])
 {
 	unsigned long min = 1, max = SECONDS_MAX, n;
 
@@ -255,7 +263,7 @@ apply_number(struct settings *s, const struct option_row *row,
 	case KEEPERS:
 		s->keepers = (unsigned)n;
 		break;
-	default:		/* -t: checked, and used once -r is there */
+	default: /* -t: checked, and used once -r is there */
 		break;
 	}
 	return 0;
@@ -272,8 +280,8 @@ apply_text(struct options *o, const struct option_row *row, const char *word,
 		s->greeting = word;
 		s->greeting_len = strlen(word);
 		if (s->greeting_len > SETTINGS_GREETING_MAX)
-			return refuse(error,
-			    "--greeting has more than 1000 bytes", "");
+			return refuse(
+			    error, "--greeting has more than 1000 bytes", "");
 		break;
 	case 'u':
 		o->user = word;
@@ -355,7 +363,7 @@ apply_flag(struct options *o, int code)
 	case VERSION_OPTION:
 		o->wants_version = true;
 		break;
-	default:		/* -H -P -R -S -N -Z: what we do anyway */
+	default: /* -H -P -R -S -N -Z: what we do anyway */
 		break;
 	}
 }
@@ -385,21 +393,24 @@ refuse_unknown(char **argv, int code, char error[OPTIONS_ERROR_SIZE])
 	bool is_letter = optopt > 0 && optopt < 256;
 
 	if (code == ':')
-		return refuse(error, "option needs a word: ", is_letter ?
-		    letter : argv[optind - 1]);
-	return refuse(error, "unknown option: ", is_letter ? letter :
-	    argv[optind - 1]);
+		return refuse(error, "option needs a word: ",
+		    is_letter ? letter : argv[optind - 1]);
+	return refuse(
+	    error, "unknown option: ", is_letter ? letter : argv[optind - 1]);
 }
 
 static int
-read_words(struct options *o, int argc, char **argv,
-    char error[OPTIONS_ERROR_SIZE])
+read_words(
+    struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
 	if (o->wants_help || o->wants_version)
 		return 0;
 	if (argc - optind < 3)
-		return refuse(error, argc == optind ? "no host" :
-		    argc - optind == 1 ? "no port" : "no program", "");
+		return refuse(error,
+		    argc == optind	     ? "no host"
+			: argc - optind == 1 ? "no port"
+					     : "no program",
+		    "");
 	o->settings.host = argv[optind];
 	o->settings.port = argv[optind + 1];
 	o->settings.program = argv + optind + 2;
@@ -410,8 +421,8 @@ read_words(struct options *o, int argc, char **argv,
 }
 
 int
-options_read(struct options *o, int argc, char **argv,
-    char error[OPTIONS_ERROR_SIZE])
+options_read(
+    struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
 	const struct option_row *row;
 	struct option longs[ROWS + 1];
@@ -426,8 +437,8 @@ options_read(struct options *o, int argc, char **argv,
 		if (row == NULL)
 			return refuse_unknown(argv, code, error);
 		if (row->availability == LATER)
-			return refuse(error,
-			    "not in this version: --", row->name);
+			return refuse(
+			    error, "not in this version: --", row->name);
 		if (row->word == NULL)
 			apply_flag(o, code);
 		else if (apply_text(o, row, optarg, error) == -1)

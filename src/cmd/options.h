@@ -12,9 +12,9 @@
 #define OPTIONS_ERROR_SIZE 256
 
 struct options {
-	struct settings settings;	/* what needs no look-up */
-	const char *user, *group;	/* -u, -g, still words */
-	bool takes_user_from_env;	/* -U */
+	struct settings settings; /* what needs no look-up */
+	const char *user, *group; /* -u, -g, still words */
+	bool takes_user_from_env; /* -U */
 	bool wants_help, wants_version;
 };
 

@@ -29,8 +29,7 @@
 
 #define KEEPERS_DEFAULT_MAX 8
 
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 die(int code, const char *sentence)
 {
 	fprintf(stderr, "sslserver: fatal: (%d) %s\n", code, sentence);
@@ -62,17 +61,18 @@ close_inherited(const struct settings *s)
 static void
 warn_of_unknown(const struct settings *s)
 {
-	static const char *const later[] = {
-		"CERTDIR", "SNI", "CRLFILE", "ALPN", "TICKETKEYS",
-		"MAXCONIP", "MAXCONNET"
-	};
+	static const char *const later[] = { "CERTDIR", "SNI", "CRLFILE",
+		"ALPN", "TICKETKEYS", "MAXCONIP", "MAXCONNET" };
 	size_t i;
 
 	for (i = 0; i < sizeof(later) / sizeof(later[0]) &&
-	    s->verbosity >= VERBOSITY_ERRORS; i++)
+	     s->verbosity >= VERBOSITY_ERRORS;
+	     i++)
 		if (getenv(later[i]) != NULL)
-			fprintf(stderr, "sslserver: warning: $%s has no "
-			    "effect in this version\n", later[i]);
+			fprintf(stderr,
+			    "sslserver: warning: $%s has no "
+			    "effect in this version\n",
+			    later[i]);
 }
 
 static void
@@ -82,8 +82,9 @@ set_keepers(struct settings *s)
 
 	if (s->keepers != 0)
 		return;
-	s->keepers = processors < 1 ? 1 : processors > KEEPERS_DEFAULT_MAX ?
-	    KEEPERS_DEFAULT_MAX : (unsigned)processors;
+	s->keepers = processors < 1	       ? 1
+	    : processors > KEEPERS_DEFAULT_MAX ? KEEPERS_DEFAULT_MAX
+					       : (unsigned)processors;
 }
 
 static int
@@ -104,8 +105,8 @@ listen_on(const struct sock_listen *how, struct ip_endpoint *bound)
 
 /* From here on two processes: front returns, master never does. */
 static int
-start_master(const struct settings *s, const struct program *program,
-    int listen_fd)
+start_master(
+    const struct settings *s, const struct program *program, int listen_fd)
 {
 	int ends[2];
 
@@ -158,7 +159,8 @@ check_settings(struct options *options, struct sock_listen *how)
 	if (code != 0)
 		die(code, error);
 	if (s->requires_sandbox && !sandbox_is_available())
-		die(111, "--require-sandbox: this version has no sandbox for "
+		die(111,
+		    "--require-sandbox: this version has no sandbox for "
 		    "this system");
 	set_keepers(s);
 }

@@ -110,3 +110,16 @@ sock_kill_options(int fd)
 		return 0;
 	return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
 }
+
+void
+sock_acknowledge(int fd)
+{
+#ifdef TCP_QUICKACK
+	int on = 1;
+
+	/* A failure costs time, nothing else. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+#else
+	(void)fd;
+#endif
+}

@@ -41,4 +41,12 @@ int sock_local(int fd, struct ip_endpoint *local);
  */
 int sock_kill_options(int fd);
 
+/*
+ * Send the acknowledgement that the kernel is holding back, where it can be
+ * told to (TCP_QUICKACK).  For the moment after a handshake whose last
+ * flight gets no answer: a client with Nagle's delay on would otherwise
+ * keep its first data until the delayed acknowledgement, 40 ms later.
+ */
+void sock_acknowledge(int fd);
+
 #endif

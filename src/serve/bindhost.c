@@ -26,8 +26,8 @@
 
 /* What the child finds out. */
 struct answer {
-	int failure;		/* enum failure */
-	int gai;		/* getaddrinfo's code for NO_HOST */
+	int failure; /* enum failure */
+	int gai;     /* getaddrinfo's code for NO_HOST */
 	struct ip_endpoint found;
 };
 
@@ -69,20 +69,23 @@ read_literal(const struct settings *settings, struct sock_listen *how,
 	char address[IP_TEXT_SIZE];
 
 	if (len >= sizeof(address) ||
-	    text_format(address, sizeof(address), "%.*s", (int)len, host)
-	    == -1 || ip_parse(address, &how->local.ip) == -1)
+	    text_format(address, sizeof(address), "%.*s", (int)len, host) ==
+		-1 ||
+	    ip_parse(address, &how->local.ip) == -1)
 		return 0;
 	how->family = strchr(address, ':') == NULL ? AF_INET : AF_INET6;
 	how->v6only = how->family == AF_INET6;
 	if (!ip_is_link_local(&how->local.ip))
-		return zone == NULL ? 1 : fail(error, 100,
-		    "an interface belongs to a link-local address only: ",
-		    host);
+		return zone == NULL
+		    ? 1
+		    : fail(error, 100,
+			  "an interface belongs to a link-local address only: ",
+			  host);
 	if (zone == NULL && settings->interface == NULL)
 		return fail(error, 100,
 		    "a link-local address needs an interface (-I): ", host);
-	how->local.scope = if_nametoindex(zone == NULL ?
-	    settings->interface : zone + 1);
+	how->local.scope =
+	    if_nametoindex(zone == NULL ? settings->interface : zone + 1);
 	if (how->local.scope == 0)
 		return fail(error, 111, "no such interface: ",
 		    zone == NULL ? settings->interface : zone + 1);
@@ -92,8 +95,7 @@ read_literal(const struct settings *settings, struct sock_listen *how,
 static bool
 fits_family(const struct settings *settings, const struct sock_listen *how)
 {
-	return settings->family == AF_UNSPEC ||
-	    settings->family == how->family;
+	return settings->family == AF_UNSPEC || settings->family == how->family;
 }
 
 /* In the child. */
@@ -101,11 +103,12 @@ static void
 look_up_host(const struct settings *settings, struct answer *answer)
 {
 	struct addrinfo hints = { .ai_family = settings->family,
-		.ai_socktype = SOCK_STREAM }, *list;
+		.ai_socktype = SOCK_STREAM },
+			*list;
 
 	answer->gai = getaddrinfo(settings->host, NULL, &hints, &list);
-	if (answer->gai != 0 || ip_from_sockaddr(&answer->found,
-	    list->ai_addr) == -1)
+	if (answer->gai != 0 ||
+	    ip_from_sockaddr(&answer->found, list->ai_addr) == -1)
 		answer->failure = NO_HOST;
 }
 
@@ -120,13 +123,13 @@ look_up_port(const struct settings *settings, struct answer *answer)
 		answer->found.port = ntohs((uint16_t)service->s_port);
 }
 
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 look_up(const struct settings *settings, bool wants_host, bool wants_port,
     int report_fd)
 {
 	const struct privs privs = { .identity = &settings->net_id,
-		.root_fd = -1, .descriptors = PRIVS_KEEP,
+		.root_fd = -1,
+		.descriptors = PRIVS_KEEP,
 		.processes = PRIVS_KEEP };
 	char error[PRIVS_ERROR_SIZE];
 	struct answer answer;
@@ -175,31 +178,32 @@ explain(const struct settings *settings, const struct answer *answer,
 	case NO_HOST:
 		text_format(error, BINDHOST_ERROR_SIZE,
 		    "unable to find the address of host %s: %s",
-		    text_printable(shown, settings->host,
-		    strlen(settings->host)), answer->gai == 0 ?
-		    "no IP address" : gai_strerror(answer->gai));
+		    text_printable(
+			shown, settings->host, strlen(settings->host)),
+		    answer->gai == 0 ? "no IP address"
+				     : gai_strerror(answer->gai));
 		return 111;
 	case NO_PORT:
-		return fail(error, 100, "unknown service or bad port: ",
-		    settings->port);
+		return fail(error, 100,
+		    "unknown service or bad port: ", settings->port);
 	default:
-		return fail(error, 111, "unable to change identity to look "
-		    "up: ", settings->host);
+		return fail(error, 111,
+		    "unable to change identity to look "
+		    "up: ",
+		    settings->host);
 	}
 }
 
 static int
-look_up_names(const struct settings *settings, bool wants_host,
-    bool wants_port, struct sock_listen *how,
-    char error[BINDHOST_ERROR_SIZE])
+look_up_names(const struct settings *settings, bool wants_host, bool wants_port,
+    struct sock_listen *how, char error[BINDHOST_ERROR_SIZE])
 {
 	struct answer answer;
 	int code;
 
 	memset(&answer, 0, sizeof(answer));
 	if (ask_child(settings, wants_host, wants_port, &answer) == -1)
-		return fail(error, 111, "unable to look up: ",
-		    settings->host);
+		return fail(error, 111, "unable to look up: ", settings->host);
 	code = explain(settings, &answer, error);
 	if (code != 0)
 		return code;
@@ -226,18 +230,19 @@ bindhost_resolve(const struct settings *settings, struct sock_listen *how,
 	is_number = text_number(settings->port, 0, 65535, &port) == 0;
 	if (!is_number && settings->port[0] >= '0' && settings->port[0] <= '9')
 		return fail(error, 100, "bad port: ", settings->port);
-	r = is_wildcard(settings->host, how) ? 1 :
-	    read_literal(settings, how, error);
+	r = is_wildcard(settings->host, how)
+	    ? 1
+	    : read_literal(settings, how, error);
 	if (r > 1)
 		return r;
 	is_literal = r == 1;
 	if (is_literal && !fits_family(settings, how))
-		return fail(error, 100, "not of the family asked for: ",
-		    settings->host);
+		return fail(error, 100,
+		    "not of the family asked for: ", settings->host);
 	how->local.port = (uint16_t)port;
 	if (!is_literal || !is_number) {
-		r = look_up_names(settings, !is_literal, !is_number, how,
-		    error);
+		r = look_up_names(
+		    settings, !is_literal, !is_number, how, error);
 		if (r != 0)
 			return r;
 	}

@@ -18,7 +18,7 @@ struct sock_listen;
  * waited for.  Returns 0; 100 for a wrong use and 111 for a look-up that
  * failed, with one sentence in error.
  */
-int bindhost_resolve(const struct settings *settings,
-    struct sock_listen *how, char error[BINDHOST_ERROR_SIZE]);
+int bindhost_resolve(const struct settings *settings, struct sock_listen *how,
+    char error[BINDHOST_ERROR_SIZE]);
 
 #endif

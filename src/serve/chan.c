@@ -80,8 +80,9 @@ int
 chan_send_bytes(struct chan *chan, enum msg_type type, uint64_t conn,
     const void *body, size_t len)
 {
-	struct msg msg = { .type = type, .conn = conn, .body = body,
-		.len = len };
+	struct msg msg = {
+		.type = type, .conn = conn, .body = body, .len = len
+	};
 
 	return chan_send(chan, &msg);
 }
@@ -110,8 +111,7 @@ chan_flush(struct chan *chan)
 {
 	while (chan->first != NULL) {
 		if (msg_send(chan->fd, &chan->first->msg, true) == -1)
-			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 :
-			    -1;
+			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
 		drop_first(chan);
 	}
 	return 0;

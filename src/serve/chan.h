@@ -17,7 +17,7 @@
 struct chan_item;
 
 struct chan {
-	int fd;			/* -1: closed */
+	int fd; /* -1: closed */
 	struct chan_item *first, **last;
 	size_t queued, max_queued;
 };

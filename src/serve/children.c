@@ -34,13 +34,10 @@
 #define LOGGER_DESCRIPTORS 4
 
 static const char *const file_names[] = {
-	[CHILD_KEEPER] = "ucspissl-keeper",
-	[CHILD_NURSERY] = "ucspissl-nursery"
+	[CHILD_KEEPER] = "ucspissl-keeper", [CHILD_NURSERY] = "ucspissl-nursery"
 };
-static const char *const titles[] = {
-	[CHILD_KEEPER] = "sslserver: keeper",
-	[CHILD_NURSERY] = "sslserver: nursery"
-};
+static const char *const titles[] = { [CHILD_KEEPER] = "sslserver: keeper",
+	[CHILD_NURSERY] = "sslserver: nursery" };
 
 /* The directory of the running executable, without a final slash. */
 static int
@@ -118,8 +115,8 @@ children_prepare(struct children *children, const struct settings *settings,
 	children->settings = settings;
 	children->jail_fd = -1;
 	children->keeper_fd = open_executable(file_names[CHILD_KEEPER], error);
-	children->nursery_fd = open_executable(file_names[CHILD_NURSERY],
-	    error);
+	children->nursery_fd =
+	    open_executable(file_names[CHILD_NURSERY], error);
 	if (children->keeper_fd == -1 || children->nursery_fd == -1)
 		return -1;
 	if (geteuid() != 0)
@@ -140,8 +137,7 @@ hide_standard(void)
 }
 
 /* In the child.  Everything else closes at exec. */
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 exec_role(int exe_fd, const char *title, int life_fd)
 {
 	char name[32];
@@ -159,8 +155,8 @@ exec_role(int exe_fd, const char *title, int life_fd)
 }
 
 pid_t
-children_exec(const struct children *children, enum children_kind kind,
-    int *life_fd)
+children_exec(
+    const struct children *children, enum children_kind kind, int *life_fd)
 {
 	int ends[2], error;
 	pid_t pid;
@@ -169,8 +165,9 @@ children_exec(const struct children *children, enum children_kind kind,
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		exec_role(kind == CHILD_KEEPER ? children->keeper_fd :
-		    children->nursery_fd, titles[kind], ends[1]);
+		exec_role(kind == CHILD_KEEPER ? children->keeper_fd
+					       : children->nursery_fd,
+		    titles[kind], ends[1]);
 	error = errno;
 	fd_close(&ends[1]);
 	if (pid == -1)
@@ -201,9 +198,8 @@ fill_config(struct role_config *config, const struct settings *settings,
 }
 
 int
-children_configure(const struct children *children,
-    enum children_kind kind, int life_fd, const void *public,
-    size_t public_len)
+children_configure(const struct children *children, enum children_kind kind,
+    int life_fd, const void *public, size_t public_len)
 {
 	struct msg msg = { .type = MSG_CONFIG };
 	struct role_config config;
@@ -241,7 +237,8 @@ settle(const struct children *children, const char *title, int keep_fd,
 {
 	int keep[] = { 0, 1, 2, keep_fd, children->jail_fd };
 	struct privs privs = { .identity = &children->settings->mon_id,
-		.root_fd = children->jail_fd, .descriptors = descriptors,
+		.root_fd = children->jail_fd,
+		.descriptors = descriptors,
 		.processes = 0 };
 	char error[PRIVS_ERROR_SIZE] = "unable to enter the sandbox";
 
@@ -250,13 +247,11 @@ settle(const struct children *children, const char *title, int keep_fd,
 	    fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == 0 &&
 	    privs_drop(&privs, error) == 0 && sandbox_enter(role) == 0)
 		return;
-	msg_send_bytes(keep_fd, MSG_FAILED, 0, error, strlen(error) + 1,
-	    true);
+	msg_send_bytes(keep_fd, MSG_FAILED, 0, error, strlen(error) + 1, true);
 	_exit(111);
 }
 
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 become_monitor(const struct children *children, int life_fd)
 {
 	const struct settings *settings = children->settings;
@@ -265,8 +260,8 @@ become_monitor(const struct children *children, int life_fd)
 	if (hide_standard() == -1)
 		_exit(111);
 	if (monitor_raise_descriptors(settings, error) == -1) {
-		msg_send_bytes(life_fd, MSG_FAILED, 0, error,
-		    strlen(error) + 1, true);
+		msg_send_bytes(
+		    life_fd, MSG_FAILED, 0, error, strlen(error) + 1, true);
 		_exit(111);
 	}
 	settle(children, "monitor", life_fd, PRIVS_KEEP, SANDBOX_MONITOR);
@@ -300,15 +295,13 @@ children_fork_logger(const struct children *children, int work_fd)
 
 	if (pid != 0)
 		return pid;
-	settle(children, "logger", work_fd, LOGGER_DESCRIPTORS,
-	    SANDBOX_LOGGER);
+	settle(children, "logger", work_fd, LOGGER_DESCRIPTORS, SANDBOX_LOGGER);
 	logger_run(work_fd);
 	_exit(0);
 }
 
 int
-children_print_version(enum children_kind kind,
-    char error[CHILDREN_ERROR_SIZE])
+children_print_version(enum children_kind kind, char error[CHILDREN_ERROR_SIZE])
 {
 	char name[32], option[] = "--version";
 	char *argv[] = { name, option, NULL };

@@ -13,8 +13,8 @@
 /* What starting a role needs; made once, while master is what it is. */
 struct children {
 	const struct settings *settings;
-	int jail_fd;		/* an empty, removed directory; -1: no root */
-	int keeper_fd;		/* the executables, opened at start */
+	int jail_fd;   /* an empty, removed directory; -1: no root */
+	int keeper_fd; /* the executables, opened at start */
 	int nursery_fd;
 };
 
@@ -25,8 +25,8 @@ struct children {
  * and, as root, make the empty directory, open and remove it.  0, or -1
  * and a sentence.
  */
-int children_prepare(struct children *children,
-    const struct settings *settings, char error[CHILDREN_ERROR_SIZE]);
+int children_prepare(struct children *children, const struct settings *settings,
+    char error[CHILDREN_ERROR_SIZE]);
 
 enum children_kind { CHILD_KEEPER, CHILD_NURSERY };
 
@@ -34,16 +34,15 @@ enum children_kind { CHILD_KEEPER, CHILD_NURSERY };
  * Start an executable role.  Returns its pid and its life line in
  * *life_fd, or -1 with errno.
  */
-pid_t children_exec(const struct children *children,
-    enum children_kind kind, int *life_fd);
+pid_t children_exec(
+    const struct children *children, enum children_kind kind, int *life_fd);
 
 /*
  * Send a started role its CONFIG.  public may be NULL.  0, or -1 with
  * errno (EMSGSIZE: too large; EPIPE: it is gone).
  */
-int children_configure(const struct children *children,
-    enum children_kind kind, int life_fd, const void *public,
-    size_t public_len);
+int children_configure(const struct children *children, enum children_kind kind,
+    int life_fd, const void *public, size_t public_len);
 
 /*
  * Fork the monitor: it has its life line, and descriptors by message.
@@ -58,7 +57,7 @@ pid_t children_fork_logger(const struct children *children, int work_fd);
  * Have an executable print its version on descriptor 1, and wait for it.
  * 0, or -1 and a sentence.
  */
-int children_print_version(enum children_kind kind,
-    char error[CHILDREN_ERROR_SIZE]);
+int children_print_version(
+    enum children_kind kind, char error[CHILDREN_ERROR_SIZE]);
 
 #endif

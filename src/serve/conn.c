@@ -16,10 +16,22 @@ struct rule {
 	bool is_once;
 };
 
-#define NO { CONN_VIOLATION, CONN_CLOSING, false }
-#define LATE { CONN_LATE, CONN_CLOSING, false }
-#define GO(state) { CONN_PERMITTED, CONN_##state, false }
-#define ONCE(state) { CONN_PERMITTED, CONN_##state, true }
+#define NO \
+	{ \
+		CONN_VIOLATION, CONN_CLOSING, false \
+	}
+#define LATE \
+	{ \
+		CONN_LATE, CONN_CLOSING, false \
+	}
+#define GO(state) \
+	{ \
+		CONN_PERMITTED, CONN_##state, false \
+	}
+#define ONCE(state) \
+	{ \
+		CONN_PERMITTED, CONN_##state, true \
+	}
 
 static const struct rule table[CONN_STATES][CONN_EVENTS] = {
 	[CONN_HANDSHAKE] = {

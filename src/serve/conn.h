@@ -8,31 +8,31 @@
 #define SERVE_CONN_H
 
 enum conn_state {
-	CONN_HANDSHAKE,		/* a session speaks TLS with the client */
-	CONN_STARTING,		/* master makes the program */
-	CONN_RUNNING,		/* the session relays */
-	CONN_CLOSING,		/* waiting for session and program to end */
+	CONN_HANDSHAKE, /* a session speaks TLS with the client */
+	CONN_STARTING,	/* master makes the program */
+	CONN_RUNNING,	/* the session relays */
+	CONN_CLOSING,	/* waiting for session and program to end */
 	CONN_STATES
 };
 
 enum conn_event {
 	/* from the session */
-	CONN_SIGN,		/* asks for the signature of its handshake */
-	CONN_FACTS,		/* its handshake is done */
-	CONN_TRUNCATED,		/* the client left without close_notify */
-	CONN_DONE,		/* it has ended the connection, and why */
+	CONN_SIGN,	/* asks for the signature of its handshake */
+	CONN_FACTS,	/* its handshake is done */
+	CONN_TRUNCATED, /* the client left without close_notify */
+	CONN_DONE,	/* it has ended the connection, and why */
 	/* from master */
-	CONN_STARTED,		/* the program has a process */
-	CONN_EXECED,		/* and runs */
-	CONN_EXECFAILED,	/* or does not */
-	CONN_EXITED,		/* the program is gone */
+	CONN_STARTED,	 /* the program has a process */
+	CONN_EXECED,	 /* and runs */
+	CONN_EXECFAILED, /* or does not */
+	CONN_EXITED,	 /* the program is gone */
 	CONN_EVENTS
 };
 
 enum conn_verdict {
 	CONN_PERMITTED,
-	CONN_LATE,		/* true once, of no use now: drop it */
-	CONN_VIOLATION		/* kill the session */
+	CONN_LATE,     /* true once, of no use now: drop it */
+	CONN_VIOLATION /* kill the session */
 };
 
 /*
@@ -40,7 +40,7 @@ enum conn_verdict {
  * bits 1 << event, kept by this function)?  PERMITTED moves *state on.
  * An event outside the enumeration is a violation.
  */
-enum conn_verdict conn_next(enum conn_state *state, unsigned *seen,
-    enum conn_event event);
+enum conn_verdict conn_next(
+    enum conn_state *state, unsigned *seen, enum conn_event event);
 
 #endif

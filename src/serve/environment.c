@@ -16,20 +16,16 @@
 #include "serve/msg.h"
 
 /* Names that a program must never find inherited from somewhere else. */
-static const char *const ours[] = {
-	"LOCALIP", "LOCALPORT", "LOCALHOST", "REMOTEIP", "REMOTEPORT",
-	"REMOTEHOST", "REMOTEINFO", "INTERFACE"
-};
+static const char *const ours[] = { "LOCALIP", "LOCALPORT", "LOCALHOST",
+	"REMOTEIP", "REMOTEPORT", "REMOTEHOST", "REMOTEINFO", "INTERFACE" };
 static const char *const prefixes[] = { "SSL", "TCP6", "TCP" };
-static const char *const other[] = {
-	"PROTO", "SSLCTLFD", "SSLREADFD", "SSLWRITEFD", "SSL_PROTOCOL",
-	"SSL_SESSION_ID", "SSL_CIPHER", "SSL_KEX_GROUP", "SSL_TLS_SNI",
-	"SSL_ALPN", "SSL_SESSION_RESUMED", "SSL_EXPORTER"
-};
+static const char *const other[] = { "PROTO", "SSLCTLFD", "SSLREADFD",
+	"SSLWRITEFD", "SSL_PROTOCOL", "SSL_SESSION_ID", "SSL_CIPHER",
+	"SSL_KEX_GROUP", "SSL_TLS_SNI", "SSL_ALPN", "SSL_SESSION_RESUMED",
+	"SSL_EXPORTER" };
 /* Every name that begins so. */
-static const char *const families[] = {
-	"SSL_CIPHER_", "SSL_VERSION_", "SSL_SERVER_", "SSL_CLIENT_"
-};
+static const char *const families[] = { "SSL_CIPHER_", "SSL_VERSION_",
+	"SSL_SERVER_", "SSL_CLIENT_" };
 
 static void
 put(struct msg_writer *w, const char *prefix, const char *name,
@@ -39,16 +35,16 @@ put(struct msg_writer *w, const char *prefix, const char *name,
 
 	if (value == NULL)
 		return;
-	if (text_format(text, sizeof(text), "%s%s=%s", prefix, name, value)
-	    == -1)
+	if (text_format(text, sizeof(text), "%s%s=%s", prefix, name, value) ==
+	    -1)
 		w->failed = true;
 	else
 		msg_put_text(w, text);
 }
 
 static void
-put_ends(const struct environment *env, struct msg_writer *w,
-    const char *prefix)
+put_ends(
+    const struct environment *env, struct msg_writer *w, const char *prefix)
 {
 	char ip[IP_TEXT_SIZE], port[8];
 
@@ -133,7 +129,7 @@ lay_over(char **env, size_t used, char *variable)
 	}
 	if (i == used)
 		return used;
-	env[i] = env[used - 1];		/* a removal */
+	env[i] = env[used - 1]; /* a removal */
 	return used - 1;
 }
 

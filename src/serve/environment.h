@@ -14,11 +14,11 @@ struct msg_writer;
 
 struct environment {
 	const struct ip_endpoint *local, *remote;
-	const char *local_host;		/* NULL: unknown */
-	const char *remote_host;	/* NULL: unknown */
-	const char *remote_info;	/* NULL: unknown */
-	const char *interface;		/* NULL: none */
-	bool has_tcp;			/* the TCP variables too (no -E) */
+	const char *local_host;	 /* NULL: unknown */
+	const char *remote_host; /* NULL: unknown */
+	const char *remote_info; /* NULL: unknown */
+	const char *interface;	 /* NULL: none */
+	bool has_tcp;		 /* the TCP variables too (no -E) */
 };
 
 /* Put `NAME=value' texts for one connection.  0, or -1: do not fit. */

@@ -34,8 +34,7 @@ send_line(struct events *events, const char *line, size_t len)
 	if (events->fd == -1)
 		return -1;
 	do
-		sent = send(events->fd, line, len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = send(events->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent == -1 && errno == EINTR);
 	return sent == -1 ? -1 : 0;
 }
@@ -75,8 +74,7 @@ write_line(struct events *events, const char *format, va_list args)
 }
 
 /* A line that is shown from this verbosity on. */
-__attribute__((format(printf, 3, 4)))
-static void
+__attribute__((format(printf, 3, 4))) static void
 say(struct events *events, enum settings_verbosity from, const char *format,
     ...)
 {
@@ -122,8 +120,8 @@ events_ok(struct events *events, pid_t pid, pid_t session,
 	if (events->verbosity < VERBOSITY_ALL)
 		return;
 	if (events->verbosity >= VERBOSITY_DETAILS)
-		text_format(suffix, sizeof(suffix), " session %ld",
-		    (long)session);
+		text_format(
+		    suffix, sizeof(suffix), " session %ld", (long)session);
 	say(events, VERBOSITY_ALL, "ok %ld %s:%s:%u %s:%s:%s:%u%s", (long)pid,
 	    known(client->local_host, local_host),
 	    ip_format(local, &client->local->ip), client->local->port,
@@ -133,8 +131,8 @@ events_ok(struct events *events, pid_t pid, pid_t session,
 }
 
 void
-events_tls(struct events *events, pid_t pid, const char *protocol,
-    const char *cipher)
+events_tls(
+    struct events *events, pid_t pid, const char *protocol, const char *cipher)
 {
 	if (events->verbosity >= VERBOSITY_DETAILS)
 		say(events, VERBOSITY_DETAILS, "tls %ld accept %s:%s",
@@ -180,20 +178,19 @@ events_unable_to_speak(struct events *events, const struct ip *remote,
 }
 
 void
-events_unable_to_run(struct events *events, const char *program, pid_t pid,
-    const char *reason)
+events_unable_to_run(
+    struct events *events, const char *program, pid_t pid, const char *reason)
 {
 	char shown[TEXT_PRINTABLE_SIZE];
 
 	say(events, VERBOSITY_ERRORS,
 	    "fatal: (111) unable to run %s for pid: %ld %s",
-	    text_printable(shown, program, strlen(program)), (long)pid,
-	    reason);
+	    text_printable(shown, program, strlen(program)), (long)pid, reason);
 }
 
 void
-events_setting(struct events *events, const char *name, pid_t pid,
-    const char *value)
+events_setting(
+    struct events *events, const char *name, pid_t pid, const char *value)
 {
 	char shown[TEXT_PRINTABLE_SIZE];
 
@@ -201,10 +198,9 @@ events_setting(struct events *events, const char *name, pid_t pid,
 	    text_printable(shown, value, strlen(value)));
 }
 
-__attribute__((format(printf, 3, 0)))
-static void
-say_sentence(struct events *events, const char *kind, const char *format,
-    va_list args)
+__attribute__((format(printf, 3, 0))) static void
+say_sentence(
+    struct events *events, const char *kind, const char *format, va_list args)
 {
 	char sentence[LINE_SIZE - 64];
 

@@ -17,30 +17,30 @@
 #include "serve/settings.h"
 
 struct events {
-	int fd;			/* to the logger; -1: count only */
+	int fd; /* to the logger; -1: count only */
 	enum settings_verbosity verbosity;
 	unsigned long lost;
 };
 
 /* What the fields of `ok' and `deny' name. */
 struct events_client {
-	const char *local_host;		/* NULL: unknown */
+	const char *local_host; /* NULL: unknown */
 	const struct ip_endpoint *local, *remote;
-	const char *remote_host;	/* NULL: unknown */
-	const char *remote_info;	/* NULL: unknown */
+	const char *remote_host; /* NULL: unknown */
+	const char *remote_info; /* NULL: unknown */
 };
 
 /* Write to fd (which stays the caller's) lines up to this verbosity. */
-void events_init(struct events *events, int fd,
-    enum settings_verbosity verbosity);
+void events_init(
+    struct events *events, int fd, enum settings_verbosity verbosity);
 
-void events_status(struct events *events, size_t open, size_t limit,
-    size_t per_ip);
+void events_status(
+    struct events *events, size_t open, size_t limit, size_t per_ip);
 void events_pid(struct events *events, pid_t pid, const struct ip *remote);
 void events_ok(struct events *events, pid_t pid, pid_t session,
     const struct events_client *client);
-void events_tls(struct events *events, pid_t pid, const char *protocol,
-    const char *cipher);
+void events_tls(
+    struct events *events, pid_t pid, const char *protocol, const char *cipher);
 void events_ended(struct events *events, pid_t pid, int wait_status);
 
 /* REASON is shown printable; was_truncated adds the word. */
@@ -48,12 +48,12 @@ void events_unable_to_accept(struct events *events, const struct ip *remote,
     pid_t pid, const char *reason, bool was_truncated);
 void events_unable_to_speak(struct events *events, const struct ip *remote,
     pid_t pid, const char *reason, bool was_truncated);
-void events_unable_to_run(struct events *events, const char *program,
-    pid_t pid, const char *reason);
+void events_unable_to_run(
+    struct events *events, const char *program, pid_t pid, const char *reason);
 
 /* `sslserver: NAME PID VALUE' of a file or setting in use. */
-void events_setting(struct events *events, const char *name, pid_t pid,
-    const char *value);
+void events_setting(
+    struct events *events, const char *name, pid_t pid, const char *value);
 
 /* A warning or error about ourselves, in one sentence. */
 void events_warning(struct events *events, const char *format, ...)

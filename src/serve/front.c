@@ -62,7 +62,7 @@ static int
 hear_master(struct front *front)
 {
 	static const char gone[] = "sslserver: fatal: (111) the master "
-	    "process ended unexpectedly\n";
+				   "process ended unexpectedly\n";
 	static struct msg_room room;
 	struct msg msg;
 	bool more;
@@ -84,7 +84,7 @@ hear_master(struct front *front)
 	case MSG_STOPPED:
 		front->leave_at = CLOCK_NEVER;
 		return front->is_draining ? EXIT_NOT_YET : 0;
-	case MSG_FAILED:	/* master has said why */
+	case MSG_FAILED: /* master has said why */
 		return 111;
 	default:
 		return EXIT_NOT_YET;
@@ -100,8 +100,7 @@ stop(struct front *front)
 	front->is_stopping = true;
 	front->is_draining = front->settings->drain_s != SETTINGS_NEVER;
 	front->leave_at = clock_after(clock_now(), STOP_MS);
-	if (msg_send_bytes(front->master_fd, MSG_STOP, 0, NULL, 0, true)
-	    == -1)
+	if (msg_send_bytes(front->master_fd, MSG_STOP, 0, NULL, 0, true) == -1)
 		return 0;
 	return EXIT_NOT_YET;
 }
@@ -137,8 +136,10 @@ int
 front_run(const struct settings *settings, const struct ip_endpoint *bound,
     int master_fd)
 {
-	struct front front = { .settings = settings, .bound = bound,
-		.master_fd = master_fd, .leave_at = CLOCK_NEVER };
+	struct front front = { .settings = settings,
+		.bound = bound,
+		.master_fd = master_fd,
+		.leave_at = CLOCK_NEVER };
 	int signal_fd = prepare_signals(), code = EXIT_NOT_YET;
 	struct pollfd fds[2] = { { signal_fd, POLLIN, 0 },
 		{ master_fd, POLLIN, 0 } };
@@ -151,8 +152,9 @@ front_run(const struct settings *settings, const struct ip_endpoint *bound,
 		now = clock_now();
 		if (now >= front.leave_at)
 			return 0;
-		if (poll(fds, 2, clock_poll_timeout(now, front.leave_at))
-		    == -1 && errno != EINTR)
+		if (poll(fds, 2, clock_poll_timeout(now, front.leave_at)) ==
+			-1 &&
+		    errno != EINTR)
 			return 111;
 		if (fds[0].revents != 0)
 			code = take_signals(&front);

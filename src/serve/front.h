@@ -12,7 +12,7 @@ struct settings;
  * -1 print bound.  Returns the exit code: 0 after SIGTERM or SIGINT, or a
  * finished --check; 111 when master could not start or has died.
  */
-int front_run(const struct settings *settings,
-    const struct ip_endpoint *bound, int master_fd);
+int front_run(const struct settings *settings, const struct ip_endpoint *bound,
+    int master_fd);
 
 #endif

@@ -44,8 +44,8 @@ open_files(struct keeper *keeper)
 	const struct role *role = &keeper->role;
 
 	profile_settings(&role->config.profile, &keeper->settings);
-	if (tlsfile_open(&keeper->files, &keeper->settings,
-	    role->config.root, error) == -1)
+	if (tlsfile_open(&keeper->files, &keeper->settings, role->config.root,
+		error) == -1)
 		role_fail(role, error);
 	role_setting(role, keeper->files.is_chain ? "certchainfile" : "cert",
 	    keeper->files.cert.path);
@@ -59,14 +59,15 @@ drop_rights(struct keeper *keeper)
 {
 	struct role *role = &keeper->role;
 	struct privs privs = { .identity = &role->config.identity,
-		.root_fd = role->jail_fd, .descriptors = KEEPER_DESCRIPTORS,
+		.root_fd = role->jail_fd,
+		.descriptors = KEEPER_DESCRIPTORS,
 		.processes = 0 };
 	char error[PRIVS_ERROR_SIZE + 1100] = "unable to enter the sandbox";
 
 	if (role->config.root != NULL) {
 		fd_close(&privs.root_fd);
-		privs.root_fd = open(role->config.root,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		privs.root_fd =
+		    open(role->config.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (privs.root_fd == -1) {
 			text_format(error, sizeof(error), "SSL_CHROOT %s: %s",
 			    role->config.root, strerror(errno));
@@ -85,8 +86,8 @@ note_parameters(const struct keeper *keeper)
 	char value[1100];
 
 	if (keeper->settings.ciphers != NULL)
-		role_setting(&keeper->role, "ciphers",
-		    keeper->settings.ciphers);
+		role_setting(
+		    &keeper->role, "ciphers", keeper->settings.ciphers);
 	if (keeper->public.dh == NULL)
 		return;
 	text_format(value, sizeof(value), "%s %u", keeper->files.dh.path,
@@ -99,8 +100,8 @@ load_files(struct keeper *keeper)
 {
 	char error[TLSFILE_ERROR_SIZE], warning[TLSFILE_ERROR_SIZE] = "";
 
-	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->key,
-	    warning, error) == -1)
+	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->key, warning,
+		error) == -1)
 		role_fail(&keeper->role, error);
 	if (warning[0] != '\0')
 		role_warn(&keeper->role, warning);
@@ -108,8 +109,8 @@ load_files(struct keeper *keeper)
 	 * A policy that cannot be made permits nothing.  The nursery, which
 	 * comes next, refuses the same settings and says which.
 	 */
-	if (tlsscheme_policy_init(&keeper->policy, &keeper->settings,
-	    &keeper->public) == -1)
+	if (tlsscheme_policy_init(
+		&keeper->policy, &keeper->settings, &keeper->public) == -1)
 		memset(&keeper->policy, 0, sizeof(keeper->policy));
 	note_parameters(keeper);
 }
@@ -125,8 +126,8 @@ report_ready(const struct keeper *keeper)
 	if (role_public_put(&keeper->public, &w) == -1)
 		role_fail(&keeper->role, "certificate chain too large");
 	msg_written(&w, &len);
-	if (msg_send_bytes(keeper->role.life_fd, MSG_READY, 0, body, len,
-	    false) == -1)
+	if (msg_send_bytes(
+		keeper->role.life_fd, MSG_READY, 0, body, len, false) == -1)
 		_exit(0);
 }
 
@@ -151,9 +152,8 @@ answer(struct keeper *keeper, const struct msg *msg)
 		return -1;
 	errno = EPERM;
 	if (msg_read_all(&r) == 0 && scheme <= 0xffff)
-		n = tlskey_sign(keeper->key, &keeper->policy,
-		    (unsigned)scheme, text, text_len, signature,
-		    sizeof(signature));
+		n = tlskey_sign(keeper->key, &keeper->policy, (unsigned)scheme,
+		    text, text_len, signature, sizeof(signature));
 	if (n < 0) {
 		outcome = errno == EPERM ? MSG_SIGN_REFUSED : MSG_SIGN_FAILED;
 		n = 0;
@@ -163,8 +163,8 @@ answer(struct keeper *keeper, const struct msg *msg)
 	msg_put_bytes(&w, signature, (size_t)n);
 	if (msg_written(&w, &len) == -1)
 		return -1;
-	return msg_send_bytes(keeper->role.work_fd, MSG_SIGNATURE, msg->conn,
-	    body, len, false);
+	return msg_send_bytes(
+	    keeper->role.work_fd, MSG_SIGNATURE, msg->conn, body, len, false);
 }
 
 static void
@@ -179,7 +179,7 @@ serve_work(struct keeper *keeper)
 	if (r == 0)
 		return;
 	if (r == -1 || more || answer(keeper, &msg) == -1)
-		fd_close(&role->work_fd);	/* master sends a new one */
+		fd_close(&role->work_fd); /* master sends a new one */
 }
 
 void

@@ -5,7 +5,6 @@
 #define SERVE_KEEPER_H
 
 /* The whole life of ucspissl-keeper; never returns. */
-__attribute__((noreturn))
-void keeper_run(void);
+__attribute__((noreturn)) void keeper_run(void);
 
 #endif

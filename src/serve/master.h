@@ -13,8 +13,7 @@ struct settings;
  * only check the settings).  Exits 0 when told to stop and all is done,
  * 111 when the start fails, after one sentence on descriptor 2.
  */
-__attribute__((noreturn))
-void master_run(const struct settings *settings,
+__attribute__((noreturn)) void master_run(const struct settings *settings,
     const struct program *program, int front_fd, int listen_fd);
 
 #endif

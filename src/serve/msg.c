@@ -18,8 +18,8 @@
 
 struct header {
 	uint16_t type;
-	uint16_t more;		/* 1: further pieces of this message follow */
-	uint32_t len;		/* of this piece's body */
+	uint16_t more; /* 1: further pieces of this message follow */
+	uint32_t len;  /* of this piece's body */
 	uint64_t conn;
 };
 
@@ -49,11 +49,14 @@ static int
 send_piece(int fd, const struct msg *msg, size_t from, size_t len, int flags)
 {
 	struct header header = { .type = (uint16_t)msg->type,
-		.more = from + len < msg->len, .len = (uint32_t)len,
+		.more = from + len < msg->len,
+		.len = (uint32_t)len,
 		.conn = msg->conn };
 	/* sendmsg does not write here, but struct iovec knows no const. */
-	union { const void *in; void *out; } body = {
-		.in = len ? msg->body + from : NULL };
+	union {
+		const void *in;
+		void *out;
+	} body = { .in = len ? msg->body + from : NULL };
 	struct iovec iov[2] = { { &header, sizeof(header) },
 		{ body.out, len } };
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
@@ -83,8 +86,8 @@ msg_send(int fd, const struct msg *msg, bool dont_wait)
 		len = msg->len - from;
 		if (len > MSG_PIECE_MAX)
 			len = MSG_PIECE_MAX;
-		if (send_piece(fd, msg, from, len,
-		    dont_wait ? MSG_DONTWAIT : 0) == -1)
+		if (send_piece(
+			fd, msg, from, len, dont_wait ? MSG_DONTWAIT : 0) == -1)
 			return -1;
 		from += len;
 	} while (from < msg->len);
@@ -95,8 +98,9 @@ int
 msg_send_bytes(int fd, enum msg_type type, uint64_t conn, const void *body,
     size_t len, bool dont_wait)
 {
-	struct msg msg = { .type = type, .conn = conn, .body = body,
-		.len = len };
+	struct msg msg = {
+		.type = type, .conn = conn, .body = body, .len = len
+	};
 
 	return msg_send(fd, &msg, dont_wait);
 }
@@ -114,8 +118,7 @@ detach_fds(struct msghdr *mh, struct msg *msg)
 			continue;
 		count = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd),
-			    sizeof(fd));
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
 			if (msg->fd_count < MSG_FDS_MAX)
 				msg->fds[msg->fd_count++] = fd;
 			else
@@ -146,8 +149,8 @@ msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
 		mh.msg_controllen = sizeof(control.bytes);
 	}
 	do
-		got = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC |
-		    (dont_wait ? MSG_DONTWAIT : 0));
+		got = recvmsg(
+		    fd, &mh, MSG_CMSG_CLOEXEC | (dont_wait ? MSG_DONTWAIT : 0));
 	while (got == -1 && errno == EINTR);
 	if (got == -1)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;

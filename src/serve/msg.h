@@ -19,45 +19,45 @@
 #define MSG_PIECE_MAX 32768
 #define MSG_BODY_MAX (1024 * 1024)
 #define MSG_FDS_MAX 4
-#define MSG_SIGN_MAX 8192	/* body of SIGN and SIGNATURE */
+#define MSG_SIGN_MAX 8192 /* body of SIGN and SIGNATURE */
 
 enum msg_type {
 	/* life lines: master to role, role to master, and front */
-	MSG_CONFIG = 1,		/* build id, settings; see role.h */
-	MSG_WORK,		/* fd: the new work socket to the monitor */
-	MSG_NOTE,		/* kind (enum msg_note), text */
-	MSG_READY,		/* role is ready; keeper: public data */
-	MSG_FAILED,		/* one sentence */
-	MSG_STOP,		/* close the listener, take no more clients */
-	MSG_STOPPED,		/* listener is closed */
-	MSG_END,		/* end every connection now */
+	MSG_CONFIG = 1, /* build id, settings; see role.h */
+	MSG_WORK,	/* fd: the new work socket to the monitor */
+	MSG_NOTE,	/* kind (enum msg_note), text */
+	MSG_READY,	/* role is ready; keeper: public data */
+	MSG_FAILED,	/* one sentence */
+	MSG_STOP,	/* close the listener, take no more clients */
+	MSG_STOPPED,	/* listener is closed */
+	MSG_END,	/* end every connection now */
 	/* master to monitor */
-	MSG_LISTENER,		/* fd */
-	MSG_NURSERY,		/* fd */
-	MSG_KEEPER,		/* number; fd */
-	MSG_LOGGER,		/* fd */
-	MSG_STARTED,		/* pid of the program, or of the session */
-	MSG_EXECED,		/* the program runs */
-	MSG_EXECFAILED,		/* errno */
-	MSG_EXITED,		/* wait status */
-	MSG_SIGNALLED,		/* the SIGNAL of this connection was sent */
+	MSG_LISTENER,	/* fd */
+	MSG_NURSERY,	/* fd */
+	MSG_KEEPER,	/* number; fd */
+	MSG_LOGGER,	/* fd */
+	MSG_STARTED,	/* pid of the program, or of the session */
+	MSG_EXECED,	/* the program runs */
+	MSG_EXECFAILED, /* errno */
+	MSG_EXITED,	/* wait status */
+	MSG_SIGNALLED,	/* the SIGNAL of this connection was sent */
 	/* monitor to master */
-	MSG_EXEC,		/* environment; fds: program's 0 and 1 */
-	MSG_SIGNAL,		/* pid, signal */
-	MSG_KILL_SESSION,	/* pid, its latest possible start time */
-	MSG_IDLE,		/* stopped, and no connection is left */
+	MSG_EXEC,	  /* environment; fds: program's 0 and 1 */
+	MSG_SIGNAL,	  /* pid, signal */
+	MSG_KILL_SESSION, /* pid, its latest possible start time */
+	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery */
-	MSG_START,		/* fds: client, control, program in, out */
-	MSG_KILL,		/* kill the session of this connection */
+	MSG_START, /* fds: client, control, program in, out */
+	MSG_KILL,  /* kill the session of this connection */
 	/* session to monitor, and back */
-	MSG_SIGN,		/* scheme, text; forwarded to a keeper */
-	MSG_SIGNATURE,		/* enum msg_signed, signature */
-	MSG_FACTS,		/* protocol, cipher: the handshake is done */
-	MSG_RUN,		/* the program runs: relay */
-	MSG_TRUNCATED,		/* end of file without close_notify */
-	MSG_GO,			/* answer to TRUNCATED */
-	MSG_DONE,		/* end (enum msg_end), truncated, errno, text */
-	MSG_TYPES		/* number of types, not a type */
+	MSG_SIGN,      /* scheme, text; forwarded to a keeper */
+	MSG_SIGNATURE, /* enum msg_signed, signature */
+	MSG_FACTS,     /* protocol, cipher: the handshake is done */
+	MSG_RUN,       /* the program runs: relay */
+	MSG_TRUNCATED, /* end of file without close_notify */
+	MSG_GO,	       /* answer to TRUNCATED */
+	MSG_DONE,      /* end (enum msg_end), truncated, errno, text */
+	MSG_TYPES      /* number of types, not a type */
 };
 
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
@@ -67,7 +67,7 @@ enum msg_signed { MSG_SIGNED = 1, MSG_SIGN_REFUSED, MSG_SIGN_FAILED };
 /* How a session ended: relay.h's ends, and a handshake's. */
 enum msg_end {
 	MSG_END_CLEAN = 1,
-	MSG_END_HANDSHAKE,	/* the handshake failed */
+	MSG_END_HANDSHAKE, /* the handshake failed */
 	MSG_END_RESET,
 	MSG_END_TLS,
 	MSG_END_IDLE
@@ -75,7 +75,7 @@ enum msg_end {
 
 struct msg {
 	enum msg_type type;
-	uint64_t conn;		/* connection number; 0: none */
+	uint64_t conn; /* connection number; 0: none */
 	const unsigned char *body;
 	size_t len;
 	int fds[MSG_FDS_MAX];
@@ -96,8 +96,8 @@ struct msg_room {
 int msg_send(int fd, const struct msg *msg, bool dont_wait);
 
 /* msg_send of a message without descriptors and with a short body. */
-int msg_send_bytes(int fd, enum msg_type type, uint64_t conn,
-    const void *body, size_t len, bool dont_wait);
+int msg_send_bytes(int fd, enum msg_type type, uint64_t conn, const void *body,
+    size_t len, bool dont_wait);
 
 /*
  * Receive one piece into room.  1 and *msg, whose body lies in room and
@@ -107,8 +107,8 @@ int msg_send_bytes(int fd, enum msg_type type, uint64_t conn,
  * or for more descriptors than max_fds (they are closed), EMFILE when the
  * descriptors did not fit into this process, or another error.
  */
-int msg_receive(int fd, struct msg_room *room, struct msg *msg,
-    size_t max_fds, bool dont_wait, bool *more);
+int msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
+    bool dont_wait, bool *more);
 
 /*
  * msg_receive until the message is whole, joined in *whole (whose maximum
@@ -133,9 +133,9 @@ struct msg_writer {
 };
 
 void msg_write_to(struct msg_writer *w, void *bytes, size_t size);
-void msg_put_number(struct msg_writer *w, uint64_t n);	/* 8 bytes */
+void msg_put_number(struct msg_writer *w, uint64_t n); /* 8 bytes */
 void msg_put_bytes(struct msg_writer *w, const void *bytes, size_t len);
-void msg_put_text(struct msg_writer *w, const char *s);	/* NULL is kept */
+void msg_put_text(struct msg_writer *w, const char *s); /* NULL is kept */
 int msg_written(const struct msg_writer *w, size_t *len);
 
 /*

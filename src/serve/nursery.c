@@ -51,8 +51,7 @@ load(struct nursery *nursery)
 	char error[TLSFILE_ERROR_SIZE];
 
 	profile_settings(&config->profile, &settings);
-	if (role_public_get(&public, config->public, config->public_len)
-	    == -1)
+	if (role_public_get(&public, config->public, config->public_len) == -1)
 		role_fail(&nursery->role, "out of memory");
 	nursery->ctx = tlsctx_new(&settings, &public, error, sizeof(error));
 	tls_public_free(&public);
@@ -66,7 +65,8 @@ prepare(struct nursery *nursery)
 {
 	struct role *role = &nursery->role;
 	struct privs privs = { .identity = &role->config.identity,
-		.root_fd = role->jail_fd, .descriptors = NURSERY_DESCRIPTORS,
+		.root_fd = role->jail_fd,
+		.descriptors = NURSERY_DESCRIPTORS,
 		.processes = PRIVS_KEEP };
 	char error[PRIVS_ERROR_SIZE] = "unable to enter the sandbox";
 
@@ -86,13 +86,14 @@ prepare(struct nursery *nursery)
  * socket in place of the life line, client and pipes: the lowest free
  * number is SESSION_DESCRIPTORS, which the limit forbids.
  */
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 become_session(struct nursery *nursery, const struct msg *msg)
 {
 	const struct role_config *config = &nursery->role.config;
-	struct session session = { .ctx = nursery->ctx, .conn = msg->conn,
-		.control_fd = ROLE_LIFE_FD, .client_fd = msg->fds[CLIENT],
+	struct session session = { .ctx = nursery->ctx,
+		.conn = msg->conn,
+		.control_fd = ROLE_LIFE_FD,
+		.client_fd = msg->fds[CLIENT],
 		.program_in = msg->fds[PROGRAM_IN],
 		.program_out = msg->fds[PROGRAM_OUT],
 		.idle_s = config->idle_s,
@@ -116,8 +117,8 @@ static int
 reply(const struct nursery *nursery, enum msg_type type, uint64_t conn,
     uint64_t value)
 {
-	return msg_send_bytes(nursery->role.work_fd, type, conn, &value,
-	    sizeof(value), false);
+	return msg_send_bytes(
+	    nursery->role.work_fd, type, conn, &value, sizeof(value), false);
 }
 
 static int
@@ -179,12 +180,12 @@ serve_work(struct nursery *nursery)
 	bool more;
 	int r;
 
-	r = msg_receive(role->work_fd, &role->room, &msg, START_FDS, true,
-	    &more);
+	r = msg_receive(
+	    role->work_fd, &role->room, &msg, START_FDS, true, &more);
 	if (r == 0)
 		return;
 	if (r == -1 || serve(nursery, &msg) == -1)
-		fd_close(&role->work_fd);	/* master sends a new one */
+		fd_close(&role->work_fd); /* master sends a new one */
 }
 
 static void

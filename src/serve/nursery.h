@@ -5,7 +5,6 @@
 #define SERVE_NURSERY_H
 
 /* The whole life of ucspissl-nursery; never returns. */
-__attribute__((noreturn))
-void nursery_run(void);
+__attribute__((noreturn)) void nursery_run(void);
 
 #endif

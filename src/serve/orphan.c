@@ -44,9 +44,11 @@ start_of(pid_t pid)
 	line[len] = '\0';
 	/* The name in parentheses may hold anything; fields follow it. */
 	field = strrchr(line, ')');
-	if (field == NULL || sscanf(field, ") %*c %*d %*d %*d %*d %*d %*u "
-	    "%*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks)
-	    != 1)
+	if (field == NULL ||
+	    sscanf(field,
+		") %*c %*d %*d %*d %*d %*d %*u "
+		"%*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		&ticks) != 1)
 		return -1;
 	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }

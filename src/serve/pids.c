@@ -23,7 +23,7 @@ pids_init(struct pids *pids, size_t limit)
 		pids_free(pids);
 		return -1;
 	}
-	for (i = limit; i-- > 0; ) {
+	for (i = limit; i-- > 0;) {
 		pids->entries[i].next = pids->unused;
 		pids->unused = &pids->entries[i];
 	}
@@ -97,7 +97,7 @@ pids_signal_all(const struct pids *pids, int signo)
 
 	for (i = 0; i < pids->bucket_count; i++)
 		for (entry = pids->buckets[i]; entry != NULL;
-		    entry = entry->next)
+		     entry = entry->next)
 			kill(entry->pid, signo);
 }
 

@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 struct pids_entry {
-	pid_t pid;		/* 0: unused */
+	pid_t pid; /* 0: unused */
 	uint64_t conn;
 	struct pids_entry *next;
 };
 
 struct pids {
-	struct pids_entry *entries;	/* limit of them */
-	struct pids_entry **buckets;	/* a power of two of them */
+	struct pids_entry *entries;  /* limit of them */
+	struct pids_entry **buckets; /* a power of two of them */
 	struct pids_entry *unused;
 	size_t bucket_count;
 	size_t count;

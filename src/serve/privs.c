@@ -134,8 +134,8 @@ privs_drop(const struct privs *privs, char error[PRIVS_ERROR_SIZE])
 	return 0;
 
 failed:
-	text_format(error, PRIVS_ERROR_SIZE, "unable to %s: %s", step,
-	    strerror(errno));
+	text_format(
+	    error, PRIVS_ERROR_SIZE, "unable to %s: %s", step, strerror(errno));
 	return -1;
 }
 

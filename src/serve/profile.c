@@ -13,14 +13,19 @@
 
 /* Sorted, as later profiles are told apart by their digest. */
 enum {
-	CERTCHAINFILE, CERTFILE, CIPHERS, DHFILE, KEYFILE, TLSGROUPS, TLSMAX,
+	CERTCHAINFILE,
+	CERTFILE,
+	CIPHERS,
+	DHFILE,
+	KEYFILE,
+	TLSGROUPS,
+	TLSMAX,
 	TLSMIN
 };
 
-static const char *const names[PROFILE_VARIABLES] = {
-	"CERTCHAINFILE", "CERTFILE", "CIPHERS", "DHFILE", "KEYFILE",
-	"TLSGROUPS", "TLSMAX", "TLSMIN"
-};
+static const char *const names[PROFILE_VARIABLES] = { "CERTCHAINFILE",
+	"CERTFILE", "CIPHERS", "DHFILE", "KEYFILE", "TLSGROUPS", "TLSMAX",
+	"TLSMIN" };
 
 const char *
 profile_name(size_t i)

@@ -16,7 +16,7 @@ struct tls_settings;
 #define PROFILE_VARIABLES 8
 
 struct profile {
-	const char *values[PROFILE_VARIABLES];	/* sorted by name */
+	const char *values[PROFILE_VARIABLES]; /* sorted by name */
 };
 
 /* The name of variable i, which is less than PROFILE_VARIABLES. */
@@ -29,8 +29,8 @@ const char *profile_name(size_t i);
 void profile_from_environment(struct profile *profile);
 
 /* The same as the TLS half wants it; values are not copied. */
-void profile_settings(const struct profile *profile,
-    struct tls_settings *settings);
+void profile_settings(
+    const struct profile *profile, struct tls_settings *settings);
 
 void profile_put(const struct profile *profile, struct msg_writer *w);
 /* Values point into the message.  Failure is marked in the reader. */

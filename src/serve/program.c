@@ -31,10 +31,9 @@ extern char **environ;
 
 enum step { STEP_EXEC, STEP_DESCRIPTORS, STEP_ROOT, STEP_IDENTITY, STEPS };
 
-static const char *const step_names[STEPS] = {
-	"", "unable to set descriptors: ", "unable to enter --root: ",
-	"unable to change identity: "
-};
+static const char *const step_names[STEPS] = { "",
+	"unable to set descriptors: ", "unable to enter --root: ",
+	"unable to change identity: " };
 
 struct outcome {
 	int step;
@@ -85,7 +84,7 @@ execute(char *const *argv, char *const *environment)
 		path = DEFAULT_PATH;
 	while ((piece = text_piece(&path, ':', &len)) != NULL) {
 		if (text_format(file, sizeof(file), "%.*s/%s",
-		    (int)(len ? len : 1), len ? piece : ".", argv[0]) == -1)
+			(int)(len ? len : 1), len ? piece : ".", argv[0]) == -1)
 			continue;
 		execve(file, argv, environment);
 		/* One that is there but forbidden tells more than none. */
@@ -151,8 +150,8 @@ become_program(const struct program *program, int in, int out,
 }
 
 pid_t
-program_spawn(const struct program *program, int in, int out,
-    char *const *over, size_t count, int *exec_fd)
+program_spawn(const struct program *program, int in, int out, char *const *over,
+    size_t count, int *exec_fd)
 {
 	struct outcome outcome;
 	int ends[2], error;

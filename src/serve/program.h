@@ -15,7 +15,7 @@ struct settings;
 /* What every program gets, collected when sslserver starts. */
 struct program {
 	const struct settings *settings;
-	char **environment;	/* without what only we may set; NULL-ended */
+	char **environment; /* without what only we may set; NULL-ended */
 	struct sig_state signals;
 };
 

@@ -35,8 +35,8 @@ role_begin(struct role *role)
 	buf_init(&role->whole, MSG_BODY_MAX);
 	if (sig_ignore_terminal() == -1)
 		role_fail(role, "unable to ignore signals");
-	r = msg_receive_whole(role->life_fd, &role->room, &role->whole, &msg,
-	    1, false);
+	r = msg_receive_whole(
+	    role->life_fd, &role->room, &role->whole, &msg, 1, false);
 	if (r != 1 && errno == 0)
 		_exit(0);
 	if (r != 1 || msg.type != MSG_CONFIG)
@@ -53,8 +53,8 @@ role_begin(struct role *role)
 		role_fail(role, "malformed settings from sslserver");
 	if (role->config.build_id == NULL ||
 	    strcmp(role->config.build_id, BUILD_ID) != 0)
-		role_fail(role, "this is build " BUILD_ID
-		    ", which is not sslserver's");
+		role_fail(role,
+		    "this is build " BUILD_ID ", which is not sslserver's");
 }
 
 void
@@ -99,8 +99,7 @@ role_life(struct role *role)
 	struct msg msg;
 	bool more;
 
-	if (msg_receive(role->life_fd, &role->room, &msg, 1, false, &more)
-	    != 1)
+	if (msg_receive(role->life_fd, &role->room, &msg, 1, false, &more) != 1)
 		_exit(0);
 	if (msg.type != MSG_WORK || msg.fd_count != 1)
 		role_fail(role, "unexpected message from sslserver");
@@ -132,8 +131,8 @@ copy_of(const unsigned char *bytes, size_t len)
 }
 
 int
-role_public_get(struct tls_public *public, const unsigned char *bytes,
-    size_t len)
+role_public_get(
+    struct tls_public *public, const unsigned char *bytes, size_t len)
 {
 	const struct msg body = { .body = bytes, .len = len };
 	const unsigned char *part;

@@ -24,9 +24,9 @@ struct role_config {
 	struct settings_identity identity;
 	struct profile profile;
 	/* keeper */
-	const char *root;	/* SSL_CHROOT, or NULL */
+	const char *root; /* SSL_CHROOT, or NULL */
 	/* nursery */
-	size_t limit;		/* sessions at once */
+	size_t limit; /* sessions at once */
 	unsigned idle_s;
 	bool strict_close;
 	const unsigned char *greeting;
@@ -38,8 +38,8 @@ struct role_config {
 /* The life line as the role sees it, and what came through it. */
 struct role {
 	int life_fd;
-	int jail_fd;		/* an empty directory, or -1 */
-	int work_fd;		/* to the monitor, or -1 until it comes */
+	int jail_fd;		   /* an empty directory, or -1 */
+	int work_fd;		   /* to the monitor, or -1 until it comes */
 	struct role_config config; /* points into whole */
 	struct buf whole;
 	struct msg_room room;
@@ -60,13 +60,12 @@ int role_config_get(struct role_config *config, const struct msg *msg);
 void role_begin(struct role *role);
 
 /* Tell master one sentence and exit 111. */
-__attribute__((noreturn))
-void role_fail(const struct role *role, const char *sentence);
+__attribute__((noreturn)) void role_fail(
+    const struct role *role, const char *sentence);
 
 /* Tell master a warning, or a setting in use. */
 void role_warn(const struct role *role, const char *sentence);
-void role_setting(const struct role *role, const char *name,
-    const char *value);
+void role_setting(const struct role *role, const char *name, const char *value);
 
 /*
  * Take the next message from the life line: a new work socket.  Exits when
@@ -76,7 +75,7 @@ void role_life(struct role *role);
 
 /* What a keeper tells a nursery.  0 or -1; get allocates what it fills. */
 int role_public_put(const struct tls_public *public, struct msg_writer *w);
-int role_public_get(struct tls_public *public, const unsigned char *bytes,
-    size_t len);
+int role_public_get(
+    struct tls_public *public, const unsigned char *bytes, size_t len);
 
 #endif

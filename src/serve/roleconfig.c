@@ -37,7 +37,7 @@ role_config_get(struct role_config *c, const struct msg *msg)
 	msg_read_from(&r, msg);
 	c->build_id = msg_get_text(&r);
 	if (c->build_id == NULL || strcmp(c->build_id, BUILD_ID) != 0)
-		return 0;	/* the rest may have another form */
+		return 0; /* the rest may have another form */
 	c->identity.is_set = msg_get_number(&r) != 0;
 	c->identity.uid = (uid_t)msg_get_number(&r);
 	c->identity.gid = (gid_t)msg_get_number(&r);

@@ -12,7 +12,7 @@
 enum sandbox_role {
 	SANDBOX_MONITOR,
 	SANDBOX_KEEPER,
-	SANDBOX_NURSERY,	/* inherited by sessions */
+	SANDBOX_NURSERY, /* inherited by sessions */
 	SANDBOX_LOGGER
 };
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
+#include "net/sock.h"
 #include "serve/msg.h"
 #include "tls/relay.h"
 #include "tls/tlsconn.h"
@@ -34,8 +34,9 @@ expect(const struct session *session, enum msg_type type, struct msg *msg)
 {
 	bool more;
 
-	if (msg_receive(session->control_fd, &room, msg, 0, false, &more)
-	    != 1 || more || msg->type != type)
+	if (msg_receive(session->control_fd, &room, msg, 0, false, &more) !=
+		1 ||
+	    more || msg->type != type)
 		_exit(0);
 }
 
@@ -43,8 +44,8 @@ static void
 tell(const struct session *session, enum msg_type type, const void *body,
     size_t len)
 {
-	if (msg_send_bytes(session->control_fd, type, session->conn, body,
-	    len, false) == -1)
+	if (msg_send_bytes(session->control_fd, type, session->conn, body, len,
+		false) == -1)
 		_exit(0);
 }
 
@@ -80,8 +81,7 @@ sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
 }
 
 /* Tell how it ended.  An end in error waits for the program's SIGTERM. */
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 finish(const struct session *session, enum msg_end end, bool was_truncated,
     int error, const char *reason)
 {
@@ -111,10 +111,8 @@ finish(const struct session *session, enum msg_end end, bool was_truncated,
 static void
 wait_for_client(const struct session *session, short events)
 {
-	struct pollfd fds[2] = {
-		{ session->client_fd, events, 0 },
-		{ session->control_fd, POLLIN, 0 }
-	};
+	struct pollfd fds[2] = { { session->client_fd, events, 0 },
+		{ session->control_fd, POLLIN, 0 } };
 
 	while (poll(fds, 2, -1) == -1 && errno == EINTR)
 		continue;
@@ -192,23 +190,24 @@ end_of(enum relay_end end)
 	}
 }
 
-__attribute__((noreturn))
-static void
+__attribute__((noreturn)) static void
 relay(struct session *session, struct tlsconn *conn)
 {
 	struct relay_result result;
-	struct relay how = { .conn = conn, .client_fd = session->client_fd,
+	struct relay how = { .conn = conn,
+		.client_fd = session->client_fd,
 		.program_in = &session->program_in,
 		.program_out = &session->program_out,
 		.cancel_fd = session->control_fd,
 		.idle_ms = (int)session->idle_s * 1000,
 		.greeting = (const char *)session->greeting,
 		.greeting_len = session->greeting_len,
-		.truncated = on_truncated, .arg = session };
+		.truncated = on_truncated,
+		.arg = session };
 
 	relay_run(&how, &result);
-	finish(session, end_of(result.end), result.was_truncated,
-	    result.error, result.reason);
+	finish(session, end_of(result.end), result.was_truncated, result.error,
+	    result.reason);
 }
 
 void
@@ -220,9 +219,10 @@ session_run(struct session *session)
 	tlsctx_set_signer(session->ctx, sign, session);
 	conn = tlsconn_new(session->ctx, session->client_fd);
 	if (conn == NULL)
-		finish(session, MSG_END_HANDSHAKE, false, ENOMEM,
-		    "out of memory");
+		finish(
+		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
 	shake_hands(session, conn);
+	sock_acknowledge(session->client_fd);
 	tell_facts(session, conn);
 	expect(session, MSG_RUN, &msg);
 	relay(session, conn);

@@ -13,10 +13,10 @@ struct tlsctx;
 struct session {
 	struct tlsctx *ctx;
 	uint64_t conn;
-	int control_fd;		/* to the monitor */
+	int control_fd; /* to the monitor */
 	int client_fd;
-	int program_in;		/* we write what the client sent */
-	int program_out;	/* we read what goes to the client */
+	int program_in;	 /* we write what the client sent */
+	int program_out; /* we read what goes to the client */
 	unsigned idle_s;
 	bool strict_close;
 	const unsigned char *greeting;
@@ -24,7 +24,6 @@ struct session {
 };
 
 /* The whole life of a session, from just after fork; never returns. */
-__attribute__((noreturn))
-void session_run(struct session *session);
+__attribute__((noreturn)) void session_run(struct session *session);
 
 #endif

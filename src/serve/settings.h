@@ -17,10 +17,10 @@
 #define SETTINGS_NEVER (-1L)
 
 enum settings_verbosity {
-	VERBOSITY_QUIET,	/* -q: start errors only */
-	VERBOSITY_ERRORS,	/* -Q: warning, error, fatal */
-	VERBOSITY_ALL,		/* -v */
-	VERBOSITY_DETAILS	/* -V */
+	VERBOSITY_QUIET,  /* -q: start errors only */
+	VERBOSITY_ERRORS, /* -Q: warning, error, fatal */
+	VERBOSITY_ALL,	  /* -v */
+	VERBOSITY_DETAILS /* -V */
 };
 
 /* A user to become; not set: stay as we are. */
@@ -34,43 +34,43 @@ struct settings {
 	/* what to listen on */
 	const char *host;
 	const char *port;
-	int family;		/* AF_UNSPEC, AF_INET, AF_INET6 */
-	const char *interface;	/* -I, or NULL */
+	int family;	       /* AF_UNSPEC, AF_INET, AF_INET6 */
+	const char *interface; /* -I, or NULL */
 	int backlog;
 
 	/* connections */
-	size_t limit;		/* -c */
-	unsigned handshake_s;	/* -T */
-	unsigned idle_s;	/* -w */
-	long drain_s;		/* --drain, or SETTINGS_NEVER */
-	long kill_after_s;	/* --kill-after, or SETTINGS_NEVER */
-	bool no_delay;		/* -D */
-	bool keeps_options;	/* -o */
+	size_t limit;	      /* -c */
+	unsigned handshake_s; /* -T */
+	unsigned idle_s;      /* -w */
+	long drain_s;	      /* --drain, or SETTINGS_NEVER */
+	long kill_after_s;    /* --kill-after, or SETTINGS_NEVER */
+	bool no_delay;	      /* -D */
+	bool keeps_options;   /* -o */
 	bool strict_close;
-	const char *greeting;	/* -B, or NULL */
+	const char *greeting; /* -B, or NULL */
 	size_t greeting_len;
 
 	/* the program */
-	char *const *program;	/* argv, NULL-terminated */
+	char *const *program;		     /* argv, NULL-terminated */
 	struct settings_identity program_id; /* see sets_uid, sets_gid */
 	bool sets_uid, sets_gid;
 	const char *program_root; /* --root, or NULL */
-	const char *local_name;	/* -l, or NULL */
+	const char *local_name;	  /* -l, or NULL */
 	bool has_tcp_environment;
 	int keep_fds[SETTINGS_KEEP_FDS_MAX];
 	size_t keep_fd_count;
 
 	/* our processes; identities are set only under root */
 	struct settings_identity key_id, net_id, mon_id;
-	const char *key_root;	/* SSL_CHROOT, or NULL */
+	const char *key_root; /* SSL_CHROOT, or NULL */
 	unsigned keepers;
 	bool requires_sandbox;
 
 	/* the log, and what else to print */
 	enum settings_verbosity verbosity;
-	bool prints_address;	/* -1 */
-	bool only_checks;	/* --check */
-	bool only_explains;	/* --explain */
+	bool prints_address; /* -1 */
+	bool only_checks;    /* --check */
+	bool only_explains;  /* --explain */
 };
 
 #endif

@@ -23,7 +23,7 @@ table_init(struct table *table, size_t limit)
 	if (table->all == NULL)
 		return -1;
 	table->limit = limit;
-	for (i = limit; i-- > 0; ) {
+	for (i = limit; i-- > 0;) {
 		table->all[i].next_unused = table->unused;
 		table->unused = &table->all[i];
 	}
@@ -40,8 +40,7 @@ table_take(struct table *table)
 	table->unused = conn->next_unused;
 	table->count++;
 	memset(conn, 0, sizeof(*conn));
-	conn->id = ++table->serial << SLOT_BITS |
-	    (uint64_t)(conn - table->all);
+	conn->id = ++table->serial << SLOT_BITS | (uint64_t)(conn - table->all);
 	conn->control_fd = conn->program_in = conn->program_out = -1;
 	conn->keeper = -1;
 	conn->program_is_gone = true;

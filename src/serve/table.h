@@ -17,30 +17,30 @@
 #define TABLE_LIMIT_MAX 1000000
 
 struct connection {
-	uint64_t id;		/* 0: unused */
+	uint64_t id; /* 0: unused */
 	struct connection *next_unused;
 	enum conn_state state;
-	unsigned seen;		/* see conn_next */
+	unsigned seen; /* see conn_next */
 	struct ip_endpoint local, remote;
 
-	int control_fd;		/* our end to the session */
+	int control_fd;		     /* our end to the session */
 	int program_in, program_out; /* the program's 0 and 1, until EXEC */
 	ev_io control;
-	ev_timer deadline;	/* handshake, then the session's grace */
-	ev_timer kill_after;	/* --kill-after */
+	ev_timer deadline;   /* handshake, then the session's grace */
+	ev_timer kill_after; /* --kill-after */
 
-	pid_t session;		/* 0: not known yet */
-	double session_start;	/* it began no later, seconds since boot */
-	bool is_orphan;		/* its nursery is gone */
+	pid_t session;	      /* 0: not known yet */
+	double session_start; /* it began no later, seconds since boot */
+	bool is_orphan;	      /* its nursery is gone */
 	bool session_is_gone;
 
-	pid_t program;		/* 0: none yet */
-	bool program_is_gone;	/* also true before EXEC */
-	bool wants_term;	/* SIGTERM as soon as it runs */
-	bool wants_go;		/* session waits for that SIGTERM */
-	int status;		/* for the last line */
+	pid_t program;	      /* 0: none yet */
+	bool program_is_gone; /* also true before EXEC */
+	bool wants_term;      /* SIGTERM as soon as it runs */
+	bool wants_go;	      /* session waits for that SIGTERM */
+	int status;	      /* for the last line */
 
-	int keeper;		/* which one signs; -1: none */
+	int keeper;			 /* which one signs; -1: none */
 	unsigned char *unsigned_request; /* waits for a keeper; owned */
 	size_t unsigned_len;
 
@@ -70,7 +70,7 @@ struct connection *table_find(const struct table *table, uint64_t id);
 void table_release(struct table *table, struct connection *conn);
 
 /* Walk: the next connection in use after conn (NULL: the first), or NULL. */
-struct connection *table_next(const struct table *table,
-    const struct connection *conn);
+struct connection *table_next(
+    const struct table *table, const struct connection *conn);
 
 #endif

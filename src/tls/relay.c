@@ -186,11 +186,12 @@ move_input(struct pump *pump)
 	int turn;
 
 	for (turn = 0; turn < TURN && !pump->is_over; turn++) {
+		if (in->len == 0 && !in->is_ended)
+			fill_input(pump);
 		if (!drain_input(pump))
 			return;
 		if (in->is_ended || !in->is_ready)
 			break;
-		fill_input(pump);
 	}
 	if (in->is_ended && in->len == 0 && !in->is_told && !pump->is_over)
 		tell_end(pump);

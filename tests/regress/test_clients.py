@@ -183,8 +183,9 @@ def test_dhfile(start, pki):
 
 
 @pytest.mark.parametrize('limits', [TLS12, TLS13], ids=['1.2', '1.3'])
-def test_groups(start, limits):
-    server = start(env={'TLSGROUPS': 'P-384'})
+def test_groups(start, pki, limits):
+    """RSA, as an ECDSA key on P-256 would want that group as well."""
+    server = start(env={'TLSGROUPS': 'P-384'}, certs=pki.rsa)
     version_of(server, groups='secp384r1', **limits)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         version_of(server, groups='prime256v1', **limits)

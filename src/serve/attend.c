@@ -1,0 +1,270 @@
+/*
+ * Attending to connections: events in, decisions out.
+ *
+ * Runs in the monitor.  Messages of sessions go through conn_next first
+ * and are decoded whole or refused; a session that is taken over gains
+ * nothing here but its own end.
+ */
+#include "serve/attend.h"
+
+#include <net/if.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "serve/environment.h"
+#include "serve/life.h"
+#include "serve/monitor_state.h"
+#include "serve/signing.h"
+
+#define DONE_SECONDS 10.0 /* for a session that has said DONE */
+
+static const char *
+interface_name(const struct monitor *m, const struct connection *conn,
+    char name[IF_NAMESIZE])
+{
+	if (ip_is_v4(&conn->remote.ip))
+		return NULL;
+	if (conn->remote.scope != 0 &&
+	    if_indextoname(conn->remote.scope, name) != NULL)
+		return name;
+	return m->settings->interface;
+}
+
+/* The handshake is done: have the program made. */
+static void
+execute(struct monitor *m, struct connection *conn)
+{
+	static unsigned char body[MSG_PIECE_MAX];
+	char name[IF_NAMESIZE];
+	struct environment env = { .local = &conn->local,
+		.remote = &conn->remote,
+		.local_host = m->settings->local_name,
+		.interface = interface_name(m, conn, name),
+		.has_tcp = m->settings->has_tcp_environment };
+	struct msg msg = { .type = MSG_EXEC,
+		.conn = conn->id,
+		.body = body,
+		.fds = { conn->program_in, conn->program_out },
+		.fd_count = 2 };
+	struct msg_writer w;
+
+	msg_write_to(&w, body, sizeof(body));
+	if (environment_put(&env, &w) == -1) {
+		life_fail(m, conn, "environment too large");
+		return;
+	}
+	msg_written(&w, &msg.len);
+	conn->program_in = conn->program_out = -1;
+	conn->program_is_gone = false;
+	if (monitor_send_master(m, &msg) == -1) {
+		conn->program_is_gone = true;
+		life_fail(m, conn, "unable to reach master");
+	}
+}
+
+static int
+take_facts(struct connection *conn, const struct msg *msg)
+{
+	const char *protocol, *cipher;
+	char shown[TEXT_PRINTABLE_SIZE];
+	struct msg_reader r;
+
+	msg_read_from(&r, msg);
+	protocol = msg_get_text(&r);
+	cipher = msg_get_text(&r);
+	if (msg_read_all(&r) == -1 || protocol == NULL || cipher == NULL)
+		return -1;
+	text_copy(conn->protocol, sizeof(conn->protocol),
+	    text_printable(shown, protocol, strlen(protocol)));
+	text_copy(conn->cipher, sizeof(conn->cipher),
+	    text_printable(shown, cipher, strlen(cipher)));
+	return 0;
+}
+
+static void
+session_is_done(struct monitor *m, struct connection *conn,
+    enum conn_state before, const struct msg *msg)
+{
+	bool was_truncated, is_clean;
+	struct msg_reader r;
+	const char *reason;
+	uint64_t end;
+	int error;
+
+	msg_read_from(&r, msg);
+	end = msg_get_number(&r);
+	was_truncated = msg_get_number(&r) != 0;
+	error = (int)msg_get_number(&r);
+	reason = msg_get_text(&r);
+	if (msg_read_all(&r) == -1) {
+		conn->state = before;
+		life_fail(m, conn, "protocol violation");
+		return;
+	}
+	is_clean = end == MSG_END_CLEAN && before != CONN_HANDSHAKE;
+	if (reason == NULL || reason[0] == '\0')
+		reason = error > 0 ? strerror(error) : "no reason given";
+	if (!is_clean)
+		life_tell_failure(m, conn, before, reason, was_truncated);
+	if (!is_clean)
+		life_terminate_then_go(m, conn);
+	/* It goes by itself; if not, after a grace. */
+	ev_timer_set(&conn->deadline, DONE_SECONDS, 0);
+	ev_timer_start(m->loop, &conn->deadline);
+}
+
+static enum conn_event
+event_of(enum msg_type type)
+{
+	switch (type) {
+	case MSG_SIGN:
+		return CONN_SIGN;
+	case MSG_FACTS:
+		return CONN_FACTS;
+	case MSG_TRUNCATED:
+		return CONN_TRUNCATED;
+	case MSG_DONE:
+		return CONN_DONE;
+	default:
+		return CONN_EVENTS;
+	}
+}
+
+static void
+obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	enum conn_state before = conn->state;
+
+	switch (conn_next(&conn->state, &conn->seen, event_of(msg->type))) {
+	case CONN_LATE:
+		return;
+	case CONN_VIOLATION:
+		life_fail(m, conn, "protocol violation");
+		return;
+	case CONN_PERMITTED:
+		break;
+	}
+	switch (msg->type) {
+	case MSG_SIGN:
+		signing_request(m, conn, msg);
+		break;
+	case MSG_FACTS:
+		ev_timer_stop(m->loop, &conn->deadline);
+		if (take_facts(conn, msg) == -1)
+			life_fail(m, conn, "protocol violation");
+		else
+			execute(m, conn);
+		break;
+	case MSG_TRUNCATED:
+		events_unable_to_speak(&m->events, &conn->remote.ip,
+		    life_shown_pid(conn), "unexpected end of file", true);
+		if (m->settings->strict_close)
+			life_terminate_then_go(m, conn);
+		break;
+	default:
+		ev_timer_stop(m->loop, &conn->deadline);
+		session_is_done(m, conn, before, msg);
+	}
+}
+
+void
+attend_on_session(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct monitor *m = ev_userdata(loop);
+	struct connection *conn = io->data;
+	struct msg msg;
+	bool more;
+	int r;
+
+	(void)revents;
+	r = msg_receive(conn->control_fd, &m->room, &msg, 0, true, &more);
+	if (r == 0)
+		return;
+	if (r == -1 && errno != EPROTO)
+		life_session_is_gone(m, conn);
+	else if (r == -1 || more || msg.conn != conn->id) {
+		life_fail(m, conn, "protocol violation");
+		/* It may say what it likes now; only its end matters. */
+	} else
+		obey_session(m, conn, &msg);
+}
+
+void
+attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct monitor *m = ev_userdata(loop);
+	struct connection *conn = timer->data;
+
+	(void)revents;
+	if (conn->state == CONN_HANDSHAKE)
+		life_fail(m, conn, "handshake timeout");
+	else
+		life_kill_session(m, conn);
+}
+
+void
+attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)revents;
+	life_signal_program(ev_userdata(loop), timer->data, SIGKILL);
+}
+
+void
+attend_program(struct monitor *m, struct connection *conn,
+    enum conn_event event, const struct msg *msg)
+{
+	enum conn_state before = conn->state;
+	struct msg_reader r;
+	const char *reason;
+
+	if (conn_next(&conn->state, &conn->seen, event) != CONN_PERMITTED)
+		return;
+	msg_read_from(&r, msg);
+	switch (event) {
+	case CONN_STARTED:
+		conn->program = (pid_t)msg_get_number(&r);
+		return;
+	case CONN_EXECED:
+		if (conn->wants_term)
+			life_signal_program(m, conn, SIGTERM);
+		if (before != CONN_STARTING)
+			return;
+		life_tell_ok(m, conn);
+		events_tls(
+		    &m->events, conn->program, conn->protocol, conn->cipher);
+		life_tell_session(conn, MSG_RUN);
+		return;
+	case CONN_EXECFAILED:
+		reason = msg_get_text(&r);
+		if (before == CONN_STARTING) {
+			life_tell_ok(m, conn);
+			events_unable_to_run(&m->events,
+			    m->settings->program[0], life_shown_pid(conn),
+			    reason == NULL ? "no reason given" : reason);
+			life_end_session(m, conn);
+		}
+		if (conn->program == 0)
+			conn->program_is_gone = true;
+		break;
+	default:
+		conn->program_is_gone = true;
+		conn->status = (int)msg_get_number(&r);
+		if (conn->wants_go)
+			life_tell_session(conn, MSG_GO);
+		conn->wants_go = false;
+		if (before == CONN_STARTING)
+			life_end_session(m, conn);
+	}
+	life_release_if_over(m, conn);
+}
+
+void
+attend_signalled(struct connection *conn)
+{
+	if (conn->wants_go)
+		life_tell_session(conn, MSG_GO);
+	conn->wants_go = false;
+}

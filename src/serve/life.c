@@ -1,0 +1,187 @@
+/*
+ * The end of connections.  Runs in the monitor.
+ *
+ * Nothing here trusts a session: what it is told it may ignore, and then
+ * it is killed; what it says has been through conn_next before.
+ */
+#include "serve/life.h"
+
+#include <sys/socket.h>
+
+#include <signal.h>
+
+#include "base/fd.h"
+#include "serve/monitor_state.h"
+
+#define GRACE_SECONDS 1.0 /* for a session that was told to end */
+
+pid_t
+life_shown_pid(const struct connection *conn)
+{
+	return conn->program != 0 ? conn->program : conn->session;
+}
+
+void
+life_tell_idle(struct monitor *m)
+{
+	const struct msg msg = { .type = MSG_IDLE };
+
+	if (m->is_stopping && m->table.count == 0)
+		monitor_send_master(m, &msg);
+}
+
+void
+life_release_if_over(struct monitor *m, struct connection *conn)
+{
+	if (!conn->session_is_gone || !conn->program_is_gone)
+		return;
+	if (life_shown_pid(conn) != 0)
+		events_ended(&m->events, life_shown_pid(conn), conn->status);
+	ev_io_stop(m->loop, &conn->control);
+	ev_timer_stop(m->loop, &conn->deadline);
+	ev_timer_stop(m->loop, &conn->kill_after);
+	table_release(&m->table, conn);
+	monitor_tell_status(m);
+	monitor_watch_listener(m);
+	life_tell_idle(m);
+}
+
+void
+life_signal_program(struct monitor *m, const struct connection *conn, int signo)
+{
+	uint64_t body[2] = { (uint64_t)conn->program, (uint64_t)signo };
+	struct msg msg = { .type = MSG_SIGNAL,
+		.conn = conn->id,
+		.body = (unsigned char *)body,
+		.len = sizeof(body) };
+
+	if (conn->program != 0 && !conn->program_is_gone)
+		monitor_send_master(m, &msg);
+}
+
+void
+life_tell_session(const struct connection *conn, enum msg_type type)
+{
+	/* So few and small that they always fit; else it is not reading. */
+	if (conn->control_fd != -1)
+		msg_send_bytes(conn->control_fd, type, conn->id, NULL, 0, true);
+}
+
+/* SIGTERM now, or as soon as the program runs and can take it. */
+static void
+terminate_program(struct monitor *m, struct connection *conn)
+{
+	if (conn->state == CONN_STARTING ||
+	    (conn->seen & (1u << CONN_EXECED | 1u << CONN_EXECFAILED)) == 0)
+		conn->wants_term = true;
+	else
+		life_signal_program(m, conn, SIGTERM);
+}
+
+/* The same for a session that must not show end of file before it. */
+void
+life_terminate_then_go(struct monitor *m, struct connection *conn)
+{
+	if (conn->program_is_gone) {
+		life_tell_session(conn, MSG_GO);
+		return;
+	}
+	conn->wants_go = true;
+	terminate_program(m, conn);
+}
+
+void
+life_kill_session(struct monitor *m, const struct connection *conn)
+{
+	uint64_t body[2] = { (uint64_t)conn->session,
+		(uint64_t)(conn->session_start * 100) + 1 };
+	struct msg msg = { .conn = conn->id, .body = (unsigned char *)body };
+
+	if (conn->session == 0 || conn->session_is_gone)
+		return;
+	if (conn->is_orphan) {
+		msg.type = MSG_KILL_SESSION;
+		msg.len = sizeof(body);
+		monitor_send_master(m, &msg);
+	} else {
+		msg.type = MSG_KILL;
+		msg.len = sizeof(body[0]);
+		monitor_send_nursery(m, &msg);
+	}
+}
+
+/* Let the session see our end; if it does not go, have it killed. */
+void
+life_end_session(struct monitor *m, struct connection *conn)
+{
+	if (conn->session_is_gone)
+		return;
+	if (conn->control_fd != -1)
+		shutdown(conn->control_fd, SHUT_WR);
+	ev_timer_stop(m->loop, &conn->deadline);
+	ev_timer_set(&conn->deadline, GRACE_SECONDS, 0);
+	ev_timer_start(m->loop, &conn->deadline);
+}
+
+void
+life_tell_ok(struct monitor *m, const struct connection *conn)
+{
+	const struct events_client client = { .local_host =
+						  m->settings->local_name,
+		.local = &conn->local,
+		.remote = &conn->remote };
+
+	events_ok(&m->events, life_shown_pid(conn), conn->session, &client);
+}
+
+/* The line about a connection that fails in this state. */
+void
+life_tell_failure(struct monitor *m, const struct connection *conn,
+    enum conn_state state, const char *reason, bool was_truncated)
+{
+	if (state == CONN_HANDSHAKE) {
+		life_tell_ok(m, conn);
+		events_unable_to_accept(&m->events, &conn->remote.ip,
+		    conn->session, reason, was_truncated);
+	} else
+		events_unable_to_speak(&m->events, &conn->remote.ip,
+		    life_shown_pid(conn), reason, was_truncated);
+}
+
+/* End it from our side, at once. */
+void
+life_fail(struct monitor *m, struct connection *conn, const char *reason)
+{
+	enum conn_state state = conn->state;
+
+	conn->state = CONN_CLOSING;
+	if (state != CONN_CLOSING)
+		life_tell_failure(m, conn, state, reason, false);
+	terminate_program(m, conn);
+	life_end_session(m, conn);
+	life_kill_session(m, conn);
+}
+
+void
+life_session_is_gone(struct monitor *m, struct connection *conn)
+{
+	enum conn_state state = conn->state;
+
+	ev_io_stop(m->loop, &conn->control);
+	ev_timer_stop(m->loop, &conn->deadline);
+	fd_close(&conn->control_fd);
+	conn->session_is_gone = true;
+	conn->state = CONN_CLOSING;
+	if (state != CONN_CLOSING) {
+		life_tell_failure(
+		    m, conn, state, "session ended unexpectedly", false);
+		terminate_program(m, conn);
+	}
+	if (!conn->program_is_gone &&
+	    m->settings->kill_after_s != SETTINGS_NEVER) {
+		ev_timer_set(
+		    &conn->kill_after, (double)m->settings->kill_after_s, 0);
+		ev_timer_start(m->loop, &conn->kill_after);
+	}
+	life_release_if_over(m, conn);
+}

@@ -1,0 +1,59 @@
+/*
+ * life: how a connection ends, whoever ends it.
+ *
+ * A connection is over when its session and its program are both gone, in
+ * either order; until then its place is taken.
+ */
+#ifndef SERVE_LIFE_H
+#define SERVE_LIFE_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+#include "serve/conn.h"
+#include "serve/msg.h"
+
+struct connection;
+struct monitor;
+
+/* Whose pid log lines show: the program's, else the session's. */
+pid_t life_shown_pid(const struct connection *conn);
+
+/* If both are gone: last line, place free, and IDLE when it was the last. */
+void life_release_if_over(struct monitor *m, struct connection *conn);
+
+/* Tell master that the monitor has stopped and serves nobody, if so. */
+void life_tell_idle(struct monitor *m);
+
+/* The lines `ok', and of a failure in this state. */
+void life_tell_ok(struct monitor *m, const struct connection *conn);
+void life_tell_failure(struct monitor *m, const struct connection *conn,
+    enum conn_state state, const char *reason, bool was_truncated);
+
+/* A message without body for the session; never blocks. */
+void life_tell_session(const struct connection *conn, enum msg_type type);
+
+/* Have master send the program a signal, if there is one. */
+void life_signal_program(
+    struct monitor *m, const struct connection *conn, int signo);
+
+/*
+ * SIGTERM for the program, then GO for the session, which keeps the
+ * program's input open until that.
+ */
+void life_terminate_then_go(struct monitor *m, struct connection *conn);
+
+/* Let the session see our end; after a grace it is killed. */
+void life_end_session(struct monitor *m, struct connection *conn);
+
+/* SIGKILL, by the nursery or, if that is gone, by master. */
+void life_kill_session(struct monitor *m, const struct connection *conn);
+
+/* End the connection from our side, at once, with a line that says why. */
+void life_fail(struct monitor *m, struct connection *conn, const char *reason);
+
+/* Its control socket has ended.  May release the connection. */
+void life_session_is_gone(struct monitor *m, struct connection *conn);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * master_state: what master's own files share, and nobody else.
+ *
+ * master.c has the loop and the ways to front and monitor, roles.c the
+ * role processes, programs.c the programs.
+ */
+#ifndef SERVE_MASTER_STATE_H
+#define SERVE_MASTER_STATE_H
+
+#include <sys/types.h>
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "serve/chan.h"
+#include "serve/children.h"
+#include "serve/events.h"
+#include "serve/msg.h"
+#include "serve/pids.h"
+#include "serve/settings.h"
+
+struct program;
+
+/* A role that is not ready by then is dead. */
+#define ROLE_START_MS 60000
+
+enum role_state { ROLE_DOWN, ROLE_STARTING, ROLE_READY };
+
+struct child {
+	const char *name;
+	enum role_state state;
+	pid_t pid;
+	int life_fd;
+	struct buf partial; /* pieces of a message that is not whole yet */
+	int64_t started, retry_at;
+};
+
+/* Slots of children[]. */
+enum { LOGGER, MONITOR, NURSERY, KEEPER };
+
+/* A program between fork and exec. */
+struct starting {
+	pid_t pid;
+	uint64_t conn;
+	int exec_fd;
+};
+
+struct master {
+	const struct settings *settings;
+	const struct program *program;
+	struct children how;
+	struct child *children; /* KEEPER + keepers of them */
+	size_t child_count;
+	struct chan monitor;
+	struct events events;
+	unsigned char *public; /* what the first keeper read */
+	size_t public_len;
+	struct pids programs;
+	struct starting *starting; /* limit of them */
+	size_t starting_count;
+	struct pollfd *polled;
+	int front_fd, listen_fd, signal_fd;
+	bool is_serving; /* front has been told */
+	bool is_stopping;
+	bool is_idle;	  /* the monitor has no connection */
+	int64_t drain_at; /* end every connection */
+	int64_t kill_at;  /* SIGKILL every program */
+	struct msg_room room;
+};
+
+#endif

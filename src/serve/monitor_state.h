@@ -1,0 +1,54 @@
+/*
+ * monitor_state: what the monitor's own files share, and nobody else.
+ *
+ * monitor.c has the loop and the sockets, life.c how a connection ends,
+ * signing.c the way to the keepers, attend.c what sessions and programs
+ * report.
+ */
+#ifndef SERVE_MONITOR_STATE_H
+#define SERVE_MONITOR_STATE_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "serve/chan.h"
+#include "serve/events.h"
+#include "serve/msg.h"
+#include "serve/settings.h"
+#include "serve/table.h"
+
+struct keeper {
+	struct chan chan;
+	ev_io io;
+	unsigned load; /* requests not yet answered */
+};
+
+struct monitor {
+	const struct settings *settings;
+	struct ev_loop *loop;
+	struct table table;
+	struct events events;
+	struct chan master, nursery;
+	ev_io master_io, nursery_io, listen_io;
+	ev_timer pause;
+	struct keeper keepers[SETTINGS_KEEPERS_MAX];
+	int listen_fd;
+	bool is_short; /* told that accepting pauses */
+	bool is_stopping;
+	struct msg_room room;
+};
+
+/* Flush the channel's queue when its socket takes more; read always. */
+void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);
+
+/* chan_send to master, or to the nursery. */
+int monitor_send_master(struct monitor *m, const struct msg *msg);
+int monitor_send_nursery(struct monitor *m, const struct msg *msg);
+
+/* Accept if there is room, a nursery and no pause; else do not. */
+void monitor_watch_listener(struct monitor *m);
+
+/* The `status:' line. */
+void monitor_tell_status(struct monitor *m);
+
+#endif

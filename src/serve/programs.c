@@ -1,0 +1,164 @@
+/*
+ * Programs on the monitor's behalf.  Runs in master, as root as a rule.
+ *
+ * Reads what the monitor sends and nothing else; a pid is only ever
+ * signalled while it is a child that has not been reaped.
+ */
+#include "serve/programs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "serve/master_state.h"
+#include "serve/orphan.h"
+#include "serve/program.h"
+
+#define KILL_MS 5000 /* from SIGTERM to SIGKILL */
+#define OVER_MAX 256 /* variables in one EXEC */
+
+static void
+tell_execfailed(struct master *master, uint64_t conn, const char *reason)
+{
+	unsigned char body[PROGRAM_REASON_SIZE + 16];
+	struct msg_writer w;
+	size_t len;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_text(&w, reason);
+	if (msg_written(&w, &len) == 0)
+		chan_send_bytes(
+		    &master->monitor, MSG_EXECFAILED, conn, body, len);
+}
+
+void
+programs_tell_outcome(struct master *master, struct starting *starting)
+{
+	char reason[PROGRAM_REASON_SIZE];
+
+	if (program_outcome(&starting->exec_fd, reason) == 0)
+		chan_send_bytes(
+		    &master->monitor, MSG_EXECED, starting->conn, NULL, 0);
+	else
+		tell_execfailed(master, starting->conn, reason);
+	*starting = master->starting[--master->starting_count];
+}
+
+static void
+refuse_exec(struct master *master, uint64_t conn, const char *what, int error)
+{
+	char reason[PROGRAM_REASON_SIZE];
+
+	text_format(reason, sizeof(reason), "%s: %s", what, strerror(error));
+	tell_execfailed(master, conn, reason);
+}
+
+/* The texts of an EXEC.  Returns their number, or -1. */
+static int
+read_environment(const struct msg *msg, char *over[OVER_MAX])
+{
+	struct msg_reader r;
+	const char *text;
+	int count = 0;
+
+	msg_read_from(&r, msg);
+	while (r.left > 0 && count < OVER_MAX) {
+		text = msg_get_text(&r);
+		if (text == NULL)
+			return -1;
+		/* Inside our own buffer; exec takes them without const. */
+		over[count++] = (char *)(uintptr_t)text;
+	}
+	return msg_read_all(&r) == -1 ? -1 : count;
+}
+
+void
+programs_exec(struct master *master, const struct msg *msg)
+{
+	char *over[OVER_MAX];
+	struct starting *starting;
+	uint64_t number;
+	int count, exec_fd;
+	pid_t pid;
+
+	count = read_environment(msg, over);
+	if (msg->fd_count != 2 || count == -1 ||
+	    master->starting_count == master->settings->limit) {
+		refuse_exec(master, msg->conn, "unable to take descriptors",
+		    msg->fd_count == 2 ? EPROTO : EMFILE);
+		return;
+	}
+	pid = program_spawn(master->program, msg->fds[0], msg->fds[1], over,
+	    (size_t)count, &exec_fd);
+	if (pid == -1) {
+		refuse_exec(master, msg->conn, "unable to fork", errno);
+		return;
+	}
+	number = (uint64_t)pid;
+	chan_send_bytes(
+	    &master->monitor, MSG_STARTED, msg->conn, &number, sizeof(number));
+	/* As large as the monitor's table, so it cannot be full. */
+	if (pids_add(&master->programs, pid, msg->conn) == -1)
+		kill(pid, SIGKILL);
+	starting = &master->starting[master->starting_count++];
+	*starting = (struct starting){ pid, msg->conn, exec_fd };
+}
+
+void
+programs_signal(struct master *master, const struct msg *msg)
+{
+	struct msg_reader r;
+	pid_t pid;
+	int signo;
+
+	msg_read_from(&r, msg);
+	pid = (pid_t)msg_get_number(&r);
+	signo = (int)msg_get_number(&r);
+	if (msg_read_all(&r) == 0 &&
+	    pids_has(&master->programs, pid, msg->conn))
+		kill(pid, signo);
+	chan_send_bytes(&master->monitor, MSG_SIGNALLED, msg->conn, NULL, 0);
+}
+
+void
+programs_kill_orphan(const struct master *master, const struct msg *msg)
+{
+	const struct settings_identity *id = &master->settings->net_id;
+	struct msg_reader r;
+	uint64_t centiseconds;
+	pid_t pid;
+
+	msg_read_from(&r, msg);
+	pid = (pid_t)msg_get_number(&r);
+	centiseconds = msg_get_number(&r);
+	if (msg_read_all(&r) == 0)
+		orphan_kill(pid, id->is_set ? id->uid : getuid(),
+		    (double)centiseconds / 100);
+}
+
+void
+programs_died(struct master *master, pid_t pid, uint64_t conn, int status)
+{
+	uint64_t number = (uint64_t)status;
+	size_t i;
+
+	/* How it began comes before how it ended. */
+	for (i = 0; i < master->starting_count; i++)
+		if (master->starting[i].pid == pid) {
+			programs_tell_outcome(master, &master->starting[i]);
+			break;
+		}
+	chan_send_bytes(
+	    &master->monitor, MSG_EXITED, conn, &number, sizeof(number));
+}
+
+void
+programs_end(struct master *master)
+{
+	pids_signal_all(&master->programs, SIGTERM);
+	pids_signal_all(&master->programs, SIGCONT);
+	master->kill_at = clock_after(clock_now(), KILL_MS);
+}

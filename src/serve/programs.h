@@ -1,0 +1,33 @@
+/*
+ * programs: what the monitor has master do with programs.
+ */
+#ifndef SERVE_PROGRAMS_H
+#define SERVE_PROGRAMS_H
+
+#include <sys/types.h>
+
+#include <stdint.h>
+
+struct master;
+struct msg;
+struct starting;
+
+/* EXEC: make the program; answers STARTED, or EXECFAILED. */
+void programs_exec(struct master *master, const struct msg *msg);
+
+/* It is known whether it runs: EXECED or EXECFAILED. */
+void programs_tell_outcome(struct master *master, struct starting *starting);
+
+/* SIGNAL; answers SIGNALLED. */
+void programs_signal(struct master *master, const struct msg *msg);
+
+/* KILL_SESSION: a session whose nursery is gone. */
+void programs_kill_orphan(const struct master *master, const struct msg *msg);
+
+/* A program has been reaped: EXITED. */
+void programs_died(struct master *master, pid_t pid, uint64_t conn, int status);
+
+/* SIGTERM for all, and SIGKILL after a while. */
+void programs_end(struct master *master);
+
+#endif

@@ -1,0 +1,401 @@
+/*
+ * Role processes.  Runs in master.
+ *
+ * Starts them in order, hands work sockets to both ends, and starts again
+ * whoever dies.  What a keeper says is public goes to the nursery unread.
+ */
+#include "serve/roles.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "serve/master_state.h"
+#include "serve/programs.h"
+
+#define RESTART_MS 1000 /* a role that died young waits so long */
+
+/* A start that cannot be: say why, and let every role see our end. */
+void
+roles_give_up(struct master *master, const char *sentence)
+{
+	char line[1024];
+	int len;
+
+	len = snprintf(
+	    line, sizeof(line), "sslserver: fatal: (111) %s\n", sentence);
+	if (len > 0)
+		fd_write_all(2, line,
+		    (size_t)len < sizeof(line) ? (size_t)len
+					       : sizeof(line) - 1);
+	msg_send_bytes(master->front_fd, MSG_FAILED, 0, NULL, 0, true);
+	_exit(111);
+}
+
+/* A role failed: fatal while starting, else try again later. */
+void
+roles_fail(struct master *master, struct child *child, const char *sentence)
+{
+	if (!master->is_serving)
+		roles_give_up(master, sentence);
+	events_error(&master->events, "%s: %s", child->name, sentence);
+	if (child->pid > 0)
+		kill(child->pid, SIGKILL);
+}
+
+static bool
+is_keeper(const struct master *master, const struct child *child)
+{
+	return child >= &master->children[KEEPER];
+}
+
+/* Hand the monitor one end of something, with a number. */
+static void
+give_monitor(struct master *master, enum msg_type type, uint64_t number, int fd)
+{
+	struct msg msg = { .type = type,
+		.body = (unsigned char *)&number,
+		.len = sizeof(number),
+		.fds = { fd },
+		.fd_count = 1 };
+
+	if (fd != -1)
+		chan_send(&master->monitor, &msg);
+}
+
+/* A work socket between a ready role and the monitor. */
+static void
+connect_role(struct master *master, struct child *child)
+{
+	struct msg msg = { .type = MSG_WORK, .fd_count = 1 };
+	int ends[2];
+
+	if (child->state != ROLE_READY || master->monitor.fd == -1)
+		return;
+	if (fd_message_pair(ends) == -1) {
+		roles_fail(master, child, "unable to make a socket");
+		return;
+	}
+	msg.fds[0] = ends[0];
+	if (msg_send(child->life_fd, &msg, true) == -1)
+		kill(child->pid, SIGKILL);
+	fd_close(&ends[0]);
+	if (is_keeper(master, child))
+		give_monitor(master, MSG_KEEPER,
+		    (uint64_t)(child - &master->children[KEEPER]), ends[1]);
+	else
+		give_monitor(master, MSG_NURSERY, 0, ends[1]);
+}
+
+static void
+note_start(struct child *child, pid_t pid, enum role_state state)
+{
+	child->pid = pid;
+	child->state = state;
+	child->started = clock_now();
+	child->retry_at = clock_after(child->started, RESTART_MS);
+}
+
+static void
+start_logger(struct master *master, struct child *child)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (fd_message_pair(ends) == -1) {
+		roles_fail(master, child, "unable to make a socket");
+		return;
+	}
+	/* One direction only; full means: count the line as lost. */
+	pid = children_fork_logger(&master->how, ends[0]);
+	fd_close(&ends[0]);
+	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_READY);
+	if (pid == -1) {
+		fd_close(&ends[1]);
+		roles_fail(master, child, "unable to fork");
+		return;
+	}
+	fd_close(&master->events.fd);
+	master->events.fd = ends[1];
+	/* That line went to nobody. */
+	if (master->is_serving)
+		events_warning(&master->events, "logger started again");
+	give_monitor(master, MSG_LOGGER, 0, fd_dup_above(ends[1], 3));
+}
+
+static void
+start_executable(struct master *master, struct child *child)
+{
+	enum children_kind kind =
+	    is_keeper(master, child) ? CHILD_KEEPER : CHILD_NURSERY;
+	char sentence[128];
+	pid_t pid;
+
+	pid = children_exec(&master->how, kind, &child->life_fd);
+	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_STARTING);
+	if (pid == -1) {
+		text_format(sentence, sizeof(sentence),
+		    "unable to start the %s: %s", child->name, strerror(errno));
+		roles_fail(master, child, sentence);
+		return;
+	}
+	/* A role that is already gone says so when it is reaped. */
+	if (children_configure(&master->how, kind, child->life_fd,
+		kind == CHILD_NURSERY ? master->public : NULL,
+		kind == CHILD_NURSERY ? master->public_len : 0) == -1 &&
+	    errno == EMSGSIZE)
+		roles_fail(master, child,
+		    "certificates and settings are "
+		    "too large");
+}
+
+static void
+start_monitor(struct master *master, struct child *child)
+{
+	size_t i;
+	pid_t pid;
+
+	pid = children_fork_monitor(&master->how, &child->life_fd);
+	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_STARTING);
+	if (pid == -1) {
+		roles_fail(master, child, "unable to fork the monitor");
+		return;
+	}
+	/* Its life line is its channel. */
+	chan_open(&master->monitor, child->life_fd);
+	child->life_fd = -1;
+	master->is_idle = false;
+	give_monitor(master, MSG_LOGGER, 0, fd_dup_above(master->events.fd, 3));
+	for (i = NURSERY; i < master->child_count; i++)
+		connect_role(master, &master->children[i]);
+	give_monitor(
+	    master, MSG_LISTENER, 0, fd_dup_above(master->listen_fd, 3));
+	if (master->is_stopping)
+		chan_send_bytes(&master->monitor, MSG_STOP, 0, NULL, 0);
+}
+
+/* May this role be started now? */
+static bool
+is_due(const struct master *master, const struct child *child)
+{
+	size_t i;
+
+	if (child->state != ROLE_DOWN || clock_now() < child->retry_at)
+		return false;
+	switch (child - master->children) {
+	case LOGGER:
+	case KEEPER:
+		return true;
+	case MONITOR:
+		/* At zero: not while a program of the last one lives. */
+		if (master->settings->only_checks || master->programs.count > 0)
+			return false;
+		for (i = NURSERY;
+		     i < master->child_count && !master->is_serving; i++)
+			if (master->children[i].state != ROLE_READY)
+				return false;
+		return true;
+	default:
+		return master->public != NULL;
+	}
+}
+
+void
+roles_start_due(struct master *master)
+{
+	struct child *child;
+	size_t i;
+
+	for (i = 0; i < master->child_count; i++) {
+		child = &master->children[i];
+		if (!is_due(master, child))
+			continue;
+		if (i == LOGGER)
+			start_logger(master, child);
+		else if (i == MONITOR)
+			start_monitor(master, child);
+		else
+			start_executable(master, child);
+	}
+}
+
+void
+roles_begin_serving(struct master *master)
+{
+	if (master->is_serving)
+		return;
+	master->is_serving = true;
+	msg_send_bytes(master->front_fd, MSG_READY, 0, NULL, 0, true);
+	if (master->settings->only_checks)
+		_exit(0);
+}
+
+static bool
+all_are_ready(const struct master *master)
+{
+	size_t i;
+
+	for (i = NURSERY; i < master->child_count; i++)
+		if (master->children[i].state != ROLE_READY)
+			return false;
+	return true;
+}
+
+/* What all keepers read must be the same; the first one decides. */
+static void
+take_public(struct master *master, struct child *child, const struct msg *msg)
+{
+	if (master->public == NULL) {
+		master->public = malloc(msg->len > 0 ? msg->len : 1);
+		if (master->public == NULL)
+			roles_give_up(master, "out of memory");
+		memcpy(master->public, msg->body, msg->len);
+		master->public_len = msg->len;
+	} else if (msg->len != master->public_len ||
+	    memcmp(msg->body, master->public, msg->len) != 0) {
+		roles_fail(master, child,
+		    "certificate or parameter files have "
+		    "changed since the start; restart sslserver to use them");
+		child->state = ROLE_STARTING;
+	}
+}
+
+static void
+role_is_ready(struct master *master, struct child *child, const struct msg *msg)
+{
+	child->state = ROLE_READY;
+	if (is_keeper(master, child))
+		take_public(master, child, msg);
+	connect_role(master, child);
+	if (master->settings->only_checks && all_are_ready(master))
+		roles_begin_serving(master);
+}
+
+static void
+take_note(
+    struct master *master, const struct child *child, const struct msg *msg)
+{
+	const char *name, *text;
+	struct msg_reader r;
+	uint64_t kind;
+
+	/* Each keeper reads the same; one of them may tell. */
+	if (child != &master->children[KEEPER] &&
+	    child != &master->children[NURSERY])
+		return;
+	msg_read_from(&r, msg);
+	kind = msg_get_number(&r);
+	name = msg_get_text(&r);
+	text = msg_get_text(&r);
+	if (msg_read_all(&r) == -1 || text == NULL)
+		return;
+	if (kind == MSG_NOTE_WARNING)
+		events_warning(&master->events, "%s", text);
+	else if (name != NULL)
+		events_setting(&master->events, name, child->pid, text);
+}
+
+static void
+obey_role(struct master *master, struct child *child, const struct msg *msg)
+{
+	char sentence[1200];
+
+	switch (msg->type) {
+	case MSG_READY:
+		role_is_ready(master, child, msg);
+		break;
+	case MSG_NOTE:
+		take_note(master, child, msg);
+		break;
+	case MSG_FAILED:
+		text_format(sentence, sizeof(sentence), "%.*s", (int)msg->len,
+		    (const char *)msg->body);
+		roles_fail(master, child, sentence);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Take one piece; never waits for the next one of a long message. */
+void
+roles_hear(struct master *master, struct child *child)
+{
+	struct msg msg;
+	bool more;
+	int r;
+
+	r = msg_receive(child->life_fd, &master->room, &msg, 0, true, &more);
+	if (r == 0)
+		return;
+	if (r == -1 || (child->partial.len == 0 && !more)) {
+		if (r == 1)
+			obey_role(master, child, &msg);
+		else
+			fd_close(&child->life_fd); /* its death follows */
+		return;
+	}
+	if (buf_append(&child->partial, msg.body, msg.len) == -1) {
+		kill(child->pid, SIGKILL);
+		return;
+	}
+	if (more)
+		return;
+	msg.body = child->partial.data;
+	msg.len = child->partial.len;
+	obey_role(master, child, &msg);
+	buf_free(&child->partial);
+}
+
+void
+roles_died(struct master *master, struct child *child, int status)
+{
+	char sentence[160];
+
+	text_format(sentence, sizeof(sentence), "%s %ld ended by %s %d",
+	    child->name, (long)child->pid,
+	    WIFSIGNALED(status) ? "signal" : "status",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	/* What it said last explains it better than its status. */
+	while (child->life_fd != -1)
+		roles_hear(master, child);
+	buf_free(&child->partial);
+	if (!master->is_serving)
+		roles_give_up(master, sentence);
+	if (!master->is_stopping || child != &master->children[LOGGER])
+		events_warning(&master->events, "%s", sentence);
+	fd_close(&child->life_fd);
+	child->state = ROLE_DOWN;
+	child->pid = 0;
+	if (child == &master->children[MONITOR]) {
+		chan_close(&master->monitor);
+		programs_end(master);
+	}
+	if (child == &master->children[LOGGER])
+		fd_close(&master->events.fd);
+}
+
+void
+roles_keep_deadlines(struct master *master, int64_t now)
+{
+	struct child *child;
+	size_t i;
+
+	for (i = 0; i < master->child_count; i++) {
+		child = &master->children[i];
+		if (child->state == ROLE_STARTING && child->pid > 0 &&
+		    now >= clock_after(child->started, ROLE_START_MS)) {
+			child->started = now;
+			roles_fail(master, child, "not ready in time");
+			kill(child->pid, SIGKILL);
+		}
+	}
+}

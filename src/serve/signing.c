@@ -1,0 +1,176 @@
+/*
+ * The way to the keepers.  Runs in the monitor.
+ *
+ * How often and when a session may ask is conn_next's; whether the text is
+ * a handshake is the keeper's.  Here nothing is read but the outcome.
+ */
+#include "serve/signing.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "serve/life.h"
+#include "serve/monitor_state.h"
+
+static struct keeper *
+least_loaded(struct monitor *m)
+{
+	struct keeper *best = NULL;
+	size_t i;
+
+	for (i = 0; i < m->settings->keepers; i++)
+		if (m->keepers[i].chan.fd != -1 &&
+		    (best == NULL || m->keepers[i].load < best->load))
+			best = &m->keepers[i];
+	return best;
+}
+
+static int
+ask_keeper(struct monitor *m, struct connection *conn,
+    const unsigned char *body, size_t len)
+{
+	struct keeper *keeper = least_loaded(m);
+	int r;
+
+	if (keeper == NULL)
+		return -1;
+	r = chan_send_bytes(&keeper->chan, MSG_SIGN, conn->id, body, len);
+	monitor_watch(m, &keeper->chan, &keeper->io);
+	if (r == -1)
+		return -1;
+	conn->keeper = (int)(keeper - m->keepers);
+	keeper->load++;
+	return 0;
+}
+
+/* To a keeper, unread; or wait until there is one again. */
+void
+signing_request(
+    struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	if (msg->len > MSG_SIGN_MAX) {
+		life_fail(m, conn, "protocol violation");
+		return;
+	}
+	if (ask_keeper(m, conn, msg->body, msg->len) == 0)
+		return;
+	conn->unsigned_request = malloc(msg->len + 1);
+	if (conn->unsigned_request == NULL) {
+		life_fail(m, conn, "out of memory");
+		return;
+	}
+	memcpy(conn->unsigned_request, msg->body, msg->len);
+	conn->unsigned_len = msg->len;
+}
+
+static void
+ask_again(struct monitor *m, struct connection *conn)
+{
+	if (conn->unsigned_request == NULL ||
+	    ask_keeper(m, conn, conn->unsigned_request, conn->unsigned_len) ==
+		-1)
+		return;
+	free(conn->unsigned_request);
+	conn->unsigned_request = NULL;
+}
+
+static void
+forward_signature(
+    struct monitor *m, const struct keeper *keeper, const struct msg *msg)
+{
+	struct connection *conn = table_find(&m->table, msg->conn);
+	uint64_t outcome = 0;
+
+	if (conn == NULL || conn->keeper != (int)(keeper - m->keepers))
+		return;
+	conn->keeper = -1;
+	if (msg->len >= sizeof(outcome))
+		memcpy(&outcome, msg->body, sizeof(outcome));
+	if (conn->state != CONN_HANDSHAKE)
+		return;
+	if (outcome == MSG_SIGN_REFUSED)
+		life_fail(
+		    m, conn, "protocol violation: not a handshake to sign");
+	else if (msg_send(conn->control_fd, msg, true) == -1)
+		life_fail(m, conn, "protocol violation");
+}
+
+static void
+keeper_is_gone(struct monitor *m, struct keeper *keeper)
+{
+	uint64_t body[2] = { MSG_SIGN_FAILED, 0 };
+	struct connection *conn;
+
+	ev_io_stop(m->loop, &keeper->io);
+	chan_close(&keeper->chan);
+	keeper->load = 0;
+	for (conn = table_next(&m->table, NULL); conn != NULL;
+	     conn = table_next(&m->table, conn)) {
+		if (conn->keeper != (int)(keeper - m->keepers))
+			continue;
+		conn->keeper = -1;
+		if (conn->control_fd != -1)
+			msg_send_bytes(conn->control_fd, MSG_SIGNATURE,
+			    conn->id, body, sizeof(body), true);
+	}
+}
+
+static void
+on_keeper(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct monitor *m = ev_userdata(loop);
+	struct keeper *keeper = io->data;
+	struct msg msg;
+	bool more;
+	int r;
+
+	if (revents & EV_WRITE)
+		chan_flush(&keeper->chan);
+	monitor_watch(m, &keeper->chan, io);
+	if (!(revents & EV_READ))
+		return;
+	r = msg_receive(keeper->chan.fd, &m->room, &msg, 0, true, &more);
+	if (r == 0)
+		return;
+	if (r == -1 || more || msg.type != MSG_SIGNATURE) {
+		keeper_is_gone(m, keeper);
+		return;
+	}
+	if (keeper->load > 0)
+		keeper->load--;
+	forward_signature(m, keeper, &msg);
+}
+
+void
+signing_take_keeper(struct monitor *m, uint64_t number, int fd)
+{
+	struct connection *conn;
+	struct keeper *keeper;
+
+	if (number >= m->settings->keepers) {
+		fd_close(&fd);
+		return;
+	}
+	keeper = &m->keepers[number];
+	if (keeper->chan.fd != -1)
+		keeper_is_gone(m, keeper);
+	chan_open(&keeper->chan, fd);
+	monitor_watch(m, &keeper->chan, &keeper->io);
+	for (conn = table_next(&m->table, NULL); conn != NULL;
+	     conn = table_next(&m->table, conn))
+		ask_again(m, conn);
+}
+
+void
+signing_prepare(struct monitor *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->settings->keepers; i++) {
+		chan_init(&m->keepers[i].chan, m->settings->limit + 64);
+		ev_io_init(&m->keepers[i].io, on_keeper, -1, EV_READ);
+		m->keepers[i].io.data = &m->keepers[i];
+	}
+}

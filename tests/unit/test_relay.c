@@ -1,0 +1,747 @@
+/*
+ * test_relay: both directions, every end, and that nothing spins.
+ *
+ * The relay runs in a thread; the client is another, over loopback TCP;
+ * the test itself is the program at the other ends of the pipes.
+ */
+#include "tls/relay.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "tlsutil.h"
+
+static struct server server;
+
+struct scene {
+	struct relay relay;
+	struct relay_result result;
+	int client_fd, socket_fd;	/* the client's end, the relay's */
+	int program_in, program_out;	/* the relay's ends */
+	int in, out;			/* the program's: 0 and 1 */
+	int cancel[2];
+	int truncations, answer;	/* of the callback */
+	bool input_open_at_truncation;
+	double cpu;			/* seconds the relay used */
+	struct timespec began, ended;
+	SSL_CTX *ctx;
+	SSL *ssl;			/* the client */
+	pthread_t thread, writer;
+};
+
+static void *
+connect_client(void *arg)
+{
+	struct scene *scene = arg;
+
+	assert_int_equal(SSL_connect(scene->ssl), 1);
+	return NULL;
+}
+
+static void
+handshake(struct tlsconn *conn, int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	while (tlsconn_handshake(conn) != TLSCONN_OK)
+		assert_true(poll(&pollfd, 1, 10000) > 0);
+}
+
+static int
+on_truncated(void *arg)
+{
+	struct scene *scene = arg;
+
+	scene->truncations++;
+	scene->input_open_at_truncation = scene->program_in != -1;
+	return scene->answer;
+}
+
+static void *
+run_relay(void *arg)
+{
+	struct scene *scene = arg;
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_MONOTONIC, &scene->began);
+	relay_run(&scene->relay, &scene->result);
+	clock_gettime(CLOCK_MONOTONIC, &scene->ended);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	scene->cpu = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+	return NULL;
+}
+
+/* Everything but the relay's start, so that a test can change settings. */
+static void
+prepare_version(struct scene *scene, int version)
+{
+	int ends[2], in[2], out[2];
+	pthread_t thread;
+
+	memset(scene, 0, sizeof(*scene));
+	tcp_pair(ends);
+	scene->socket_fd = ends[0];
+	scene->client_fd = ends[1];
+	assert_int_equal(fd_pipe(in), 0);
+	assert_int_equal(fd_pipe(out), 0);
+	assert_int_equal(fd_pipe(scene->cancel), 0);
+	scene->in = in[0];
+	scene->program_in = in[1];
+	scene->program_out = out[0];
+	scene->out = out[1];
+	scene->ctx = client_make(version, NULL, NULL);
+	scene->ssl = SSL_new(scene->ctx);
+	SSL_set_fd(scene->ssl, scene->client_fd);
+	scene->relay.conn = tlsconn_new(server.ctx, scene->socket_fd);
+	scene->relay.client_fd = scene->socket_fd;
+	scene->relay.program_in = &scene->program_in;
+	scene->relay.program_out = &scene->program_out;
+	scene->relay.cancel_fd = scene->cancel[0];
+	scene->relay.truncated = on_truncated;
+	scene->relay.arg = scene;
+	thread = in_thread(connect_client, scene);
+	handshake(scene->relay.conn, scene->socket_fd);
+	pthread_join(thread, NULL);
+}
+
+static void
+prepare(struct scene *scene)
+{
+	prepare_version(scene, TLS1_3_VERSION);
+}
+
+static void
+start(struct scene *scene)
+{
+	scene->thread = in_thread(run_relay, scene);
+}
+
+static void
+expect_end(struct scene *scene, enum relay_end end)
+{
+	pthread_join(scene->thread, NULL);
+	assert_int_equal(scene->result.end, end);
+	if (end == RELAY_CLEAN) {
+		assert_int_equal(scene->program_in, -1);
+		assert_int_equal(scene->program_out, -1);
+		assert_string_equal(scene->result.reason, "");
+	} else {
+		assert_true(strlen(scene->result.reason) > 0);
+	}
+}
+
+static void
+clear(struct scene *scene)
+{
+	SSL_free(scene->ssl);
+	SSL_CTX_free(scene->ctx);
+	tlsconn_free(scene->relay.conn);
+	fd_close(&scene->client_fd);
+	fd_close(&scene->socket_fd);
+	fd_close(&scene->program_in);
+	fd_close(&scene->program_out);
+	fd_close(&scene->in);
+	fd_close(&scene->out);
+	fd_close(&scene->cancel[0]);
+	fd_close(&scene->cancel[1]);
+}
+
+static double
+seconds(const struct scene *scene)
+{
+	return (double)(scene->ended.tv_sec - scene->began.tv_sec) +
+	    (double)(scene->ended.tv_nsec - scene->began.tv_nsec) / 1e9;
+}
+
+/* What the client receives until its end; -1 in *how unless clean. */
+static size_t
+client_reads(struct scene *scene, char *bytes, size_t size, int *how)
+{
+	size_t len = 0;
+	int n;
+
+	while (len < size && (n = SSL_read(scene->ssl, bytes + len,
+	    (int)(size - len))) > 0)
+		len += (size_t)n;
+	*how = n > 0 ? 1 : SSL_get_error(scene->ssl, n) ==
+	    SSL_ERROR_ZERO_RETURN ? 0 : -1;
+	return len;
+}
+
+static void
+client_half_closes_first(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct scene scene;
+	char bytes[100];
+	size_t i;
+	int how;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		prepare_version(&scene, versions[i]);
+		start(&scene);
+		SSL_write(scene.ssl, "request", 7);
+		SSL_shutdown(scene.ssl);
+		assert_int_equal(fd_read_all(scene.in, bytes, 100), 7);
+		/* The program sees the end and answers afterwards. */
+		usleep(20000);
+		assert_int_equal(fd_write_all(scene.out, "answer", 6), 0);
+		fd_close(&scene.out);
+		assert_int_equal(client_reads(&scene, bytes, 100, &how), 6);
+		assert_int_equal(how, 0);
+		expect_end(&scene, RELAY_CLEAN);
+		assert_false(scene.result.was_truncated);
+		assert_int_equal(scene.truncations, 0);
+		/* After close_notify both ways nothing is waited for. */
+		assert_true(seconds(&scene) < 1.5);
+		clear(&scene);
+	}
+}
+
+static void
+program_ends_first(void **state)
+{
+	struct scene scene;
+	char bytes[100];
+	int how;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.greeting = "220 hello\r\n";
+	scene.relay.greeting_len = 11;
+	assert_int_equal(fd_write_all(scene.out, "text", 4), 0);
+	fd_close(&scene.out);
+	start(&scene);
+	assert_int_equal(client_reads(&scene, bytes, 100, &how), 15);
+	assert_int_equal(how, 0);
+	assert_memory_equal(bytes, "220 hello\r\ntext", 15);
+	/* The FIN follows the close_notify. */
+	assert_int_equal(recv(scene.client_fd, bytes, 1, 0), 0);
+	/* Late input is not answered with a reset. */
+	SSL_write(scene.ssl, "late", 4);
+	usleep(50000);
+	SSL_write(scene.ssl, "later", 5);
+	fd_close(&scene.client_fd);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_int_equal(fd_read_all(scene.in, bytes, 100), 0);
+	assert_true(seconds(&scene) < 1.5);
+	clear(&scene);
+}
+
+static void
+client_that_stays_is_left_after_the_linger(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	fd_close(&scene.out);
+	start(&scene);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_true(seconds(&scene) >= RELAY_LINGER_MS / 1000.0);
+	assert_true(seconds(&scene) < RELAY_LINGER_MS / 1000.0 + 3);
+	assert_true(scene.cpu < 0.2);
+	clear(&scene);
+}
+
+static void
+bare_fin_is_end_of_file_and_told_before(void **state)
+{
+	struct scene scene;
+	char bytes[100];
+	int how;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	SSL_write(scene.ssl, "mail", 4);
+	shutdown(scene.client_fd, SHUT_WR);
+	assert_int_equal(fd_read_all(scene.in, bytes, 100), 4);
+	assert_int_equal(scene.truncations, 1);
+	assert_true(scene.input_open_at_truncation);
+	assert_int_equal(fd_write_all(scene.out, "250 ok", 6), 0);
+	fd_close(&scene.out);
+	assert_int_equal(client_reads(&scene, bytes, 100, &how), 6);
+	assert_int_equal(how, 0);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_true(scene.result.was_truncated);
+	clear(&scene);
+}
+
+static void
+strict_close_withholds_the_end(void **state)
+{
+	struct scene scene;
+	struct pollfd pollfd;
+
+	(void)state;
+	prepare(&scene);
+	scene.answer = -1;
+	start(&scene);
+	shutdown(scene.client_fd, SHUT_WR);
+	expect_end(&scene, RELAY_CANCELLED);
+	assert_true(scene.result.was_truncated);
+	assert_int_equal(scene.truncations, 1);
+	pollfd = (struct pollfd){ .fd = scene.in, .events = POLLIN };
+	assert_int_equal(poll(&pollfd, 1, 0), 0);
+	clear(&scene);
+}
+
+static void
+reset_ends_and_leaves_the_pipes(void **state)
+{
+	struct scene scene;
+	struct pollfd pollfd;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	usleep(20000);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	expect_end(&scene, RELAY_RESET);
+	assert_int_equal(scene.result.error, ECONNRESET);
+	assert_string_equal(scene.result.reason, "Connection reset by peer");
+	pollfd = (struct pollfd){ .fd = scene.in, .events = POLLIN };
+	assert_int_equal(poll(&pollfd, 1, 0), 0);
+	assert_true(scene.program_in != -1 && scene.program_out != -1);
+	clear(&scene);
+}
+
+/* Send until nothing moves any more; the program does not read. */
+static void
+stuff_input(struct scene *scene)
+{
+	static const char bytes[16384];
+	int quiet = 0;
+
+	fcntl(scene->client_fd, F_SETFL, O_NONBLOCK);
+	while (quiet < 10)
+		if (SSL_write(scene->ssl, bytes, sizeof(bytes)) <= 0) {
+			quiet++;
+			usleep(10000);
+		} else {
+			quiet = 0;
+		}
+	fcntl(scene->client_fd, F_SETFL, 0);
+}
+
+static void
+reset_is_seen_while_input_is_stuck(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	stuff_input(&scene);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	expect_end(&scene, RELAY_RESET);
+	clear(&scene);
+}
+
+static void
+garbage_is_a_tls_end(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	assert_int_equal(write(scene.client_fd, "EHLO example\r\n", 14), 14);
+	expect_end(&scene, RELAY_TLS);
+	assert_int_equal(scene.result.error, 0);
+	assert_true(scene.program_in != -1);
+	clear(&scene);
+}
+
+static void
+idleness_ends_and_bytes_put_it_off(void **state)
+{
+	struct scene scene;
+	char byte;
+	int i;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.idle_ms = 400;
+	start(&scene);
+	for (i = 0; i < 3; i++) {
+		usleep(250000);
+		SSL_write(scene.ssl, "i", 1);
+		usleep(250000);
+		assert_int_equal(fd_write_all(scene.out, "o", 1), 0);
+	}
+	expect_end(&scene, RELAY_IDLE);
+	assert_string_equal(scene.result.reason, "idle timeout");
+	assert_true(seconds(&scene) >= 1.9 && seconds(&scene) < 4);
+	assert_true(scene.cpu < 0.2);
+	/* A cut stream does not end with a close_notify. */
+	assert_int_equal(SSL_read(scene.ssl, &byte, 1), 1);
+	fd_close(&scene.socket_fd);
+	while ((i = SSL_read(scene.ssl, &byte, 1)) == 1)
+		continue;
+	assert_int_not_equal(SSL_get_error(scene.ssl, i),
+	    SSL_ERROR_ZERO_RETURN);
+	clear(&scene);
+}
+
+static void
+idleness_counts_while_a_direction_is_stuck(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.idle_ms = 300;
+	start(&scene);
+	stuff_input(&scene);
+	expect_end(&scene, RELAY_IDLE);
+	clear(&scene);
+}
+
+static void
+cancelling_leaves_the_pipes(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	usleep(20000);
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	assert_true(scene.program_in != -1 && scene.program_out != -1);
+	clear(&scene);
+}
+
+static void
+program_that_closes_its_input_still_answers(void **state)
+{
+	static const char bytes[16384];
+	struct scene scene;
+	char answer[10];
+	int i, how;
+
+	(void)state;
+	prepare(&scene);
+	fd_close(&scene.in);
+	start(&scene);
+	/* Far more than any buffer: it is thrown away. */
+	for (i = 0; i < 600; i++)
+		assert_int_equal(SSL_write(scene.ssl, bytes, sizeof(bytes)),
+		    sizeof(bytes));
+	assert_int_equal(fd_write_all(scene.out, "done", 4), 0);
+	fd_close(&scene.out);
+	assert_int_equal(client_reads(&scene, answer, 10, &how), 4);
+	assert_int_equal(how, 0);
+	fd_close(&scene.client_fd);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+}
+
+/* What costs CPU time when nothing happens?  Half a second of each state. */
+static void
+expect_quiet(struct scene *scene)
+{
+	usleep(700000);
+	fd_close(&scene->cancel[1]);
+	expect_end(scene, RELAY_CANCELLED);
+	/* A loop would use all of it; sanitizers are slow, not that slow. */
+	assert_true(scene->cpu < 0.25);
+	clear(scene);
+}
+
+static void
+no_quiet_state_spins(void **state)
+{
+	struct scene scene;
+	static const char bytes[16384];
+
+	(void)state;
+	/* Nothing at all. */
+	prepare(&scene);
+	start(&scene);
+	expect_quiet(&scene);
+	/* The client has half-closed, with close_notify and with a FIN. */
+	prepare(&scene);
+	start(&scene);
+	SSL_shutdown(scene.ssl);
+	expect_quiet(&scene);
+	prepare(&scene);
+	start(&scene);
+	shutdown(scene.client_fd, SHUT_WR);
+	expect_quiet(&scene);
+	/* And is gone altogether. */
+	prepare(&scene);
+	start(&scene);
+	SSL_shutdown(scene.ssl);
+	fd_close(&scene.client_fd);
+	expect_quiet(&scene);
+	/* The program has closed its input, before and after some bytes. */
+	prepare(&scene);
+	fd_close(&scene.in);
+	start(&scene);
+	expect_quiet(&scene);
+	prepare(&scene);
+	fd_close(&scene.in);
+	start(&scene);
+	SSL_write(scene.ssl, bytes, sizeof(bytes));
+	expect_quiet(&scene);
+	/* Half a record from the client. */
+	prepare(&scene);
+	start(&scene);
+	assert_int_equal(write(scene.client_fd, "\27\3\3\0\100abc", 8), 8);
+	expect_quiet(&scene);
+}
+
+/* Write until nothing moves any more; the client does not read. */
+static void
+stuff_output(struct scene *scene)
+{
+	static const char bytes[65536];
+	int quiet = 0;
+
+	fcntl(scene->out, F_SETFL, O_WRONLY | O_NONBLOCK);
+	while (quiet < 10)
+		if (write(scene->out, bytes, sizeof(bytes)) <= 0) {
+			quiet++;
+			usleep(10000);
+		} else {
+			quiet = 0;
+		}
+}
+
+/* Seconds of processor time the relay takes in more than half a second. */
+static double
+cpu_while_waiting(const struct scene *scene)
+{
+	struct timespec begin, now;
+	clockid_t clock;
+
+	assert_int_equal(pthread_getcpuclockid(scene->thread, &clock), 0);
+	clock_gettime(clock, &begin);
+	usleep(700000);
+	clock_gettime(clock, &now);
+	return (double)(now.tv_sec - begin.tv_sec) +
+	    (double)(now.tv_nsec - begin.tv_nsec) / 1e9;
+}
+
+static void
+no_stuck_state_spins(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	/* The program does not read. */
+	prepare(&scene);
+	start(&scene);
+	stuff_input(&scene);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	clear(&scene);
+	/* The client does not read; the program has written and gone. */
+	prepare(&scene);
+	start(&scene);
+	stuff_output(&scene);
+	fd_close(&scene.out);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	clear(&scene);
+	/* Both, and the client has gone half way. */
+	prepare(&scene);
+	start(&scene);
+	stuff_input(&scene);
+	stuff_output(&scene);
+	shutdown(scene.client_fd, SHUT_WR);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	clear(&scene);
+}
+
+/* Both directions at once, each with a pattern of its own. */
+#define BULK ((size_t)20 * 1024 * 1024)
+
+static unsigned char
+pattern(size_t at, unsigned salt)
+{
+	return (unsigned char)((at * 2654435761u >> 13) + salt);
+}
+
+static void *
+program_writes(void *arg)
+{
+	struct scene *scene = arg;
+	static unsigned char bytes[30011];
+	size_t at = 0, i, n;
+
+	while (at < BULK) {
+		n = BULK - at < sizeof(bytes) ? BULK - at : sizeof(bytes);
+		for (i = 0; i < n; i++)
+			bytes[i] = pattern(at + i, 1);
+		if (fd_write_all(scene->out, bytes, n) == -1)
+			break;
+		at += n;
+	}
+	return NULL;
+}
+
+/* NULL if all came and all was right. */
+static void *
+program_reads(void *arg)
+{
+	struct scene *scene = arg;
+	static unsigned char bytes[20011];
+	static char wrong;
+	size_t at = 0;
+	ssize_t n, i;
+
+	while ((n = read(scene->in, bytes, sizeof(bytes))) > 0)
+		for (i = 0; i < n; i++)
+			if (bytes[i] != pattern(at++, 2))
+				return &wrong;
+	/* The end of output would end the connection: after input's. */
+	pthread_join(scene->writer, NULL);
+	fd_close(&scene->out);
+	return at == BULK ? NULL : &wrong;
+}
+
+/* One client in one thread: write what goes, read what comes. */
+static void
+client_exchanges(struct scene *scene)
+{
+	static unsigned char out[16384], in[16384];
+	struct pollfd pollfd = { .fd = scene->client_fd };
+	size_t sent = 0, got = 0;
+	bool ended = false;
+	int i, n, len = 0;
+
+	fcntl(scene->client_fd, F_SETFL, O_NONBLOCK);
+	while (!ended) {
+		pollfd.events = POLLIN;
+		if (sent < BULK) {
+			if (len == 0) {
+				len = BULK - sent < sizeof(out) ?
+				    (int)(BULK - sent) : (int)sizeof(out);
+				for (i = 0; i < len; i++)
+					out[i] = pattern(sent + (size_t)i, 2);
+			}
+			n = SSL_write(scene->ssl, out, len);
+			if (n > 0) {
+				sent += (size_t)n;
+				len = 0;
+				pollfd.events = 0;
+				if (sent == BULK)
+					SSL_shutdown(scene->ssl);
+			} else {
+				pollfd.events |= POLLOUT;
+			}
+		}
+		while ((n = SSL_read(scene->ssl, in, sizeof(in))) > 0)
+			for (i = 0; i < n; i++)
+				assert_int_equal(in[i], pattern(got++, 1));
+		ended = SSL_get_error(scene->ssl, n) == SSL_ERROR_ZERO_RETURN;
+		assert_true(ended || SSL_get_error(scene->ssl, n) ==
+		    SSL_ERROR_WANT_READ);
+		if (!ended && pollfd.events != 0)
+			assert_true(poll(&pollfd, 1, 20000) > 0);
+	}
+	assert_int_equal(got, BULK);
+	/* Our own end may still be on its way. */
+	fcntl(scene->client_fd, F_SETFL, 0);
+	assert_int_equal(sent, BULK);
+}
+
+static void
+both_ways_at_once_intact(void **state)
+{
+	struct scene scene;
+	pthread_t reader;
+	void *wrong;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	scene.writer = in_thread(program_writes, &scene);
+	reader = in_thread(program_reads, &scene);
+	client_exchanges(&scene);
+	pthread_join(reader, &wrong);
+	fd_close(&scene.client_fd);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_null(wrong);
+	clear(&scene);
+}
+
+static void
+key_updates_in_a_stream(void **state)
+{
+	struct scene scene;
+	char bytes[10];
+	int i;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	for (i = 0; i < 20; i++) {
+		SSL_key_update(scene.ssl, SSL_KEY_UPDATE_REQUESTED);
+		assert_int_equal(SSL_write(scene.ssl, "ab", 2), 2);
+		assert_int_equal(fd_read_all(scene.in, bytes, 2), 2);
+		assert_int_equal(fd_write_all(scene.out, "cd", 2), 0);
+		assert_int_equal(SSL_read(scene.ssl, bytes, 2), 2);
+	}
+	SSL_shutdown(scene.ssl);
+	assert_int_equal(fd_read_all(scene.in, bytes, 2), 0);
+	fd_close(&scene.out);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	server_make(&server, "P-256");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	server_clear(&server);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(client_half_closes_first),
+		cmocka_unit_test(program_ends_first),
+		cmocka_unit_test(client_that_stays_is_left_after_the_linger),
+		cmocka_unit_test(bare_fin_is_end_of_file_and_told_before),
+		cmocka_unit_test(strict_close_withholds_the_end),
+		cmocka_unit_test(reset_ends_and_leaves_the_pipes),
+		cmocka_unit_test(reset_is_seen_while_input_is_stuck),
+		cmocka_unit_test(garbage_is_a_tls_end),
+		cmocka_unit_test(idleness_ends_and_bytes_put_it_off),
+		cmocka_unit_test(idleness_counts_while_a_direction_is_stuck),
+		cmocka_unit_test(cancelling_leaves_the_pipes),
+		cmocka_unit_test(program_that_closes_its_input_still_answers),
+		cmocka_unit_test(no_quiet_state_spins),
+		cmocka_unit_test(no_stuck_state_spins),
+		cmocka_unit_test(both_ways_at_once_intact),
+		cmocka_unit_test(key_updates_in_a_stream),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
