@@ -71,19 +71,27 @@ find_group(const char *word, gid_t *gid)
 	return 0;
 }
 
+/* The value of a variable, or NULL: it is no number. */
+static const char *
+number_in(const char *name)
+{
+	const char *value = getenv(name);
+	unsigned long n;
+
+	if (value == NULL || text_number(value, 0, ID_MAX, &n) == -1)
+		return NULL;
+	return value;
+}
+
 /* -U: the words of -u and -g stand in the environment. */
 static int
 take_from_environment(struct options *o, char error[IDENTITY_ERROR_SIZE])
 {
-	unsigned long n;
-
 	if (!o->takes_user_from_env)
 		return 0;
-	o->user = getenv("UID");
-	o->group = getenv("GID");
-	if (o->user == NULL || text_number(o->user, 0, ID_MAX, &n) == -1)
+	if (o->user == NULL && (o->user = number_in("UID")) == NULL)
 		return refuse(error, 100, "-U needs a number in $UID", "");
-	if (o->group == NULL || text_number(o->group, 0, ID_MAX, &n) == -1)
+	if (o->group == NULL && (o->group = number_in("GID")) == NULL)
 		return refuse(error, 100, "-U needs a number in $GID", "");
 	return 0;
 }

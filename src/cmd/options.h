@@ -14,7 +14,7 @@
 struct options {
 	struct settings settings; /* what needs no look-up */
 	const char *user, *group; /* -u, -g, still words */
-	bool takes_user_from_env; /* -U */
+	bool takes_user_from_env; /* -U: what is NULL of them */
 	bool wants_help, wants_version;
 };
 

@@ -53,6 +53,7 @@ report_lost(struct events *events)
 	return 0;
 }
 
+__attribute__((format(printf, 2, 0)))
 static void
 write_line(struct events *events, const char *format, va_list args)
 {
@@ -177,25 +178,37 @@ events_unable_to_speak(struct events *events, const struct ip *remote,
 	    pid, reason, was_truncated);
 }
 
+/* A path or word of the administrator's: printable, but whole. */
+static const char *
+shown_whole(char shown[LINE_SIZE / 2], const char *word)
+{
+	size_t i;
+
+	for (i = 0; word[i] != '\0' && i < LINE_SIZE / 2 - 1; i++)
+		shown[i] = word[i] < ' ' || word[i] > '~' ? '?' : word[i];
+	shown[i] = '\0';
+	return shown;
+}
+
 void
 events_unable_to_run(
     struct events *events, const char *program, pid_t pid, const char *reason)
 {
-	char shown[TEXT_PRINTABLE_SIZE];
+	char shown[LINE_SIZE / 2];
 
 	say(events, VERBOSITY_ERRORS,
 	    "fatal: (111) unable to run %s for pid: %ld %s",
-	    text_printable(shown, program, strlen(program)), (long)pid, reason);
+	    shown_whole(shown, program), (long)pid, reason);
 }
 
 void
 events_setting(
     struct events *events, const char *name, pid_t pid, const char *value)
 {
-	char shown[TEXT_PRINTABLE_SIZE];
+	char shown[LINE_SIZE / 2];
 
 	say(events, VERBOSITY_ALL, "%s %ld %s", name, (long)pid,
-	    text_printable(shown, value, strlen(value)));
+	    shown_whole(shown, value));
 }
 
 __attribute__((format(printf, 3, 0))) static void

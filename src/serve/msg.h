@@ -104,8 +104,9 @@ int msg_send_bytes(int fd, enum msg_type type, uint64_t conn, const void *body,
  * whose descriptors (at most max_fds, close-on-exec) are the caller's;
  * *more says that pieces of the same message follow.  0: nothing there
  * (dont_wait).  -1: errno 0 at end of file, EPROTO for a malformed piece
- * or for more descriptors than max_fds (they are closed), EMFILE when the
- * descriptors did not fit into this process, or another error.
+ * or for more descriptors than max_fds (they are closed), or another error.
+ * When the descriptors do not fit into this process the message comes
+ * without any of them: a receiver that needs them counts.
  */
 int msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
     bool dont_wait, bool *more);

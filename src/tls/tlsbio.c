@@ -40,6 +40,8 @@ is_temporary(int error)
 int
 tlsbio_flush(struct tlsbio *io)
 {
+	if (io->error != 0)
+		return -1;
 	while (io->len > 0) {
 		ssize_t n = send(io->fd, io->bytes + io->start, io->len,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
