@@ -134,6 +134,9 @@ resolve_role(struct settings_identity *id, const char *user_word,
 		entry = getpwnam(built_in);
 		if (entry == NULL)
 			entry = getpwnam("nobody");
+		/* Without root nobody is needed: all stay what they are. */
+		if (entry == NULL && geteuid() != 0)
+			return 0;
 		if (entry == NULL)
 			return refuse(error, 111,
 			    "neither this user nor "
@@ -181,9 +184,10 @@ resolve_roles(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 
 /* Is id what this process already is, as far as it was asked for? */
 static bool
-is_present(const struct settings_identity *id, bool has_gid)
+is_present(const struct settings_identity *id, bool has_uid, bool has_gid)
 {
-	return id->uid == geteuid() && (!has_gid || id->gid == getegid());
+	return (!has_uid || id->uid == geteuid()) &&
+	    (!has_gid || id->gid == getegid());
 }
 
 /* Without root: what was asked for must be what we are. */
@@ -196,7 +200,7 @@ check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 		{ "SSLMON_USER", NULL } };
 	struct settings_identity *ids[] = { &s->key_id, &s->net_id,
 		&s->mon_id };
-	bool has_gid;
+	bool has_uid, has_gid;
 	size_t i;
 
 	if (s->program_root != NULL)
@@ -215,12 +219,10 @@ check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 		has_gid = i == 0 &&
 		    (variable("SSL_GID") != NULL ||
 			variable("SSL_GROUP") != NULL);
-		if (variable(asked[i].user) == NULL &&
-		    (asked[i].number == NULL ||
-			variable(asked[i].number) == NULL) &&
-		    !has_gid)
-			continue;
-		if (!is_present(ids[i], has_gid))
+		has_uid = variable(asked[i].user) != NULL ||
+		    (asked[i].number != NULL &&
+			variable(asked[i].number) != NULL);
+		if (!is_present(ids[i], has_uid, has_gid))
 			return refuse(error, 111,
 			    "needs root for another "
 			    "identity than the present one: ",

@@ -331,7 +331,7 @@ apply_flag(struct options *o, int code)
 	case '6':
 		s->family = AF_INET6;
 		break;
-	case 'U':		/* a later -u or -g wins */
+	case 'U': /* a later -u or -g wins */
 		o->user = o->group = NULL;
 		o->takes_user_from_env = true;
 		break;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 #include "serve/environment.h"
 #include "serve/life.h"
@@ -124,6 +125,8 @@ event_of(enum msg_type type)
 		return CONN_SIGN;
 	case MSG_FACTS:
 		return CONN_FACTS;
+	case MSG_INPUT_ENDED:
+		return CONN_INPUT_ENDED;
 	case MSG_TRUNCATED:
 		return CONN_TRUNCATED;
 	case MSG_DONE:
@@ -158,6 +161,9 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		else
 			execute(m, conn);
 		break;
+	case MSG_INPUT_ENDED:
+		fd_close(&conn->input_fd);
+		break;
 	case MSG_TRUNCATED:
 		events_unable_to_speak(&m->events, &conn->remote.ip,
 		    life_shown_pid(conn), "unexpected end of file", true);
@@ -184,7 +190,7 @@ attend_on_session(struct ev_loop *loop, ev_io *io, int revents)
 	if (r == 0)
 		return;
 	if (r == -1 && errno != EPROTO)
-		life_session_is_gone(m, conn);
+		life_control_has_ended(m, conn);
 	else if (r == -1 || more || msg.conn != conn->id) {
 		life_fail(m, conn, "protocol violation");
 		/* It may say what it likes now; only its end matters. */
@@ -267,4 +273,6 @@ attend_signalled(struct connection *conn)
 	if (conn->wants_go)
 		life_tell_session(conn, MSG_GO);
 	conn->wants_go = false;
+	/* It has had its signal; now it may see the end of file. */
+	fd_close(&conn->input_fd);
 }

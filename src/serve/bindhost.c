@@ -74,7 +74,8 @@ read_literal(const struct settings *settings, struct sock_listen *how,
 	    ip_parse(address, &how->local.ip) == -1)
 		return 0;
 	how->family = strchr(address, ':') == NULL ? AF_INET : AF_INET6;
-	how->v6only = how->family == AF_INET6;
+	/* A v6only socket cannot be bound to a v4-mapped address. */
+	how->v6only = how->family == AF_INET6 && !ip_is_v4(&how->local.ip);
 	if (!ip_is_link_local(&how->local.ip))
 		return zone == NULL
 		    ? 1
@@ -90,6 +91,17 @@ read_literal(const struct settings *settings, struct sock_listen *how,
 		return fail(error, 111, "no such interface: ",
 		    zone == NULL ? settings->interface : zone + 1);
 	return 1;
+}
+
+/*
+ * Neither a literal nor a name, which has no colon and a letter.  What
+ * consists of numbers alone getaddrinfo would take, octal and in parts.
+ */
+static bool
+is_malformed(const char *host)
+{
+	return strchr(host, ':') != NULL ||
+	    strspn(host, "0123456789.") == strlen(host);
 }
 
 static bool
@@ -236,6 +248,8 @@ bindhost_resolve(const struct settings *settings, struct sock_listen *how,
 	if (r > 1)
 		return r;
 	is_literal = r == 1;
+	if (!is_literal && is_malformed(settings->host))
+		return fail(error, 100, "malformed address: ", settings->host);
 	if (is_literal && !fits_family(settings, how))
 		return fail(error, 100,
 		    "not of the family asked for: ", settings->host);

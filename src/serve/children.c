@@ -232,7 +232,7 @@ children_configure(const struct children *children, enum children_kind kind,
 	config.public = public;
 	config.public_len = public_len;
 	msg_write_to(&w, body, MSG_BODY_MAX);
-	if (role_config_put(&config, &w) == -1)
+	if (roleconfig_put(&config, &w) == -1)
 		errno = EMSGSIZE;
 	else {
 		msg_written(&w, &msg.len);

@@ -17,10 +17,11 @@ enum conn_state {
 
 enum conn_event {
 	/* from the session */
-	CONN_SIGN,	/* asks for the signature of its handshake */
-	CONN_FACTS,	/* its handshake is done */
-	CONN_TRUNCATED, /* the client left without close_notify */
-	CONN_DONE,	/* it has ended the connection, and why */
+	CONN_SIGN,	  /* asks for the signature of its handshake */
+	CONN_FACTS,	  /* its handshake is done */
+	CONN_INPUT_ENDED, /* the client's close_notify has come */
+	CONN_TRUNCATED,	  /* the client left without close_notify */
+	CONN_DONE,	  /* it has ended the connection, and why */
 	/* from master */
 	CONN_STARTED,	 /* the program has a process */
 	CONN_EXECED,	 /* and runs */

@@ -53,8 +53,7 @@ report_lost(struct events *events)
 	return 0;
 }
 
-__attribute__((format(printf, 2, 0)))
-static void
+__attribute__((format(printf, 2, 0))) static void
 write_line(struct events *events, const char *format, va_list args)
 {
 	char line[LINE_SIZE] = "sslserver: ";
@@ -218,7 +217,7 @@ say_sentence(
 	char sentence[LINE_SIZE - 64];
 
 	vsnprintf(sentence, sizeof(sentence), format, args);
-	say(events, VERBOSITY_ERRORS, "%s: %s", kind, sentence);
+	say(events, VERBOSITY_ERRORS, "%s %s", kind, sentence);
 }
 
 void
@@ -227,7 +226,7 @@ events_warning(struct events *events, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say_sentence(events, "warning", format, args);
+	say_sentence(events, "warning:", format, args);
 	va_end(args);
 }
 

@@ -29,6 +29,7 @@
 #define STOP_MS 900
 
 #define EXIT_NOT_YET (-1)
+#define FRONT_DESCRIPTORS 16
 
 struct front {
 	const struct settings *settings;
@@ -136,6 +137,13 @@ int
 front_run(const struct settings *settings, const struct ip_endpoint *bound,
     int master_fd)
 {
+	/* It stays who it is: a supervisor may want to signal it. */
+	static const struct settings_identity same = { .is_set = false };
+	const struct privs privs = { .identity = &same,
+		.root_fd = -1,
+		.descriptors = FRONT_DESCRIPTORS,
+		.processes = 0 };
+	char error[PRIVS_ERROR_SIZE];
 	struct front front = { .settings = settings,
 		.bound = bound,
 		.master_fd = master_fd,
@@ -145,9 +153,8 @@ front_run(const struct settings *settings, const struct ip_endpoint *bound,
 		{ master_fd, POLLIN, 0 } };
 	int64_t now;
 
-	if (signal_fd == -1)
+	if (signal_fd == -1 || privs_drop(&privs, error) == -1)
 		return 111;
-	privs_hide();
 	while (code == EXIT_NOT_YET) {
 		now = clock_now();
 		if (now >= front.leave_at)

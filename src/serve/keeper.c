@@ -23,6 +23,7 @@
 #include "serve/privs.h"
 #include "serve/role.h"
 #include "serve/sandbox.h"
+#include "tls/tlsfile.h"
 #include "tls/tlskey.h"
 #include "tls/tlsscheme.h"
 
@@ -85,7 +86,8 @@ note_parameters(const struct keeper *keeper)
 {
 	char value[1100];
 
-	if (keeper->settings.ciphers != NULL)
+	if (keeper->settings.ciphers != NULL &&
+	    keeper->settings.ciphers[0] != '\0')
 		role_setting(
 		    &keeper->role, "ciphers", keeper->settings.ciphers);
 	if (keeper->public.dh == NULL)

@@ -68,8 +68,8 @@ life_tell_session(const struct connection *conn, enum msg_type type)
 }
 
 /* SIGTERM now, or as soon as the program runs and can take it. */
-static void
-terminate_program(struct monitor *m, struct connection *conn)
+void
+life_terminate_program(struct monitor *m, struct connection *conn)
 {
 	if (conn->state == CONN_STARTING ||
 	    (conn->seen & (1u << CONN_EXECED | 1u << CONN_EXECFAILED)) == 0)
@@ -87,7 +87,7 @@ life_terminate_then_go(struct monitor *m, struct connection *conn)
 		return;
 	}
 	conn->wants_go = true;
-	terminate_program(m, conn);
+	life_terminate_program(m, conn);
 }
 
 void
@@ -157,26 +157,33 @@ life_fail(struct monitor *m, struct connection *conn, const char *reason)
 	conn->state = CONN_CLOSING;
 	if (state != CONN_CLOSING)
 		life_tell_failure(m, conn, state, reason, false);
-	terminate_program(m, conn);
+	life_terminate_program(m, conn);
 	life_end_session(m, conn);
 	life_kill_session(m, conn);
 }
 
-void
-life_session_is_gone(struct monitor *m, struct connection *conn)
+/*
+ * Gone is what its parent has reaped.  A session that has closed its
+ * control socket and lives on is killed after a grace; one whose nursery
+ * is gone has nobody to tell, and is killed through master.
+ */
+static void
+conclude_session(struct monitor *m, struct connection *conn)
 {
-	enum conn_state state = conn->state;
-
-	ev_io_stop(m->loop, &conn->control);
-	ev_timer_stop(m->loop, &conn->deadline);
-	fd_close(&conn->control_fd);
-	conn->session_is_gone = true;
-	conn->state = CONN_CLOSING;
-	if (state != CONN_CLOSING) {
-		life_tell_failure(
-		    m, conn, state, "session ended unexpectedly", false);
-		terminate_program(m, conn);
+	if (!conn->control_has_ended || conn->session_is_gone)
+		return;
+	if (conn->is_orphan)
+		life_kill_session(m, conn);
+	else if (!conn->is_reaped && conn->session != 0) {
+		life_end_session(m, conn);
+		return;
 	}
+	ev_timer_stop(m->loop, &conn->deadline);
+	conn->session_is_gone = true;
+	if (conn->is_cut)
+		life_terminate_program(m, conn);
+	else
+		fd_close(&conn->input_fd);
 	if (!conn->program_is_gone &&
 	    m->settings->kill_after_s != SETTINGS_NEVER) {
 		ev_timer_set(
@@ -184,4 +191,39 @@ life_session_is_gone(struct monitor *m, struct connection *conn)
 		ev_timer_start(m->loop, &conn->kill_after);
 	}
 	life_release_if_over(m, conn);
+}
+
+void
+life_control_has_ended(struct monitor *m, struct connection *conn)
+{
+	enum conn_state state = conn->state;
+
+	ev_io_stop(m->loop, &conn->control);
+	ev_timer_stop(m->loop, &conn->deadline);
+	fd_close(&conn->control_fd);
+	conn->control_has_ended = true;
+	conn->state = CONN_CLOSING;
+	if (state != CONN_CLOSING) {
+		life_tell_failure(
+		    m, conn, state, "session ended unexpectedly", false);
+		conn->is_cut = true;
+	}
+	conclude_session(m, conn);
+}
+
+void
+life_session_is_reaped(struct monitor *m, struct connection *conn)
+{
+	conn->is_reaped = true;
+	conclude_session(m, conn);
+}
+
+void
+life_session_is_orphan(struct monitor *m, struct connection *conn)
+{
+	conn->is_orphan = true;
+	if (conn->session == 0 && !conn->session_is_gone)
+		life_control_has_ended(m, conn);
+	else
+		conclude_session(m, conn);
 }

@@ -38,6 +38,9 @@ void life_tell_session(const struct connection *conn, enum msg_type type);
 void life_signal_program(
     struct monitor *m, const struct connection *conn, int signo);
 
+/* SIGTERM for the program, now or as soon as it runs. */
+void life_terminate_program(struct monitor *m, struct connection *conn);
+
 /*
  * SIGTERM for the program, then GO for the session, which keeps the
  * program's input open until that.
@@ -53,7 +56,13 @@ void life_kill_session(struct monitor *m, const struct connection *conn);
 /* End the connection from our side, at once, with a line that says why. */
 void life_fail(struct monitor *m, struct connection *conn, const char *reason);
 
-/* Its control socket has ended.  May release the connection. */
-void life_session_is_gone(struct monitor *m, struct connection *conn);
+/*
+ * A session is gone when its control socket has ended and the nursery has
+ * reaped it; when the nursery is gone, the socket's end is enough.  Each of
+ * these may release the connection.
+ */
+void life_control_has_ended(struct monitor *m, struct connection *conn);
+void life_session_is_reaped(struct monitor *m, struct connection *conn);
+void life_session_is_orphan(struct monitor *m, struct connection *conn);
 
 #endif

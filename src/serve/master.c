@@ -35,6 +35,8 @@
 /* Messages to the monitor at once: five per connection, and the roles'. */
 #define QUEUE_PER_CONNECTION 5
 #define QUEUE_EXTRA 1024
+/* From the end of a drain to SIGKILL of what still runs. */
+#define DRAIN_KILL_MS 5000
 
 static void
 obey_monitor(struct master *master, const struct msg *msg)
@@ -133,8 +135,10 @@ keep_deadlines(struct master *master)
 
 	if (now >= master->drain_at) {
 		master->drain_at = CLOCK_NEVER;
+		/* Each session first, so that no client takes what its
+		 * program left unfinished for the end; then programs. */
 		chan_send_bytes(&master->monitor, MSG_END, 0, NULL, 0);
-		programs_end(master);
+		master->kill_at = clock_after(now, DRAIN_KILL_MS);
 	}
 	if (now >= master->kill_at) {
 		master->kill_at = CLOCK_NEVER;
@@ -158,6 +162,10 @@ reap(struct master *master)
 			programs_died(master, pid, conn, status);
 			continue;
 		}
+		/* What the monitor said last comes before its death. */
+		while (pid == master->children[MONITOR].pid &&
+		    master->monitor.fd != -1)
+			hear_monitor(master);
 		for (i = 0; i < master->child_count; i++)
 			if (master->children[i].pid == pid)
 				roles_died(

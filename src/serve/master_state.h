@@ -36,6 +36,7 @@ struct child {
 	int life_fd;
 	struct buf partial; /* pieces of a message that is not whole yet */
 	int64_t started, retry_at;
+	int64_t retry_ms; /* doubles with each start that fails */
 };
 
 /* Slots of children[]. */

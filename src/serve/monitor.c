@@ -27,8 +27,11 @@
 #include "serve/monitor_state.h"
 #include "serve/signing.h"
 
-/* Per connection: control socket and the program's two pipe ends. */
-#define DESCRIPTORS_PER_CONNECTION 3
+/*
+ * Per connection: control socket, the program's two pipe ends and, with
+ * --strict-close, a third.
+ */
+#define DESCRIPTORS_PER_CONNECTION 4
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
@@ -146,6 +149,11 @@ ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 
 	if (make_sockets(conn, &msg.fds[1]) == -1)
 		return -1;
+	if (m->settings->strict_close) {
+		conn->input_fd = fd_dup_above(msg.fds[2], 3);
+		if (conn->input_fd == -1)
+			return -1;
+	}
 	return monitor_send_nursery(m, &msg);
 }
 
@@ -262,10 +270,28 @@ nursery_is_gone(struct monitor *m)
 	chan_close(&m->nursery);
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
-	     conn = table_next(&m->table, conn)) {
-		conn->is_orphan = true;
-		if (conn->session == 0 && !conn->session_is_gone)
-			life_session_is_gone(m, conn);
+	     conn = table_next(&m->table, conn))
+		life_session_is_orphan(m, conn);
+}
+
+/* -1: it talks nonsense. */
+static int
+obey_nursery(struct monitor *m, const struct msg *msg)
+{
+	struct connection *conn;
+
+	switch (msg->type) {
+	case MSG_STARTED:
+	case MSG_FAILED:
+		session_has_started(m, msg);
+		return 0;
+	case MSG_GONE:
+		conn = table_find(&m->table, msg->conn);
+		if (conn != NULL)
+			life_session_is_reaped(m, conn);
+		return 0;
+	default:
+		return -1;
 	}
 }
 
@@ -284,12 +310,10 @@ on_nursery(struct ev_loop *loop, ev_io *io, int revents)
 		r = msg_receive(m->nursery.fd, &m->room, &msg, 0, true, &more);
 		if (r == 0)
 			return;
-		if (r == -1 || more ||
-		    (msg.type != MSG_STARTED && msg.type != MSG_FAILED)) {
+		if (r == -1 || more || obey_nursery(m, &msg) == -1) {
 			nursery_is_gone(m);
 			return;
 		}
-		session_has_started(m, &msg);
 	}
 }
 
@@ -332,7 +356,7 @@ stop(struct monitor *m)
 	life_tell_idle(m);
 }
 
-/* Master signals the programs itself. */
+/* Sessions first; each program when its session is gone. */
 static void
 end_everything(struct monitor *m)
 {
@@ -341,6 +365,10 @@ end_everything(struct monitor *m)
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn)) {
 		conn->state = CONN_CLOSING;
+		if (conn->session_is_gone)
+			life_terminate_program(m, conn);
+		else
+			conn->is_cut = true;
 		life_end_session(m, conn);
 	}
 }

@@ -46,18 +46,20 @@ enum msg_type {
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_IDLE,	  /* stopped, and no connection is left */
-	/* monitor to nursery */
+	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* fds: client, control, program in, out */
 	MSG_KILL,  /* kill the session of this connection */
+	MSG_GONE,  /* that session has been reaped */
 	/* session to monitor, and back */
-	MSG_SIGN,      /* scheme, text; forwarded to a keeper */
-	MSG_SIGNATURE, /* enum msg_signed, signature */
-	MSG_FACTS,     /* protocol, cipher: the handshake is done */
-	MSG_RUN,       /* the program runs: relay */
-	MSG_TRUNCATED, /* end of file without close_notify */
-	MSG_GO,	       /* answer to TRUNCATED */
-	MSG_DONE,      /* end (enum msg_end), truncated, errno, text */
-	MSG_TYPES      /* number of types, not a type */
+	MSG_SIGN,	 /* scheme, text; forwarded to a keeper */
+	MSG_SIGNATURE,	 /* enum msg_signed, signature */
+	MSG_FACTS,	 /* protocol, cipher: the handshake is done */
+	MSG_RUN,	 /* the program runs: relay */
+	MSG_INPUT_ENDED, /* --strict-close: the client's close_notify */
+	MSG_TRUNCATED,	 /* end of file without close_notify */
+	MSG_GO,		 /* the program has had its signal */
+	MSG_DONE,	 /* end (enum msg_end), truncated, errno, text */
+	MSG_TYPES	 /* number of types, not a type */
 };
 
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };

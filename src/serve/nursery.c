@@ -28,6 +28,7 @@
 #include "serve/session.h"
 #include "serve/title.h"
 #include "tls/tlsctx.h"
+#include "tls/tlsfile.h"
 
 #define NURSERY_DESCRIPTORS 32
 /* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
@@ -77,7 +78,7 @@ prepare(struct nursery *nursery)
 	load(nursery);
 	nursery->signal_fd = sig_pipe();
 	if (nursery->signal_fd == -1 || sig_catch(SIGCHLD) == -1 ||
-	    pids_init(&nursery->sessions, role->config.limit) == -1)
+	    pids_init(&nursery->sessions, 2 * role->config.limit) == -1)
 		role_fail(role, "out of memory");
 }
 
@@ -121,13 +122,25 @@ reply(const struct nursery *nursery, enum msg_type type, uint64_t conn,
 	    nursery->role.work_fd, type, conn, &value, sizeof(value), false);
 }
 
+/*
+ * Never, as the monitor starts no session in the place of one that it has
+ * not been told is gone; unless sessions of a monitor that died linger.
+ */
+static bool
+is_full(const struct nursery *nursery)
+{
+	return nursery->sessions.count >= 2 * nursery->role.config.limit;
+}
+
 static int
 start(struct nursery *nursery, struct msg *msg)
 {
 	int error = EINVAL;
 	pid_t pid = -1;
 
-	if (msg->fd_count == START_FDS) {
+	if (is_full(nursery))
+		error = EAGAIN;
+	else if (msg->fd_count == START_FDS) {
 		pid = fork();
 		error = errno;
 	} else if (msg->fd_count < START_FDS)
@@ -137,9 +150,8 @@ start(struct nursery *nursery, struct msg *msg)
 	msg_close_fds(msg);
 	if (pid == -1)
 		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
-	/* The table is as large as the monitor's: it cannot be full. */
-	if (pids_add(&nursery->sessions, pid, msg->conn) == -1)
-		kill(pid, SIGKILL);
+	/* There is room: see is_full. */
+	pids_add(&nursery->sessions, pid, msg->conn);
 	return reply(nursery, MSG_STARTED, msg->conn, (uint64_t)pid);
 }
 
@@ -154,6 +166,18 @@ kill_session(const struct nursery *nursery, const struct msg *msg)
 	if (msg_read_all(&r) == 0 &&
 	    pids_has(&nursery->sessions, pid, msg->conn))
 		kill(pid, SIGKILL);
+}
+
+/*
+ * The monitor is gone: its sessions end, and what becomes of them must not
+ * be told to the next one, which numbers its connections anew.
+ */
+static void
+lose_monitor(struct nursery *nursery)
+{
+	fd_close(&nursery->role.work_fd); /* master sends a new one */
+	pids_signal_all(&nursery->sessions, SIGKILL);
+	pids_disown(&nursery->sessions);
 }
 
 /* -1: the monitor is gone, or talks nonsense. */
@@ -185,7 +209,7 @@ serve_work(struct nursery *nursery)
 	if (r == 0)
 		return;
 	if (r == -1 || serve(nursery, &msg) == -1)
-		fd_close(&role->work_fd); /* master sends a new one */
+		lose_monitor(nursery);
 }
 
 static void
@@ -197,7 +221,17 @@ reap(struct nursery *nursery)
 	while (sig_next() != 0)
 		continue;
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		pids_remove(&nursery->sessions, pid, &conn);
+		if (pids_remove(&nursery->sessions, pid, &conn) == 0 &&
+		    conn != 0 && nursery->role.work_fd != -1)
+			reply(nursery, MSG_GONE, conn, (uint64_t)pid);
+}
+
+static void
+take_monitor(struct nursery *nursery)
+{
+	if (nursery->role.work_fd != -1)
+		lose_monitor(nursery);
+	role_life(&nursery->role);
 }
 
 void
@@ -218,7 +252,7 @@ nursery_run(void)
 		if (fds[2].revents != 0)
 			reap(&nursery);
 		if (fds[0].revents != 0)
-			role_life(&nursery.role);
+			take_monitor(&nursery);
 		else if (fds[1].revents != 0)
 			serve_work(&nursery);
 	}

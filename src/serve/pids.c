@@ -90,6 +90,18 @@ pids_remove(struct pids *pids, pid_t pid, uint64_t *conn)
 }
 
 void
+pids_disown(struct pids *pids)
+{
+	struct pids_entry *entry;
+	size_t i;
+
+	for (i = 0; i < pids->bucket_count; i++)
+		for (entry = pids->buckets[i]; entry != NULL;
+		     entry = entry->next)
+			entry->conn = 0;
+}
+
+void
 pids_signal_all(const struct pids *pids, int signo)
 {
 	const struct pids_entry *entry;

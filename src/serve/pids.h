@@ -39,6 +39,9 @@ int pids_has(const struct pids *pids, pid_t pid, uint64_t conn);
 /* Forget a reaped child.  0 and *conn, or -1: not in the table. */
 int pids_remove(struct pids *pids, pid_t pid, uint64_t *conn);
 
+/* From now on the children of the table belong to connection 0. */
+void pids_disown(struct pids *pids);
+
 /* Send every child this signal. */
 void pids_signal_all(const struct pids *pids, int signo);
 

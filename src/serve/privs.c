@@ -74,12 +74,14 @@ can_regain(uid_t uid)
 int
 privs_become(uid_t uid, gid_t gid)
 {
-	if (gid != (gid_t)-1) {
-		if (setgroups(1, &gid) == -1 || setgid(gid) == -1)
-			return -1;
-		if (getgid() != gid || getegid() != gid)
-			goto wrong;
-	}
+	gid_t only = gid == (gid_t)-1 ? getegid() : gid;
+
+	if (uid == (uid_t)-1 && gid == (gid_t)-1)
+		return 0;
+	if (setgroups(1, &only) == -1 || setgid(only) == -1)
+		return -1;
+	if (getgid() != only || getegid() != only)
+		goto wrong;
 	if (uid != (uid_t)-1) {
 		if (setuid(uid) == -1)
 			return -1;

@@ -43,8 +43,9 @@ void privs_hide(void);
 int privs_limit_session(size_t descriptors);
 
 /*
- * Become uid and gid (-1: stay) with the gid as only group, and check it.
- * For programs, which keep every other right.  0, or -1 with errno.
+ * Become uid and gid (-1: stay) with that gid as only group, and check it;
+ * nothing changes when both stay.  For programs, which keep every other
+ * right.  0, or -1 with errno.
  */
 int privs_become(uid_t uid, gid_t gid);
 

@@ -16,6 +16,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "build_id.h"
+#include "tls/tlsfile.h"
 
 /* The descriptors of CONFIG: the jail first, if there is one. */
 static void
@@ -49,7 +50,7 @@ role_begin(struct role *role)
 		msg.body = role->whole.data;
 	}
 	take_fds(role, &msg);
-	if (role_config_get(&role->config, &msg) == -1)
+	if (roleconfig_get(&role->config, &msg) == -1)
 		role_fail(role, "malformed settings from sslserver");
 	if (role->config.build_id == NULL ||
 	    strcmp(role->config.build_id, BUILD_ID) != 0)

@@ -13,27 +13,11 @@
 #include <stddef.h>
 
 #include "serve/msg.h"
-#include "serve/profile.h"
-#include "serve/settings.h"
-#include "tls/tlsfile.h"
+#include "serve/roleconfig.h"
 
 #define ROLE_LIFE_FD 3
 
-struct role_config {
-	const char *build_id;
-	struct settings_identity identity;
-	struct profile profile;
-	/* keeper */
-	const char *root; /* SSL_CHROOT, or NULL */
-	/* nursery */
-	size_t limit; /* sessions at once */
-	unsigned idle_s;
-	bool strict_close;
-	const unsigned char *greeting;
-	size_t greeting_len;
-	const unsigned char *public; /* a keeper's READY, unread by master */
-	size_t public_len;
-};
+struct tls_public;
 
 /* The life line as the role sees it, and what came through it. */
 struct role {
@@ -44,13 +28,6 @@ struct role {
 	struct buf whole;
 	struct msg_room room;
 };
-
-/*
- * Encode, for master.  0, or -1 when it does not fit.  Decode: 0, also for
- * another build, of which only build_id is read; -1 when malformed.
- */
-int role_config_put(const struct role_config *config, struct msg_writer *w);
-int role_config_get(struct role_config *config, const struct msg *msg);
 
 /*
  * First step of a role: ignore the terminal's signals, wait for CONFIG and

@@ -4,14 +4,15 @@
  * Encoded in master, decoded in keeper and nursery.  Carries no secret:
  * names of files, numbers, and what a keeper said is public.
  */
-#include "serve/role.h"
+#include "serve/roleconfig.h"
 
 #include <string.h>
 
 #include "build_id.h"
+#include "serve/msg.h"
 
 int
-role_config_put(const struct role_config *c, struct msg_writer *w)
+roleconfig_put(const struct role_config *c, struct msg_writer *w)
 {
 	size_t len;
 
@@ -30,7 +31,7 @@ role_config_put(const struct role_config *c, struct msg_writer *w)
 }
 
 int
-role_config_get(struct role_config *c, const struct msg *msg)
+roleconfig_get(struct role_config *c, const struct msg *msg)
 {
 	struct msg_reader r;
 

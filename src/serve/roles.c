@@ -21,7 +21,8 @@
 #include "serve/master_state.h"
 #include "serve/programs.h"
 
-#define RESTART_MS 1000 /* a role that died young waits so long */
+#define RESTART_MAX_MS 60000 /* and twice as long as the last time */
+#define RESTART_MS 1000	     /* a role that died young waits so long */
 
 /* A start that cannot be: say why, and let every role see our end. */
 void
@@ -95,13 +96,33 @@ connect_role(struct master *master, struct child *child)
 		give_monitor(master, MSG_NURSERY, 0, ends[1]);
 }
 
+/*
+ * When to try again.  One that had been ready: at once, unless it died
+ * young.  One that had not: later each time.
+ */
+static void
+plan_retry(struct child *child, bool was_ready)
+{
+	if (was_ready) {
+		child->retry_ms = RESTART_MS;
+		child->retry_at = clock_after(child->started, RESTART_MS);
+		return;
+	}
+	if (child->retry_ms < RESTART_MS)
+		child->retry_ms = RESTART_MS;
+	child->retry_at = clock_after(clock_now(), child->retry_ms);
+	if (child->retry_ms < RESTART_MAX_MS)
+		child->retry_ms *= 2;
+}
+
 static void
 note_start(struct child *child, pid_t pid, enum role_state state)
 {
 	child->pid = pid;
-	child->state = state;
+	child->state = pid == -1 ? ROLE_DOWN : state;
 	child->started = clock_now();
-	child->retry_at = clock_after(child->started, RESTART_MS);
+	if (pid == -1)
+		plan_retry(child, false);
 }
 
 static void
@@ -117,7 +138,7 @@ start_logger(struct master *master, struct child *child)
 	/* One direction only; full means: count the line as lost. */
 	pid = children_fork_logger(&master->how, ends[0]);
 	fd_close(&ends[0]);
-	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_READY);
+	note_start(child, pid, ROLE_READY);
 	if (pid == -1) {
 		fd_close(&ends[1]);
 		roles_fail(master, child, "unable to fork");
@@ -140,7 +161,7 @@ start_executable(struct master *master, struct child *child)
 	pid_t pid;
 
 	pid = children_exec(&master->how, kind, &child->life_fd);
-	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_STARTING);
+	note_start(child, pid, ROLE_STARTING);
 	if (pid == -1) {
 		text_format(sentence, sizeof(sentence),
 		    "unable to start the %s: %s", child->name, strerror(errno));
@@ -164,7 +185,7 @@ start_monitor(struct master *master, struct child *child)
 	pid_t pid;
 
 	pid = children_fork_monitor(&master->how, &child->life_fd);
-	note_start(child, pid, pid == -1 ? ROLE_DOWN : ROLE_STARTING);
+	note_start(child, pid, ROLE_STARTING);
 	if (pid == -1) {
 		roles_fail(master, child, "unable to fork the monitor");
 		return;
@@ -373,6 +394,7 @@ roles_died(struct master *master, struct child *child, int status)
 	if (!master->is_stopping || child != &master->children[LOGGER])
 		events_warning(&master->events, "%s", sentence);
 	fd_close(&child->life_fd);
+	plan_retry(child, child->state == ROLE_READY);
 	child->state = ROLE_DOWN;
 	child->pid = 0;
 	if (child == &master->children[MONITOR]) {

@@ -159,15 +159,22 @@ tell_facts(const struct session *session, const struct tlsconn *conn)
 	tell(session, MSG_FACTS, body, len);
 }
 
-/* Relay's report of an end of file without close_notify. */
+/*
+ * Relay's report that the client's direction has ended.  With
+ * --strict-close the monitor holds the program's input open too, so that
+ * even the death of this process is not an end of file: it has to know.
+ */
 static int
-on_truncated(void *arg)
+on_input_ended(void *arg, bool was_truncated)
 {
 	const struct session *session = arg;
 	struct msg msg;
 
-	tell(session, MSG_TRUNCATED, NULL, 0);
-	if (session->strict_close)
+	if (was_truncated)
+		tell(session, MSG_TRUNCATED, NULL, 0);
+	else if (session->strict_close)
+		tell(session, MSG_INPUT_ENDED, NULL, 0);
+	if (was_truncated && session->strict_close)
 		expect(session, MSG_GO, &msg);
 	return 0;
 }
@@ -202,7 +209,7 @@ relay(struct session *session, struct tlsconn *conn)
 		.idle_ms = (int)session->idle_s * 1000,
 		.greeting = (const char *)session->greeting,
 		.greeting_len = session->greeting_len,
-		.truncated = on_truncated,
+		.input_ended = on_input_ended,
 		.arg = session };
 
 	relay_run(&how, &result);

@@ -41,7 +41,8 @@ table_take(struct table *table)
 	table->count++;
 	memset(conn, 0, sizeof(*conn));
 	conn->id = ++table->serial << SLOT_BITS | (uint64_t)(conn - table->all);
-	conn->control_fd = conn->program_in = conn->program_out = -1;
+	conn->control_fd = conn->program_in = conn->program_out =
+	    conn->input_fd = -1;
 	conn->keeper = -1;
 	conn->program_is_gone = true;
 	return conn;
@@ -63,6 +64,7 @@ table_release(struct table *table, struct connection *conn)
 	fd_close(&conn->control_fd);
 	fd_close(&conn->program_in);
 	fd_close(&conn->program_out);
+	fd_close(&conn->input_fd);
 	free(conn->unsigned_request);
 	conn->unsigned_request = NULL;
 	conn->id = 0;

@@ -25,6 +25,7 @@ struct connection {
 
 	int control_fd;		     /* our end to the session */
 	int program_in, program_out; /* the program's 0 and 1, until EXEC */
+	int input_fd; /* --strict-close: keeps the program's 0 open */
 	ev_io control;
 	ev_timer deadline;   /* handshake, then the session's grace */
 	ev_timer kill_after; /* --kill-after */
@@ -32,7 +33,10 @@ struct connection {
 	pid_t session;	      /* 0: not known yet */
 	double session_start; /* it began no later, seconds since boot */
 	bool is_orphan;	      /* its nursery is gone */
-	bool session_is_gone;
+	bool control_has_ended;
+	bool is_reaped;	      /* the nursery has said so */
+	bool session_is_gone; /* all that: see life.h */
+	bool is_cut;	      /* by us: its program is to end after it */
 
 	pid_t program;	      /* 0: none yet */
 	bool program_is_gone; /* also true before EXEC */

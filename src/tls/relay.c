@@ -172,8 +172,8 @@ tell_end(struct pump *pump)
 	const struct relay *relay = pump->relay;
 
 	pump->in.is_told = true;
-	if (pump->result->was_truncated && relay->truncated != NULL &&
-	    relay->truncated(relay->arg) == -1)
+	if (relay->input_ended != NULL && relay->input_ended(relay->arg,
+	    pump->result->was_truncated) == -1)
 		end(pump, RELAY_CANCELLED, 0, "cancelled");
 	else
 		fd_close(relay->program_in);

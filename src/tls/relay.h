@@ -36,12 +36,13 @@ struct relay {
 	const char *greeting;	/* sent first, greeting_len bytes; may be NULL */
 	size_t greeting_len;
 	/*
-	 * Called once if the client's end of file came without
-	 * close_notify, before the program sees it.  0: give the program
-	 * its end of file; -1: stop as RELAY_CANCELLED.  May block.  NULL:
-	 * as if it returned 0.
+	 * Called once when the client's direction has ended, with
+	 * close_notify or without (was_truncated), and the program has had
+	 * every byte before but not yet the end of file.  0: give it that;
+	 * -1: stop as RELAY_CANCELLED.  May block.  NULL: as if it
+	 * returned 0.
 	 */
-	int (*truncated)(void *arg);
+	int (*input_ended)(void *arg, bool was_truncated);
 	void *arg;
 };
 

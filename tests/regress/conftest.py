@@ -1,6 +1,8 @@
 """Fixtures: certificates made once, servers that end with their test."""
 
+import collections
 import os
+import re
 import shutil
 import tempfile
 
@@ -61,10 +63,18 @@ def pytest_runtest_makereport(item, call):
         return
     for number, server in enumerate(SERVERS):
         title = 'server %d: %s' % (number, ' '.join(server.arguments))
-        text = server.log()
-        if len(text) > 20000:
-            text = text[:5000] + '\n[...]\n' + text[-15000:]
-        report.sections.append((title, text or '(log is empty)'))
+        report.sections.append((title, shorten(server.log())))
+
+
+def shorten(text):
+    """A long log as its beginning, its kinds of lines, and its end."""
+    if len(text) < 20000:
+        return text or '(log is empty)'
+    kinds = collections.Counter(re.sub(r'\b\d+', 'N', line)
+                                for line in text.splitlines())
+    summary = '\n'.join('%6d x %s' % (count, line)
+                        for line, count in kinds.most_common(100))
+    return text[:5000] + '\n[...]\n' + summary + '\n[...]\n' + text[-9000:]
 
 
 def pytest_configure(config):

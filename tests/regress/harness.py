@@ -279,14 +279,18 @@ class Server:
         return wait_for(look, seconds, 'log line %r' % pattern)
 
     def stats(self):
-        """Every process of this server, zombies included."""
+        """Every process of this server, zombies of its own included: an
+        orphan of a program is for init to reap, which may take a while.
+        """
         found = []
         for name in os.listdir('/proc'):
             if name.isdigit():
                 stat = read_stat(int(name))
                 if stat and stat.session == self.front:
                     found.append(stat)
-        return found
+        pids = {stat.pid for stat in found} | {os.getpid()}
+        return [stat for stat in found
+                if stat.state != 'Z' or stat.ppid in pids]
 
     def role(self, pid):
         if pid == self.front:
@@ -496,7 +500,8 @@ class Client:
         self.local = self.sock.getsockname()
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
-        self.is_cut = False
+        # Read before it was asked for, and whether that was all.
+        self.early, self.has_ended = b'', False
         self.tls = (context or tls_context()).wrap_bio(
             self.incoming, self.outgoing, server_hostname=sni)
         if handshake:
@@ -517,7 +522,6 @@ class Client:
         """More bytes from the peer; Truncated at a bare end."""
         data = self.sock.recv(262144)
         if not data:
-            self.is_cut = True
             raise Truncated('end of stream without close_notify')
         self.incoming.write(data)
 
@@ -557,7 +561,11 @@ class Client:
                 return self.tls.read(size)
             except ssl.SSLZeroReturnError:
                 return b''
-        return self._step(read)
+
+        if self.early:
+            data, self.early = self.early[:size], self.early[size:]
+            return data
+        return b'' if self.has_ended else self._step(read)
 
     def recv_exactly(self, size):
         data = b''
@@ -584,6 +592,7 @@ class Client:
         """Sends and receives at the same time; yields what arrives."""
         self.sock.setblocking(False)
         chunks = iter(chunks)
+        assert not self.early and not self.has_ended
         pending = memoryview(b'')
         is_sending = True
         while True:
@@ -593,6 +602,10 @@ class Client:
                     is_sending = False
                     if end:
                         self._notify()
+                        if self.early:
+                            yield self.early
+                        if self.has_ended:
+                            return
                 else:
                     self.tls.write(chunk)
                 pending = memoryview(self.outgoing.read())
@@ -621,13 +634,20 @@ class Client:
                     yield data
 
     def _notify(self):
+        # What has arrived is read first: to find data behind the alert
+        # that it writes is an error for this engine's shutdown.
+        try:
+            while not self.has_ended:
+                piece = self.tls.read(1048576)
+                self.has_ended = not piece
+                self.early += piece
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.has_ended = True
         try:
             self.tls.unwrap()
         except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLError, SystemError):
-            # Data of the peer is under way: the alert is written all the
-            # same, and reading goes on.
             pass
 
     def close_notify(self):

@@ -80,7 +80,8 @@ def test_program_closes_its_output(start, events):
 def test_child_that_holds_the_output(start):
     """Not the program's end counts but that of every holder of its 1."""
     server = start('/bin/sh', '-c',
-                   'echo first; (read line; echo "then $line") & exec true')
+                   'exec 3<&0; echo first; '
+                   '(read line <&3; echo "then $line") & exec true')
     with server.connect() as client:
         assert client.recv_exactly(6) == b'first\n'
         client.close_notify()
@@ -210,8 +211,8 @@ def test_idle(start, events):
     with server.connect() as client:
         began = time.monotonic()
         while time.monotonic() - began < 1.6:
-            client.echo(b'busy')
             time.sleep(0.4)
+            client.echo(b'busy')
         quiet = time.monotonic()
         assert client.wait_end() in ('cut', 'reset', 'notify')
         assert 0.8 <= time.monotonic() - quiet < 1 + 3 * SLOW

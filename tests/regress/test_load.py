@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from harness import (ROOT, SLOW, Client, descriptors, tls_context, tool,
-                     wait_for)
+from harness import (ROOT, SLOW, Client, descriptors, read_text, tls_context,
+                     tool, wait_for)
 
 
 def test_500_in_a_row(start):
@@ -64,9 +64,9 @@ def test_200_at_once(start):
     """-c 300 -b 300: all have their program at the same time."""
     server = start(options=['-c', '300', '-b', '300'])
     assert run_clients(server, 200, 65536, 60) == []
-    server.wait_log(r'^sslserver: ended by \d+ status 0$', count=200)
-    assert not server.lines('error|fatal|warning')
     server.wait_idle(5)
+    assert not server.lines('error|fatal|warning')
+    server.wait_log(r'^sslserver: ended by \d+ status 0$', count=200)
 
 
 def test_200_at_once_in_turn(start):
@@ -82,26 +82,17 @@ def test_200_at_once_in_turn(start):
 
 
 def test_limit_is_exact(start, workdir):
-    """Never more than -c programs, in whatever order they end."""
-    server = start('/bin/sh', '-c', 'echo; exec cat', options=['-c', '3'])
-    highest = 0
-    stop = threading.Event()
-
-    def watch():
-        nonlocal highest
-        while not stop.is_set():
-            highest = max(highest, len(server.pids('program')))
-            time.sleep(0.002)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    """Never more than -c programs, in whatever order they end; they write
+    down their beginning and end themselves."""
+    path = os.path.join(workdir, 'events')
+    server = start(tool('events'), path, 'greet', options=['-c', '3'])
     errors = []
 
     def one():
         try:
-            for _ in range(4):
+            for _ in range(6):
                 with server.connect() as client:
-                    assert client.recv_exactly(1) == b'\n'
+                    assert client.recv_exactly(6) == b'ready\n'
                     client.echo(b'x' * 10000)
         except Exception as error:
             errors.append(repr(error))
@@ -111,15 +102,19 @@ def test_limit_is_exact(start, workdir):
         thread.start()
     for thread in threads:
         thread.join()
-    stop.set()
-    watcher.join()
     assert errors == []
-    assert 1 <= highest <= 3
+    server.wait_idle()
+    running = highest = started = 0
+    for line in read_text(path).splitlines():
+        running += line.startswith('START') - (line == 'EXIT')
+        started += line.startswith('START')
+        highest = max(highest, running)
+    assert (started, running) == (48, 0)
+    assert highest <= 3
     numbers = [int(match.group(1)) for match in
                server.wait_log(r'^sslserver: status: (\d+)/3/')]
-    assert max(numbers) == 3 or highest < 3
-    server.wait_idle()
-    server.wait_log(r'^sslserver: status: 0/3/')
+    assert max(numbers) == 3
+    assert numbers[-1] == 0
 
 
 def test_limit_holds_clients_back(start):

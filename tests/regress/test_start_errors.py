@@ -145,16 +145,24 @@ def test_unknown_interface(pki):
     assert 'nosuchif' in result.err
 
 
-def test_missing_program_root(pki, workdir):
-    if not ROOT:
-        pytest.skip('needs to be root: --root is an error anyway')
+@pytest.mark.root
+def test_missing_program_root(start, workdir):
+    """A start error, or that of each program: it names the directory."""
     missing = os.path.join(workdir, 'missing')
-    check_start_error(run_with(pki.ecdsa, ['--root', missing]), missing)
+    server = start(options=['--root', missing], ready=False)
+    try:
+        server.wait_ready()
+    except AssertionError:
+        assert server.process.wait(5) == 111
+    else:
+        with server.connect() as client:
+            client.wait_end()
+        server.wait_log('unable to run .*--root.*No such file')
+    assert 'root' in server.log()
 
 
+@pytest.mark.root
 def test_missing_key_root(pki, workdir):
-    if not ROOT:
-        pytest.skip('needs to be root: SSL_CHROOT is an error anyway')
     missing = os.path.join(workdir, 'missing')
     check_start_error(run_with(dict(pki.ecdsa, SSL_CHROOT=missing)), missing)
 

@@ -4,27 +4,17 @@
  */
 #include "serve/events.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/fd.h"
 
-struct log {
-	int ends[2]; /* we read 0, events writes 1 */
-	struct events events;
-	char line[4096];
-};
-
-static struct log the_log;
-static struct ip_endpoint local = { .port = 443 }, remote = { .port = 50000 };
+static int ends[2]; /* we read 0, events writes 1 */
+static struct events events, *const e = &events;
+static char line[4096];
+static struct ip_endpoint local = { .port = 443 }, remote = { .port = 65535 };
 static const struct events_client client = {
 	.local_host = "here.example", .local = &local, .remote = &remote
 };
@@ -32,11 +22,13 @@ static const struct events_client client = {
 static int
 open_log(void **state)
 {
-	assert_int_equal(fd_message_pair(the_log.ends), 0);
-	events_init(&the_log.events, the_log.ends[1], VERBOSITY_ALL);
-	assert_int_equal(ip_parse("192.0.2.1", &local.ip), 0);
-	assert_int_equal(ip_parse("2001:db8::9", &remote.ip), 0);
-	*state = &the_log;
+	(void)state;
+	events_init(e, -1, VERBOSITY_ALL);
+	if (fd_message_pair(ends) == -1 ||
+	    ip_parse("192.0.2.1", &local.ip) == -1 ||
+	    ip_parse("2001:db8::9", &remote.ip) == -1)
+		return -1;
+	events_init(e, ends[1], VERBOSITY_ALL);
 	return 0;
 }
 
@@ -44,163 +36,276 @@ static int
 close_log(void **state)
 {
 	(void)state;
-	fd_close(&the_log.ends[0]);
-	fd_close(&the_log.ends[1]);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
 	return 0;
 }
 
 /* The next message, which is one line; "" when there is none. */
 static const char *
-next(struct log *log)
+next(void)
 {
-	ssize_t got =
-	    recv(log->ends[0], log->line, sizeof(log->line) - 1, MSG_DONTWAIT);
+	ssize_t got = recv(ends[0], line, sizeof(line) - 1, MSG_DONTWAIT);
 
-	log->line[got > 0 ? got : 0] = '\0';
-	return log->line;
+	line[got > 0 ? got : 0] = '\0';
+	return line;
+}
+
+/* Expect just this line. */
+static void
+expect(const char *text)
+{
+	assert_string_equal(next(), text);
+	assert_string_equal(next(), "");
 }
 
 static void
 lines_have_the_known_form(void **state)
 {
-	struct log *log = *state;
-	struct events *e = &log->events;
+	const struct events_client known = { .local_host = "here.example",
+		.local = &local,
+		.remote = &local,
+		.remote_host = "there.example",
+		.remote_info = "joe" };
 
-	events_status(e, 3, 40, 0);
-	assert_string_equal(next(log), "sslserver: status: 3/40/0\n");
+	(void)state;
+	events_status(e, 3, 40, 7);
+	expect("sslserver: status: 3/40/7\n");
 	events_pid(e, 77, &remote.ip);
-	assert_string_equal(next(log), "sslserver: pid 77 from 2001:db8::9\n");
+	expect("sslserver: pid 77 from 2001:db8::9\n");
 	events_ok(e, 78, 77, &client);
-	assert_string_equal(next(log),
-	    "sslserver: ok 78 here.example:192.0.2.1:443 "
-	    ":2001:db8::9::50000\n");
+	expect("sslserver: ok 78 here.example:192.0.2.1:443 "
+	       ":2001:db8::9::65535\n");
+	events_ok(e, 78, 77, &known);
+	expect("sslserver: ok 78 here.example:192.0.2.1:443 "
+	       "there.example:192.0.2.1:joe:443\n");
 	events_tls(e, 78, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
-	assert_string_equal(next(log), "sslserver: tls 78 accept\n");
-	events_ended(e, 78, 256);
-	assert_string_equal(next(log), "sslserver: ended by 78 status 256\n");
+	expect("sslserver: tls 78 accept\n");
+	events_ended(e, 78, 28416);
+	expect("sslserver: ended by 78 status 28416\n");
 	events_setting(e, "cert", 5, "/etc/cert.pem");
-	assert_string_equal(next(log), "sslserver: cert 5 /etc/cert.pem\n");
+	expect("sslserver: cert 5 /etc/cert.pem\n");
+	events_warning(e, "nearly %s", "full");
+	expect("sslserver: warning: nearly full\n");
+	events_error(e, "full of %d", 3);
+	expect("sslserver: error: (111) full of 3\n");
 }
 
 static void
 failures_name_pid_and_reason(void **state)
 {
-	struct log *log = *state;
-	struct events *e = &log->events;
-
+	(void)state;
 	events_unable_to_accept(e, &remote.ip, 77, "no shared cipher", false);
-	assert_string_equal(next(log),
-	    "sslserver: fatal: (111) unable to accept TLS from: 2001:db8::9 "
-	    "for pid: 77 no shared cipher\n");
+	expect("sslserver: fatal: (111) unable to accept TLS from: "
+	       "2001:db8::9 for pid: 77 no shared cipher\n");
+	events_unable_to_accept(e, &local.ip, 77, "unexpected eof", true);
+	expect("sslserver: fatal: (111) unable to accept TLS from: "
+	       "192.0.2.1 for pid: 77 unexpected eof truncated\n");
 	events_unable_to_speak(
 	    e, &remote.ip, 78, "unexpected end of file", true);
-	assert_string_equal(next(log),
-	    "sslserver: error: (111) unable to speak TLS with: 2001:db8::9 "
-	    "for pid: 78 unexpected end of file truncated\n");
+	expect("sslserver: error: (111) unable to speak TLS with: "
+	       "2001:db8::9 for pid: 78 unexpected end of file truncated\n");
+	events_unable_to_speak(e, &remote.ip, 78, "idle timeout", false);
+	expect("sslserver: error: (111) unable to speak TLS with: "
+	       "2001:db8::9 for pid: 78 idle timeout\n");
 	events_unable_to_run(e, "/no/program", 79, "No such file");
-	assert_string_equal(next(log),
-	    "sslserver: fatal: (111) unable to run /no/program for pid: 79 "
-	    "No such file\n");
+	expect("sslserver: fatal: (111) unable to run /no/program for pid: "
+	       "79 No such file\n");
 }
 
 static void
 outside_bytes_are_shown_printable(void **state)
 {
-	struct log *log = *state;
+	static const char hostile[] = "a\nsslserver: ok 1\r\t\x1b\x7f\x80\xff";
+	static const char shown[] = "a?sslserver: ok 1??????";
+	struct events_client outside = client;
+	char expected[400], many[300];
 
-	events_unable_to_accept(
-	    &log->events, &remote.ip, 77, "a\nsslserver: ok 1 %n", false);
-	assert_string_equal(next(log),
-	    "sslserver: fatal: (111) unable to accept TLS from: 2001:db8::9 "
-	    "for pid: 77 a?sslserver: ok 1 ?n\n");
+	(void)state;
+	outside.local_host = outside.remote_host = hostile;
+	outside.remote_info = hostile;
+	events_ok(e, 78, 77, &outside);
+	snprintf(expected, sizeof(expected),
+	    "sslserver: ok 78 %s:192.0.2.1:443 %s:2001:db8::9:%s:65535\n",
+	    shown, shown, shown);
+	expect(expected);
+	events_unable_to_accept(e, &local.ip, 77, hostile, false);
+	snprintf(expected, sizeof(expected),
+	    "sslserver: fatal: (111) unable to accept TLS from: 192.0.2.1 "
+	    "for pid: 77 %s\n",
+	    shown);
+	expect(expected);
+	events_unable_to_run(e, hostile, 77, "No such file");
+	snprintf(expected, sizeof(expected),
+	    "sslserver: fatal: (111) unable to run %s for pid: 77 "
+	    "No such file\n",
+	    shown);
+	expect(expected);
+	events_setting(e, "cert", 5, hostile);
+	snprintf(expected, sizeof(expected), "sslserver: cert 5 %s\n", shown);
+	expect(expected);
+	/* No format, and no more than 100 of them. */
+	memset(many, '%', sizeof(many));
+	many[sizeof(many) - 1] = '\0';
+	events_unable_to_speak(e, &local.ip, 77, many, true);
+	next();
+	assert_non_null(strstr(line, " 77 ????????"));
+	assert_ptr_equal(strstr(line, "?... truncated\n"), strrchr(line, '?'));
+	assert_int_equal(strrchr(line, '?') - strchr(line, '?') + 1, 100);
 }
 
 static void
 details_add_protocol_and_session(void **state)
 {
-	struct log *log = *state;
-
-	log->events.verbosity = VERBOSITY_DETAILS;
-	events_tls(&log->events, 78, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
-	assert_string_equal(next(log),
-	    "sslserver: tls 78 accept TLSv1.3:TLS_AES_256_GCM_SHA384\n");
-	events_ok(&log->events, 78, 77, &client);
-	assert_non_null(strstr(next(log), ":50000 session 77\n"));
+	(void)state;
+	e->verbosity = VERBOSITY_DETAILS;
+	events_tls(e, 78, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
+	expect("sslserver: tls 78 accept TLSv1.3:TLS_AES_256_GCM_SHA384\n");
+	events_ok(e, 78, 77, &client);
+	expect("sslserver: ok 78 here.example:192.0.2.1:443 "
+	       ":2001:db8::9::65535 session 77\n");
 }
 
 static void
-default_shows_failures_only(void **state)
+say_everything(void)
 {
-	struct log *log = *state;
+	events_status(e, 1, 40, 0);
+	events_pid(e, 77, &remote.ip);
+	events_ok(e, 78, 77, &client);
+	events_tls(e, 78, "TLSv1.3", "X");
+	events_ended(e, 78, 0);
+	events_setting(e, "cert", 5, "/etc/cert.pem");
+	events_unable_to_accept(e, &remote.ip, 77, "x", false);
+	events_unable_to_speak(e, &remote.ip, 77, "x", false);
+	events_unable_to_run(e, "x", 77, "x");
+	events_warning(e, "x");
+	events_error(e, "x");
+}
 
-	log->events.verbosity = VERBOSITY_ERRORS;
-	events_status(&log->events, 1, 40, 0);
-	events_ok(&log->events, 78, 77, &client);
-	events_ended(&log->events, 78, 0);
-	assert_string_equal(next(log), "");
-	events_warning(&log->events, "nearly %s", "full");
-	assert_string_equal(next(log), "sslserver: warning: nearly full\n");
-	log->events.verbosity = VERBOSITY_QUIET;
-	events_error(&log->events, "full");
-	events_unable_to_accept(&log->events, &remote.ip, 77, "x", false);
-	assert_string_equal(next(log), "");
+static void
+each_verbosity_shows_its_lines(void **state)
+{
+	static const struct {
+		enum settings_verbosity verbosity;
+		int lines, failures;
+	} shown[] = { { VERBOSITY_QUIET, 0, 0 }, { VERBOSITY_ERRORS, 5, 5 },
+		{ VERBOSITY_ALL, 11, 5 }, { VERBOSITY_DETAILS, 11, 5 } };
+	int lines, failures;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(shown); i++) {
+		e->verbosity = shown[i].verbosity;
+		say_everything();
+		for (lines = failures = 0; next()[0] != '\0'; lines++)
+			failures += strstr(line, "(111)") != NULL ||
+			    strstr(line, "warning") != NULL;
+		assert_int_equal(lines, shown[i].lines);
+		assert_int_equal(failures, shown[i].failures);
+		assert_int_equal(e->lost, 0);
+	}
 }
 
 static void
 long_lines_are_cut_at_a_line_end(void **state)
 {
-	struct log *log = *state;
 	char text[8000];
 
+	(void)state;
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	events_warning(&log->events, "%s", text);
-	next(log);
-	assert_in_range(strlen(log->line), 1000, 2048);
-	assert_int_equal(log->line[strlen(log->line) - 1], '\n');
+	events_warning(e, "%s", text);
+	next();
+	assert_in_range(strlen(line), 1000, 2048);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	events_setting(e, "cert", 5, text);
+	next();
+	assert_in_range(strlen(line), 100, 2048);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	events_unable_to_run(e, text, 77, "No such file");
+	next();
+	assert_in_range(strlen(line), 100, 2048);
+	assert_non_null(strstr(line, " for pid: 77 No such file\n"));
 }
 
 static void
 lost_lines_are_counted(void **state)
 {
-	struct log *log = *state;
-	unsigned long lost;
-	unsigned i;
+	unsigned i, read;
 
+	(void)state;
 	/* Nobody reads: the socket fills up, and no call waits. */
-	for (i = 0; log->events.lost < 5; i++) {
+	for (i = 0; e->lost < 5; i++) {
 		assert_true(i < 1000000);
-		events_ended(&log->events, 78, 0);
+		events_ended(e, 78, 0);
 	}
-	lost = log->events.lost;
-	while (next(log)[0] != '\0')
-		assert_null(strstr(log->line, "lost"));
-	events_ended(&log->events, 79, 0);
-	assert_int_equal(log->events.lost, 0);
-	assert_int_equal(lost, 5);
-	assert_string_equal(
-	    next(log), "sslserver: warning: 5 log lines lost\n");
-	assert_string_equal(next(log), "sslserver: ended by 79 status 0\n");
+	for (read = 0; next()[0] != '\0'; read++)
+		assert_string_equal(line, "sslserver: ended by 78 status 0\n");
+	assert_int_equal(read + 5, i);
+	events_ended(e, 79, 0);
+	assert_int_equal(e->lost, 0);
+	assert_string_equal(next(), "sslserver: warning: 5 log lines lost\n");
+	expect("sslserver: ended by 79 status 0\n");
+	/* Said once. */
+	events_ended(e, 80, 0);
+	expect("sslserver: ended by 80 status 0\n");
 }
+
+static void
+room_for_the_count_alone(void **state)
+{
+	unsigned i;
+	unsigned long before, reported = 0, lost;
+
+	(void)state;
+	for (i = 0; e->lost < 3; i++)
+		events_ended(e, 78, 0);
+	/* One is read at a time: the count takes the place of a line. */
+	do {
+		before = e->lost;
+		next();
+		events_ended(e, 78, 0);
+	} while (e->lost > before);
+	while (next()[0] != '\0')
+		if (sscanf(line, "sslserver: warning: %lu log", &lost) == 1)
+			reported += lost;
+	/* Every line that was missing is in one count. */
+	assert_true(reported == before && e->lost <= 1);
+}
+
+static void
+a_logger_that_is_gone_only_counts(void **state)
+{
+	(void)state;
+	events_init(e, -1, VERBOSITY_DETAILS);
+	say_everything();
+	assert_int_equal(e->lost, 11);
+	/* A new one learns of it; a dead one is no signal. */
+	e->fd = ends[1];
+	events_warning(e, "x");
+	assert_string_equal(next(), "sslserver: warning: 11 log lines lost\n");
+	expect("sslserver: warning: x\n");
+	fd_close(&ends[0]);
+	say_everything();
+	assert_int_equal(e->lost, 11);
+}
+
+#define WITH_LOG(test) \
+	cmocka_unit_test_setup_teardown(test, open_log, close_log)
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    lines_have_the_known_form, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    failures_name_pid_and_reason, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    outside_bytes_are_shown_printable, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    details_add_protocol_and_session, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    default_shows_failures_only, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    long_lines_are_cut_at_a_line_end, open_log, close_log),
-		cmocka_unit_test_setup_teardown(
-		    lost_lines_are_counted, open_log, close_log),
+		WITH_LOG(lines_have_the_known_form),
+		WITH_LOG(failures_name_pid_and_reason),
+		WITH_LOG(outside_bytes_are_shown_printable),
+		WITH_LOG(details_add_protocol_and_session),
+		WITH_LOG(each_verbosity_shows_its_lines),
+		WITH_LOG(long_lines_are_cut_at_a_line_end),
+		WITH_LOG(lost_lines_are_counted),
+		WITH_LOG(room_for_the_count_alone),
+		WITH_LOG(a_logger_that_is_gone_only_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,15 @@
  */
 #include "cmd/options.h"
 
+#include "support.h"
+
 #include <getopt.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
+#include "base/fd.h"
 
 #define WORDS_MAX 40
 
@@ -94,7 +95,7 @@ static void
 letters_cluster_and_values_glue(void **state)
 {
 	(void)state;
-	good("-v1c7 -b30 -lhere.example -uu -g g -U 0 443 p");
+	good("-v1c7 -b30 -lhere.example -U -uu -g g 0 443 p");
 	assert_int_equal(o.settings.verbosity, VERBOSITY_ALL);
 	assert_true(o.settings.prints_address);
 	assert_int_equal(o.settings.limit, 7);
@@ -114,6 +115,13 @@ later_of_opposites_wins(void **state)
 	assert_int_equal(o.settings.family, AF_INET6);
 	assert_false(o.settings.keeps_options);
 	assert_false(o.settings.no_delay);
+	good("-u a -g b -U 0 443 p");
+	assert_true(o.takes_user_from_env);
+	assert_true(o.user == NULL && o.group == NULL);
+	good("-U -c 1 -c 2 -g b 0 443 p");
+	assert_true(o.takes_user_from_env && o.user == NULL);
+	assert_string_equal(o.group, "b");
+	assert_int_equal(o.settings.limit, 2);
 	good("-qV -64 -Oo -dD 0 443 p");
 	assert_int_equal(o.settings.verbosity, VERBOSITY_DETAILS);
 	assert_int_equal(o.settings.family, AF_INET);
@@ -142,6 +150,123 @@ long_names(void **state)
 	bad("--strict-close=yes 0 1 p", "");
 }
 
+/* Every letter, its long name, a word, and whether it changes anything. */
+static const struct row {
+	const char *letter, *name, *word;
+	bool changes;
+} rows[] = {
+	{ "-q", "--quiet", NULL, true },
+	{ "-Q", "--warnings", NULL, false },
+	{ "-v", "--verbose", NULL, true },
+	{ "-V", "--very-verbose", NULL, true },
+	{ "-1", "--announce", NULL, true },
+	{ "-4", "--ipv4", NULL, true },
+	{ "-6", "--ipv6", NULL, true },
+	{ "-c", "--connections", "7", true },
+	{ "-B", "--greeting", "hello", true },
+	{ "-u", "--user", "joe", true },
+	{ "-g", "--group", "staff", true },
+	{ "-U", "--env-user", NULL, true },
+	{ "-b", "--backlog", "7", true },
+	{ "-l", "--local-name", "here.example", true },
+	{ "-t", "--ident-timeout", "7", false },
+	{ "-T", "--handshake-timeout", "7", true },
+	{ "-w", "--idle-timeout", "7", true },
+	{ "-I", "--interface", "eth0", true },
+	{ "-H", "--no-remote-name", NULL, false },
+	{ "-P", "--no-paranoid", NULL, false },
+	{ "-R", "--no-ident", NULL, false },
+	{ "-o", "--source-route", NULL, true },
+	{ "-O", "--no-source-route", NULL, false },
+	{ "-d", "--delay", NULL, true },
+	{ "-D", "--no-delay", NULL, false },
+	{ "-E", "--no-tcp-env", NULL, true },
+	{ "-S", "--no-tls-env", NULL, false },
+	{ "-N", "--no-delayed-tls", NULL, false },
+	{ "-Z", "--no-client-cert", NULL, false },
+	{ NULL, "--root", "/var/empty", true },
+	{ NULL, "--drain", "7", true },
+	{ NULL, "--kill-after", "7", true },
+	{ NULL, "--keep-fd", "7", true },
+	{ NULL, "--keepers", "7", true },
+	{ NULL, "--require-sandbox", NULL, true },
+	{ NULL, "--strict-close", NULL, true },
+	{ NULL, "--check", NULL, true },
+	{ NULL, "--explain", NULL, true },
+};
+
+/* Options that this version refuses. */
+static const struct row later[] = {
+	{ "-3", "--passphrase", NULL, false },
+	{ "-y", "--early-rules", "a", false },
+	{ "-x", "--rules", "a", false },
+	{ "-X", "--missing-rules-ok", NULL, false },
+	{ "-h", "--remote-name", NULL, false },
+	{ "-p", "--paranoid", NULL, false },
+	{ "-r", "--ident", NULL, false },
+	{ "-e", "--tcp-env", NULL, false },
+	{ "-s", "--tls-env", NULL, false },
+	{ "-n", "--delayed-tls", NULL, false },
+	{ "-z", "--client-cert", NULL, false },
+	{ "-m", "--client-cert-any", NULL, false },
+	{ NULL, "--strict-names", NULL, false },
+};
+
+/* A command line of one option. */
+static const char *
+with(const char *option, const char *word)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "%s %s 0 443 p", option,
+	    word == NULL ? "" : word);
+	return text;
+}
+
+/* The same option under both names does the same. */
+static void
+letters_and_long_names_agree(void **state)
+{
+	static const char *const standard = "0 443 p";
+	struct options by_letter, by_name;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		/* Words are compared by where they lie on the line. */
+		good(with(rows[i].name, rows[i].word));
+		by_name = o;
+		by_name.settings.host = by_name.settings.port = NULL;
+		by_name.settings.program = NULL;
+		if (rows[i].letter != NULL) {
+			char padded[64];
+
+			snprintf(padded, sizeof(padded), "%-*s",
+			    (int)strlen(rows[i].name), rows[i].letter);
+			/* Blanks after the letter keep every place. */
+			good(with(padded, rows[i].word));
+			by_letter = o;
+			by_letter.settings.host = NULL;
+			by_letter.settings.port = NULL;
+			by_letter.settings.program = NULL;
+			if (memcmp(&by_letter, &by_name, sizeof(o)) != 0)
+				fail_msg("%s is not %s", rows[i].letter,
+				    rows[i].name);
+		}
+		good(standard);
+		o.settings.host = o.settings.port = NULL;
+		o.settings.program = NULL;
+		if ((memcmp(&o, &by_name, sizeof(o)) != 0) != rows[i].changes)
+			fail_msg("%s changes, or not", rows[i].name);
+		if (rows[i].word == NULL)
+			continue;
+		/* Alone it lacks its word. */
+		bad(rows[i].name, "");
+		if (rows[i].letter != NULL)
+			bad(rows[i].letter, rows[i].letter);
+	}
+}
+
 static void
 options_end_at_the_first_word_or_dashes(void **state)
 {
@@ -151,6 +276,14 @@ options_end_at_the_first_word_or_dashes(void **state)
 	assert_string_equal(o.settings.program[1], "-q");
 	good("-v -- 0 443 p");
 	assert_string_equal(o.settings.host, "0");
+	good("-v -- 0 443 p -- -q");
+	assert_string_equal(o.settings.program[1], "--");
+	assert_int_equal(o.settings.verbosity, VERBOSITY_ALL);
+	good("0 443 p -W --wrong");
+	good("-- -v 443 p");
+	assert_string_equal(o.settings.host, "-v");
+	good("- 443 p");
+	assert_string_equal(o.settings.host, "-");
 	good("-HPRNZS 0 443 p");
 }
 
@@ -174,28 +307,73 @@ numbers_are_exact(void **state)
 			bad(text, junk[j]);
 		}
 	}
-	bad("-c 0 0 443 p", "0");
-	bad("--keep-fd 2 0 443 p", "2");
-	good("-c 1 0 443 p");
-	good("-w 2147483 0 443 p");
-	bad("-w 2147484 0 443 p", "2147484");
+}
+
+static void
+ranges_end_where_they_say(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned long min, max;
+	} ranges[] = {
+		{ "-c", 1, 1000000 },
+		{ "-b", 1, INT_MAX },
+		{ "-t", 1, INT_MAX / 1000 },
+		{ "-T", 1, INT_MAX / 1000 },
+		{ "-w", 1, INT_MAX / 1000 },
+		{ "--drain", 0, INT_MAX / 1000 },
+		{ "--kill-after", 0, INT_MAX / 1000 },
+		{ "--keep-fd", 3, 1048575 },
+		{ "--keepers", 1, SETTINGS_KEEPERS_MAX },
+	};
+	char number[32];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(ranges); i++) {
+		snprintf(number, sizeof(number), "%lu", ranges[i].min);
+		good(with(ranges[i].name, number));
+		snprintf(number, sizeof(number), "%lu", ranges[i].max);
+		good(with(ranges[i].name, number));
+		snprintf(number, sizeof(number), "%lu", ranges[i].max + 1);
+		bad(with(ranges[i].name, number), number);
+		if (ranges[i].min == 0)
+			continue;
+		snprintf(number, sizeof(number), "%lu", ranges[i].min - 1);
+		bad(with(ranges[i].name, number), number);
+	}
+}
+
+static void
+kept_descriptors_have_a_limit(void **state)
+{
+	char text[512] = "";
+	int i;
+
+	(void)state;
+	for (i = 0; i <= SETTINGS_KEEP_FDS_MAX; i++)
+		strcat(text, "--keep-fd 9 ");
+	strcat(text, "0 443 p");
+	bad(text, "too many");
+	good(text + strlen("--keep-fd 9 "));
+	assert_int_equal(o.settings.keep_fd_count, SETTINGS_KEEP_FDS_MAX);
 }
 
 static void
 options_not_built_are_refused(void **state)
 {
-	static const char *const later[] = { "-3", "-y a", "-x a", "-X", "-h",
-		"-p", "-r", "-e", "-s", "-n", "-z", "-m", "--strict-names",
-		"--rules a", "--tls-env" };
-	char text[64];
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		strcpy(text, later[i]);
-		strcat(text, " 0 443 p");
-		bad(text, "not in this version");
+	for (i = 0; i < COUNT(later); i++) {
+		bad(with(later[i].name, later[i].word), "not in this version");
+		if (later[i].letter != NULL)
+			bad(with(later[i].letter, later[i].word),
+			    "not in this version");
 	}
+	/* Nor hidden in a cluster, nor by an opposite. */
+	bad("-v1s 0 443 p", "not in this version");
+	bad("-nN 0 443 p", "not in this version");
 }
 
 static void
@@ -203,11 +381,18 @@ wrong_use(void **state)
 {
 	(void)state;
 	bad("-W 0 443 p", "-W");
+	bad("-vW 0 443 p", "-W");
+	bad("-? 0 443 p", "-?");
+	bad("-: 0 443 p", "-:");
+	bad("-\x1b 0 443 p", "-?");
+	bad("-\xff 0 443 p", "?");
+	bad("--no- 0 443 p", "--no-");
 	bad("--wrong 0 443 p", "--wrong");
 	bad("-c", "-c");
 	bad("", "host");
 	bad("0", "port");
 	bad("0 443", "program");
+	bad("-v -- 0 443", "program");
 }
 
 static void
@@ -234,7 +419,87 @@ help_and_version_need_no_words(void **state)
 	good("--version");
 	assert_true(o.wants_version);
 	assert_int_equal(strncmp(options_usage(), "sslserver: usage: ", 18), 0);
-	assert_int_equal(options_usage()[strlen(options_usage()) - 1], '\n');
+	assert_ptr_equal(strchr(options_usage(), '\n'),
+	    options_usage() + strlen(options_usage()) - 1);
+}
+
+static void
+empty_words(void **state)
+{
+	static char name[] = "sslserver", zero[] = "0", empty[] = "";
+	static char letter[] = "-c";
+	char *words[][6] = { { name, empty, zero, zero, NULL },
+		{ name, zero, empty, zero, NULL },
+		{ name, zero, zero, empty, NULL },
+		{ name, letter, empty, zero, zero, NULL } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(words); i++) {
+		optind = 0;
+		assert_int_equal(
+		    options_read(&o, i == 3 ? 5 : 4, words[i], error), -1);
+	}
+}
+
+static int help_fd;
+
+static int
+write_help(void)
+{
+	EXPECT(dup2(help_fd, 1) == 1);
+	options_help();
+	EXPECT(fflush(stdout) == 0);
+	return 0;
+}
+
+/* Is there a line of that name, letter and availability? */
+static bool
+has_line(const char *help, const struct row *row, bool is_later)
+{
+	char text[96];
+	const char *at, *mark;
+
+	snprintf(text, sizeof(text), "\n  %s%s%s%s\n",
+	    row->letter == NULL ? "    " : row->letter,
+	    row->letter == NULL ? "" : ", ", row->name,
+	    row->word == NULL ? "" : " ");
+	if (row->word != NULL)
+		text[strlen(text) - 1] = '\0';
+	at = strstr(help, text);
+	if (at == NULL)
+		return false;
+	at = strstr(at, "\n        ");
+	mark = at == NULL ? NULL : strstr(at, "(not in this version)\n");
+	return at != NULL &&
+	    (mark != NULL && mark < strchr(at + 1, '\n')) == is_later;
+}
+
+static void
+help_lists_every_option(void **state)
+{
+	char help[8192];
+	int fds[2];
+	ssize_t len;
+	size_t i;
+
+	(void)state;
+	/* A pipe takes the whole text before anybody reads. */
+	assert_int_equal(fd_pipe(fds), 0);
+	help_fd = fds[1];
+	fflush(stdout);
+	in_child(write_help);
+	fd_close(&fds[1]);
+	len = fd_read_all(fds[0], help, sizeof(help) - 1);
+	fd_close(&fds[0]);
+	assert_true(len > 0);
+	help[len] = '\0';
+	for (i = 0; i < COUNT(rows); i++)
+		if (!has_line(help, &rows[i], false))
+			fail_msg("%s is not in the help", rows[i].name);
+	for (i = 0; i < COUNT(later); i++)
+		if (!has_line(help, &later[i], true))
+			fail_msg("%s is not in the help", later[i].name);
 }
 
 int
@@ -245,12 +510,17 @@ main(void)
 		cmocka_unit_test(letters_cluster_and_values_glue),
 		cmocka_unit_test(later_of_opposites_wins),
 		cmocka_unit_test(long_names),
+		cmocka_unit_test(letters_and_long_names_agree),
 		cmocka_unit_test(options_end_at_the_first_word_or_dashes),
 		cmocka_unit_test(numbers_are_exact),
+		cmocka_unit_test(ranges_end_where_they_say),
+		cmocka_unit_test(kept_descriptors_have_a_limit),
 		cmocka_unit_test(options_not_built_are_refused),
 		cmocka_unit_test(wrong_use),
+		cmocka_unit_test(empty_words),
 		cmocka_unit_test(greetings_have_a_limit),
 		cmocka_unit_test(help_and_version_need_no_words),
+		cmocka_unit_test(help_lists_every_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

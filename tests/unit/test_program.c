@@ -4,39 +4,95 @@
  */
 #include "serve/program.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "support.h"
+
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "serve/settings.h"
 
-struct run {
-	char output[1024];
-	char reason[PROGRAM_REASON_SIZE];
-	int outcome, status;
-};
+extern char **environ;
 
-/* Run argv with input to its end. */
-static struct run
-run(char *const *argv, char **environment, char *const *over, size_t count,
+/* A directory of its own with what the tests execute. */
+static char dir[] = "/tmp/test_program.XXXXXX";
+
+static struct settings settings;
+static char output[4096], reason[PROGRAM_REASON_SIZE];
+static int outcome, status;
+
+static const char *
+in_dir(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static int
+make_file(const char *name, const char *text, mode_t mode)
+{
+	int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	int r = fd_write_all(fd, text, strlen(text));
+
+	fd_close(&fd);
+	return r == -1 || chmod(in_dir(name), mode) == -1 ? -1 : 0;
+}
+
+/* first/both cannot be executed, second/both can. */
+static int
+set_up(void **state)
+{
+	(void)state;
+	if (mkdtemp(dir) == NULL || chmod(dir, 0755) == -1 ||
+	    mkdir(in_dir("first"), 0755) == -1 ||
+	    mkdir(in_dir("second"), 0755) == -1)
+		return -1;
+	return make_file("first/both", "#!/bin/sh\necho first\n", 0644) == -1 ||
+	    make_file("second/both", "#!/bin/sh\necho second\n", 0755) == -1 ||
+	    make_file("first/alone", "#!/bin/sh\n", 0644) == -1 ||
+	    make_file("first/empty", "\1\2\3\4", 0755) == -1;
+}
+
+static int
+tear_down(void **state)
+{
+	static const char *const files[] = { "first/both", "second/both",
+		"first/alone", "first/empty" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(files); i++)
+		unlink(in_dir(files[i]));
+	rmdir(in_dir("first"));
+	rmdir(in_dir("second"));
+	return rmdir(dir);
+}
+
+static int
+fresh_settings(void **state)
+{
+	(void)state;
+	memset(&settings, 0, sizeof(settings));
+	return 0;
+}
+
+/* Run argv with input to its end: outcome, reason, output, status. */
+static void
+run_over(char *const *argv, char **environment, char *const *over, size_t count,
     const char *input)
 {
-	struct settings settings = { .program = argv };
 	struct program program = { .settings = &settings,
 		.environment = environment };
-	int in[2], out[2], exec_fd;
-	struct run result = { .outcome = 0 };
+	int in[2], out[2], exec_fd, before = open_descriptors();
 	ssize_t got;
 	pid_t pid;
 
+	settings.program = argv;
 	assert_int_equal(sig_save(&program.signals), 0);
 	assert_int_equal(fd_pipe(in), 0);
 	assert_int_equal(fd_pipe(out), 0);
@@ -44,43 +100,128 @@ run(char *const *argv, char **environment, char *const *over, size_t count,
 	assert_true(pid > 0);
 	fd_close(&in[0]);
 	fd_close(&out[1]);
-	result.outcome = program_outcome(&exec_fd, result.reason);
+	reason[0] = '\0';
+	outcome = program_outcome(&exec_fd, reason);
 	assert_int_equal(exec_fd, -1);
-	(void)fd_write_all(in[1], input, strlen(input));
+	if (input[0] != '\0')
+		assert_int_equal(fd_write_all(in[1], input, strlen(input)), 0);
 	fd_close(&in[1]);
-	got = fd_read_all(out[0], result.output, sizeof(result.output) - 1);
-	result.output[got > 0 ? got : 0] = '\0';
+	got = fd_read_all(out[0], output, sizeof(output) - 1);
+	output[got > 0 ? got : 0] = '\0';
 	fd_close(&out[0]);
-	assert_int_equal(waitpid(pid, &result.status, 0), pid);
-	return result;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(open_descriptors(), before);
 }
 
-static char no_variable[] = "PATH=/usr/bin:/bin";
-static char *plain[] = { no_variable, NULL };
+/* Run one word or more with PATH, and nothing laid over. */
+static void
+run(const char *path, char *const *argv)
+{
+	char variable[300];
+	char *environment[] = { variable, NULL };
+
+	snprintf(
+	    variable, sizeof(variable), "PATH=%s", path == NULL ? "" : path);
+	run_over(
+	    argv, path == NULL ? environment + 1 : environment, NULL, 0, "");
+}
+
+/* Run text with the shell. */
+static void
+run_shell(const char *text)
+{
+	static char sh[] = "/bin/sh", c[] = "-c";
+	char copy[512];
+	char *argv[] = { sh, c, copy, NULL };
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	run("/usr/bin:/bin", argv);
+}
+
+static void
+expect_failure(const char *why)
+{
+	assert_int_equal(outcome, -1);
+	assert_string_equal(reason, why);
+	assert_int_equal(status, 111 << 8);
+	assert_string_equal(output, "");
+}
 
 static void
 input_and_output_are_the_ends(void **state)
 {
 	static char cat[] = "/bin/cat";
 	char *argv[] = { cat, NULL };
-	struct run result = run(argv, plain, NULL, 0, "some bytes");
+	char *none[] = { NULL };
 
 	(void)state;
-	assert_int_equal(result.outcome, 0);
-	assert_string_equal(result.output, "some bytes");
-	assert_int_equal(result.status, 0);
+	run_over(argv, none, NULL, 0, "some bytes");
+	assert_int_equal(outcome, 0);
+	assert_string_equal(output, "some bytes");
+	assert_int_equal(status, 0);
+	run_shell("exit 3");
+	assert_int_equal(outcome, 0);
+	assert_int_equal(status, 3 << 8);
+	run_shell("kill -9 $$");
+	assert_int_equal(status, 9);
 }
 
 static void
-path_is_searched_and_status_kept(void **state)
+path_is_searched(void **state)
 {
-	static char sh[] = "sh", c[] = "-c", text[] = "exit 3";
-	char *argv[] = { sh, c, text, NULL };
-	struct run result = run(argv, plain, NULL, 0, "");
+	static char both[] = "both", none[] = "none", alone[] = "alone";
+	static char empty[] = "empty", sh[] = "sh", c[] = "-c";
+	static char text[] = "echo $0";
+	char *run_both[] = { both, NULL }, *run_none[] = { none, NULL };
+	char *run_alone[] = { alone, NULL }, *run_empty[] = { empty, NULL };
+	char *run_sh[] = { sh, c, text, NULL };
+	char path[256];
 
 	(void)state;
-	assert_int_equal(result.outcome, 0);
-	assert_int_equal(result.status, 3 << 8);
+	/* What is forbidden is passed over, and told when there is no other. */
+	snprintf(
+	    path, sizeof(path), "/none:/dev/null:%s/first:%s/second", dir, dir);
+	run(path, run_both);
+	assert_int_equal(outcome, 0);
+	assert_string_equal(output, "second\n");
+	run(path, run_none);
+	expect_failure(strerror(ENOENT));
+	run(path, run_alone);
+	expect_failure(strerror(EACCES));
+	run(path, run_empty);
+	expect_failure(strerror(ENOEXEC));
+	/* An empty piece is the working directory; unset has a default. */
+	assert_int_equal(chdir(in_dir("second")), 0);
+	run("/none:", run_both);
+	assert_string_equal(output, "second\n");
+	run(NULL, run_sh);
+	assert_string_equal(output, "sh\n");
+	run(NULL, run_both);
+	expect_failure(strerror(ENOENT));
+	assert_int_equal(chdir("/"), 0);
+}
+
+static void
+a_path_is_not_searched(void **state)
+{
+	static char relative[] = "./both", none[] = "/none/program";
+	static char directory[] = "/", path[128];
+	char *run_relative[] = { relative, NULL }, *run_none[] = { none, NULL };
+	char *run_directory[] = { directory, NULL },
+	     *run_alone[] = { path, NULL };
+
+	(void)state;
+	assert_int_equal(chdir(in_dir("first")), 0);
+	run(in_dir("second"), run_relative);
+	expect_failure(strerror(EACCES));
+	assert_int_equal(chdir("/"), 0);
+	run("/bin", run_none);
+	expect_failure(strerror(ENOENT));
+	run("/bin", run_directory);
+	expect_failure(strerror(EACCES));
+	snprintf(path, sizeof(path), "%s", in_dir("first/alone"));
+	run("/bin", run_alone);
+	expect_failure(strerror(EACCES));
 }
 
 static void
@@ -88,57 +229,276 @@ environment_is_laid_over(void **state)
 {
 	static char env[] = "env", one[] = "ONE=1", two[] = "TWO=2";
 	static char no_one[] = "ONE", new_two[] = "TWO=two";
+	static char path[] = "PATH=/usr/bin:/bin", no_path[] = "PATH=/none";
 	char *argv[] = { env, NULL };
-	char *base[] = { no_variable, one, two, NULL };
-	char *over[] = { no_one, new_two };
-	struct run result = run(argv, base, over, 2, "");
+	char *base[] = { no_path, one, two, NULL };
+	char *over[] = { no_one, new_two, path };
 
 	(void)state;
-	assert_string_equal(result.output, "PATH=/usr/bin:/bin\nTWO=two\n");
+	/* The PATH that counts is the program's. */
+	run_over(argv, base, over, 3, "");
+	assert_string_equal(output, "PATH=/usr/bin:/bin\nTWO=two\n");
+	run_over(argv, base, over, 2, "");
+	expect_failure(strerror(ENOENT));
 }
 
+static void
+what_only_we_may_set_is_not_inherited(void **state)
+{
+	static char path[] = "PATH=/bin", proto[] = "PROTO=TCP";
+	static char ip[] = "TCPREMOTEIP=1.2.3.4", home[] = "HOME=/";
+	char *mixed[] = { proto, path, ip, home, NULL };
+	char **saved = environ, **kept;
+
+	(void)state;
+	environ = mixed;
+	kept = program_environment();
+	environ = saved;
+	assert_non_null(kept);
+	assert_ptr_equal(kept[0], path);
+	assert_ptr_equal(kept[1], home);
+	assert_null(kept[2]);
+	free(kept);
+}
+
+static int
+open_nothing_else(void)
+{
+	static const int standard[] = { 0, 1, 2 };
+
+	/* What this test inherited is none of the module's business. */
+	EXPECT(fd_close_except(standard, 3) == 0);
+	EXPECT(dup2(0, 7) == 7 && fcntl(7, F_SETFD, FD_CLOEXEC) == 0);
+	EXPECT(dup2(0, 9) == 9 && fcntl(9, F_SETFD, FD_CLOEXEC) == 0);
+	/* 3 is the shell's, which reads the directory. */
+	run_shell("cd /proc/self/fd && echo *");
+	EXPECT(strcmp(output, "0 1 2 3\n") == 0);
+	settings.keep_fds[0] = 9;
+	settings.keep_fd_count = 1;
+	run_shell("cd /proc/self/fd && echo *");
+	EXPECT(strcmp(output, "0 1 2 3 9\n") == 0);
+	return 0;
+}
+
+/* in_child wants its report descriptor open. */
 static void
 nothing_else_is_open(void **state)
 {
-	static const int standard[] = { 0, 1, 2 };
-	static char sh[] = "/bin/sh", c[] = "-c";
-	static char text[] = "cd /proc/self/fd && echo *";
-	char *argv[] = { sh, c, text, NULL };
-	struct run result;
+	pid_t pid;
 
 	(void)state;
 	if (access("/proc/self/fd", X_OK) == -1)
-		skip();
-	/* What this test inherited is none of the module's business. */
-	assert_int_equal(fd_close_except(standard, 3), 0);
-	result = run(argv, plain, NULL, 0, "");
-	/* 3 is the shell's, which reads the directory. */
-	assert_string_equal(result.output, "0 1 2 3\n");
+		SKIP("no /proc");
+	pid = fork();
+	if (pid == 0)
+		_exit(open_nothing_else() != 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void
-failure_to_execute_is_told(void **state)
+a_kept_descriptor_that_is_gone(void **state)
 {
-	static char none[] = "/nonexistent/program";
-	char *argv[] = { none, NULL };
-	struct run result = run(argv, plain, NULL, 0, "");
+	(void)state;
+	settings.keep_fds[0] = 1000;
+	settings.keep_fd_count = 1;
+	run_shell(":");
+	assert_int_equal(outcome, -1);
+	assert_non_null(strstr(reason, "unable to set descriptors: "));
+	assert_int_equal(status, 111 << 8);
+}
+
+static int
+spawn_with_signals(void)
+{
+	static char sh[] = "/bin/sh", c[] = "-c";
+	static char text[] = "grep -E 'Sig(Blk|Ign)' /proc/self/status";
+	char *argv[] = { sh, c, text, NULL }, *none[] = { NULL };
+	struct program program = { .settings = &settings, .environment = none };
+	int out[2], exec_fd;
+	unsigned long long blocked = 0, ignored = 0;
+	sigset_t set;
+
+	/* Blocked by who started us: it stays.  Ignored by us: it does not. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	EXPECT(sigprocmask(SIG_SETMASK, &set, NULL) == 0);
+	settings.program = argv;
+	EXPECT(sig_save(&program.signals) == 0);
+	EXPECT(sig_ignore_terminal() == 0);
+	EXPECT(fd_pipe(out) == 0);
+	EXPECT(program_spawn(&program, 0, out[1], NULL, 0, &exec_fd) > 0);
+	fd_close(&out[1]);
+	EXPECT(program_outcome(&exec_fd, reason) == 0);
+	EXPECT(fd_read_all(out[0], output, sizeof(output) - 1) > 0);
+	EXPECT(sscanf(output, "SigBlk: %llx SigIgn: %llx", &blocked,
+		   &ignored) == 2);
+	EXPECT(blocked == 1ull << (SIGUSR2 - 1));
+	EXPECT((ignored &
+		   (1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) |
+		       1ull << (SIGQUIT - 1) | 1ull << (SIGPIPE - 1) |
+		       1ull << (SIGTERM - 1) | 1ull << (SIGCHLD - 1))) == 0);
+	return 0;
+}
+
+static void
+signals_are_as_at_start(void **state)
+{
+	(void)state;
+	if (access("/proc/self/status", R_OK) == -1)
+		SKIP("no /proc");
+	in_child(spawn_with_signals);
+}
+
+static void
+root_and_identity(void **state)
+{
+	static char id[] = "id -u; id -g; id -G; pwd";
+	char expected[64];
 
 	(void)state;
-	assert_int_equal(result.outcome, -1);
-	assert_non_null(strstr(result.reason, strerror(ENOENT)));
-	assert_int_equal(result.status, 111 << 8);
+	need_root();
+	settings.sets_uid = settings.sets_gid = true;
+	settings.program_id.uid = SOME_UID;
+	settings.program_id.gid = SOME_GID;
+	settings.program_root = "/";
+	run_shell(id);
+	snprintf(expected, sizeof(expected), "%d\n%d\n%d\n/\n", SOME_UID,
+	    SOME_GID, SOME_GID);
+	assert_string_equal(output, expected);
+	/* What is not set stays. */
+	settings.sets_gid = false;
+	run_shell("id -u; id -g");
+	snprintf(
+	    expected, sizeof(expected), "%d\n%d\n", SOME_UID, (int)getegid());
+	assert_string_equal(output, expected);
+	/* PATH is searched inside the new root. */
+	settings.program_root = dir;
+	run_shell(":");
+	expect_failure(strerror(ENOENT));
+	settings.program_root = "/none";
+	run_shell(":");
+	assert_non_null(strstr(reason, "unable to enter --root: "));
 }
+
+static int
+ask_without_root(void)
+{
+	EXPECT(
+	    geteuid() != 0 || (setgid(SOME_GID) == 0 && setuid(SOME_UID) == 0));
+	settings.sets_uid = true;
+	settings.program_id.uid = SOME_UID + 1;
+	run_shell("echo it runs");
+	EXPECT(outcome == -1 && output[0] == '\0' && status == 111 << 8);
+	EXPECT(strstr(reason, "unable to change identity: ") != NULL);
+	settings.sets_uid = false;
+	settings.program_root = "/";
+	run_shell("echo it runs");
+	EXPECT(outcome == -1 && output[0] == '\0' && status == 111 << 8);
+	EXPECT(strstr(reason, "unable to enter --root: ") != NULL);
+	return 0;
+}
+
+static void
+without_rights_it_does_not_run(void **state)
+{
+	(void)state;
+	in_child(ask_without_root);
+}
+
+static int
+spawn_without_descriptors(void)
+{
+	struct rlimit limit = { 0, 0 };
+	static char word[] = "/bin/true";
+	char *argv[] = { word, NULL }, *none[] = { NULL };
+	struct program program = { .settings = &settings, .environment = none };
+	int exec_fd, before;
+
+	settings.program = argv;
+	EXPECT(sig_save(&program.signals) == 0);
+	limit.rlim_cur = limit.rlim_max = (rlim_t)dup(0) + 1;
+	EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	before = open_descriptors();
+	errno = 0;
+	EXPECT(program_spawn(&program, 0, 1, NULL, 0, &exec_fd) == -1);
+	EXPECT(errno == EMFILE);
+	EXPECT(open_descriptors() == before);
+	return 0;
+}
+
+static int
+spawn_without_processes(void)
+{
+	struct rlimit none_left = { 0, 0 };
+	static char word[] = "/bin/true";
+	char *argv[] = { word, NULL }, *none[] = { NULL };
+	struct program program = { .settings = &settings, .environment = none };
+	int exec_fd, before = open_descriptors();
+
+	settings.program = argv;
+	EXPECT(
+	    geteuid() != 0 || (setgid(SOME_GID) == 0 && setuid(SOME_UID) == 0));
+	EXPECT(sig_save(&program.signals) == 0);
+	EXPECT(setrlimit(RLIMIT_NPROC, &none_left) == 0);
+	errno = 0;
+	EXPECT(program_spawn(&program, 0, 1, NULL, 0, &exec_fd) == -1);
+	EXPECT(errno == EAGAIN);
+	EXPECT(open_descriptors() == before);
+	return 0;
+}
+
+static void
+no_process_is_an_error_and_no_leak(void **state)
+{
+	(void)state;
+	in_child(spawn_without_descriptors);
+	in_child(spawn_without_processes);
+}
+
+static void
+half_a_report_is_a_failure(void **state)
+{
+	static const int reports[][2] = { { -1, ENOENT }, { 4, ENOENT },
+		{ INT32_MAX, 0 } };
+	int fds[2];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(reports) + 1; i++) {
+		assert_int_equal(fd_pipe(fds), 0);
+		if (i < COUNT(reports))
+			assert_int_equal(fd_write_all(fds[1], reports[i],
+					     sizeof(reports[i])),
+			    0);
+		else
+			assert_int_equal(fd_write_all(fds[1], "x", 1), 0);
+		fd_close(&fds[1]);
+		assert_int_equal(program_outcome(&fds[0], reason), -1);
+		assert_string_equal(reason, "no report");
+		assert_int_equal(fds[0], -1);
+	}
+}
+
+#define FRESH(test) cmocka_unit_test_setup(test, fresh_settings)
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(input_and_output_are_the_ends),
-		cmocka_unit_test(path_is_searched_and_status_kept),
-		cmocka_unit_test(environment_is_laid_over),
-		cmocka_unit_test(nothing_else_is_open),
-		cmocka_unit_test(failure_to_execute_is_told),
+		FRESH(input_and_output_are_the_ends),
+		FRESH(path_is_searched),
+		FRESH(a_path_is_not_searched),
+		FRESH(environment_is_laid_over),
+		FRESH(what_only_we_may_set_is_not_inherited),
+		FRESH(nothing_else_is_open),
+		FRESH(a_kept_descriptor_that_is_gone),
+		FRESH(signals_are_as_at_start),
+		FRESH(root_and_identity),
+		FRESH(without_rights_it_does_not_run),
+		FRESH(no_process_is_an_error_and_no_leak),
+		FRESH(half_a_report_is_a_failure),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -51,10 +51,12 @@ handshake(struct tlsconn *conn, int fd)
 }
 
 static int
-on_truncated(void *arg)
+on_input_ended(void *arg, bool was_truncated)
 {
 	struct scene *scene = arg;
 
+	if (!was_truncated)
+		return 0;
 	scene->truncations++;
 	scene->input_open_at_truncation = scene->program_in != -1;
 	return scene->answer;
@@ -100,7 +102,7 @@ prepare_version(struct scene *scene, int version)
 	scene->relay.program_in = &scene->program_in;
 	scene->relay.program_out = &scene->program_out;
 	scene->relay.cancel_fd = scene->cancel[0];
-	scene->relay.truncated = on_truncated;
+	scene->relay.input_ended = on_input_ended;
 	scene->relay.arg = scene;
 	thread = in_thread(connect_client, scene);
 	handshake(scene->relay.conn, scene->socket_fd);

@@ -1,0 +1,39 @@
+/*
+ * roleconfig: what master tells an executable role at its start.
+ */
+#ifndef SERVE_ROLECONFIG_H
+#define SERVE_ROLECONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "serve/profile.h"
+#include "serve/settings.h"
+
+struct msg;
+struct msg_writer;
+
+struct role_config {
+	const char *build_id;
+	struct settings_identity identity;
+	struct profile profile;
+	/* keeper */
+	const char *root; /* SSL_CHROOT, or NULL */
+	/* nursery */
+	size_t limit; /* sessions at once */
+	unsigned idle_s;
+	bool strict_close;
+	const unsigned char *greeting;
+	size_t greeting_len;
+	const unsigned char *public; /* a keeper's READY, unread by master */
+	size_t public_len;
+};
+
+/*
+ * Encode, for master.  0, or -1 when it does not fit.  Decode: 0, also for
+ * another build, of which only build_id is read; -1 when malformed.
+ */
+int roleconfig_put(const struct role_config *config, struct msg_writer *w);
+int roleconfig_get(struct role_config *config, const struct msg *msg);
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * test_roleconfig: settings and public data arrive as master and keeper
+ * sent them, or not at all; another build is told from nonsense.
+ */
+#include "serve/roleconfig.h"
+
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "build_id.h"
+#include "serve/msg.h"
+#include "serve/role.h"
+#include "tls/tlsfile.h"
+
+static unsigned char bytes[8192];
+
+static struct role_config
+sample(void)
+{
+	static const unsigned char public[] = "\0public\xff";
+	static const unsigned char greeting[] = "220 \0\r\n";
+	struct role_config config = { .build_id = BUILD_ID,
+		.identity = { true, 64071, 64072 },
+		.root = "/var/empty",
+		.limit = 1000000,
+		.idle_s = 2147483,
+		.strict_close = true,
+		.greeting = greeting,
+		.greeting_len = sizeof(greeting) - 1,
+		.public = public,
+		.public_len = sizeof(public) - 1 };
+
+	config.profile.values[0] = "chain.pem";
+	config.profile.values[PROFILE_VARIABLES - 1] = "";
+	return config;
+}
+
+/* As a message of exactly the bytes that were written. */
+static struct msg
+sent(const struct role_config *config)
+{
+	struct msg msg = { .type = MSG_CONFIG, .body = bytes };
+	struct msg_writer w;
+
+	msg_write_to(&w, bytes, sizeof(bytes));
+	assert_int_equal(roleconfig_put(config, &w), 0);
+	assert_int_equal(msg_written(&w, &msg.len), 0);
+	return msg;
+}
+
+static void
+assert_same_text(const char *a, const char *b)
+{
+	assert_true((a == NULL) == (b == NULL));
+	if (a != NULL)
+		assert_string_equal(a, b);
+}
+
+static void
+assert_same(const struct role_config *a, const struct role_config *b)
+{
+	size_t i;
+
+	assert_int_equal(a->identity.is_set, b->identity.is_set);
+	assert_int_equal(a->identity.uid, b->identity.uid);
+	assert_int_equal(a->identity.gid, b->identity.gid);
+	for (i = 0; i < PROFILE_VARIABLES; i++)
+		assert_same_text(a->profile.values[i], b->profile.values[i]);
+	assert_same_text(a->root, b->root);
+	assert_int_equal(a->limit, b->limit);
+	assert_int_equal(a->idle_s, b->idle_s);
+	assert_int_equal(a->strict_close, b->strict_close);
+	assert_int_equal(a->greeting_len, b->greeting_len);
+	if (a->greeting_len > 0)
+		assert_memory_equal(a->greeting, b->greeting, a->greeting_len);
+	assert_int_equal(a->public_len, b->public_len);
+	if (a->public_len > 0)
+		assert_memory_equal(a->public, b->public, a->public_len);
+}
+
+static void
+the_journey_changes_nothing(void **state)
+{
+	struct role_config full = sample(), got;
+	struct role_config empty = { .build_id = BUILD_ID };
+	struct msg msg;
+
+	(void)state;
+	msg = sent(&full);
+	assert_int_equal(roleconfig_get(&got, &msg), 0);
+	assert_string_equal(got.build_id, BUILD_ID);
+	assert_same(&got, &full);
+	msg = sent(&empty);
+	assert_int_equal(roleconfig_get(&got, &msg), 0);
+	assert_same(&got, &empty);
+}
+
+static void
+what_does_not_fit_is_refused(void **state)
+{
+	struct role_config full = sample();
+	size_t whole = sent(&full).len, size;
+	struct msg_writer w;
+
+	(void)state;
+	for (size = 0; size < whole; size++) {
+		msg_write_to(&w, bytes, size);
+		assert_int_equal(roleconfig_put(&full, &w), -1);
+	}
+}
+
+static void
+another_build_is_recognised(void **state)
+{
+	struct role_config other = { .build_id = BUILD_ID "x" }, got;
+	struct msg_writer w;
+	struct msg msg = sent(&other);
+
+	(void)state;
+	assert_int_equal(roleconfig_get(&got, &msg), 0);
+	assert_string_equal(got.build_id, BUILD_ID "x");
+	/* Whatever follows has the other build's form. */
+	msg_write_to(&w, bytes, sizeof(bytes));
+	msg_put_text(&w, "0.1");
+	msg_put_bytes(&w, "\xff\xff\xff", 3);
+	assert_int_equal(msg_written(&w, &msg.len), 0);
+	msg.len -= 2;
+	assert_int_equal(roleconfig_get(&got, &msg), 0);
+	assert_string_equal(got.build_id, "0.1");
+	msg.len = 0;
+	assert_int_equal(roleconfig_get(&got, &msg), 0);
+	assert_null(got.build_id);
+}
+
+static void
+malformed_settings_are_refused(void **state)
+{
+	struct role_config full = sample(), got;
+	struct msg msg = sent(&full);
+	size_t whole = msg.len, after_id = 8 + sizeof(BUILD_ID);
+
+	(void)state;
+	for (msg.len = after_id; msg.len < whole; msg.len++)
+		assert_int_equal(roleconfig_get(&got, &msg), -1);
+	bytes[whole] = 0;
+	msg.len = whole + 1;
+	assert_int_equal(roleconfig_get(&got, &msg), -1);
+}
+
+/* Public data of two certificates and DH parameters, encoded. */
+static size_t
+public_bytes(struct tls_public *public)
+{
+	static unsigned char leaf[] = "leaf\0\xff", root[] = "root";
+	static unsigned char dh[] = "\x30parameters";
+	struct msg_writer w;
+	size_t len;
+
+	memset(public, 0, sizeof(*public));
+	public->chain_count = 2;
+	public->chain[0] = leaf;
+	public->chain_len[0] = sizeof(leaf) - 1;
+	public->chain[1] = root;
+	public->chain_len[1] = sizeof(root) - 1;
+	public->dh = dh;
+	public->dh_len = sizeof(dh) - 1;
+	public->dh_bits = 2048;
+	msg_write_to(&w, bytes, sizeof(bytes));
+	assert_int_equal(role_public_put(public, &w), 0);
+	assert_int_equal(msg_written(&w, &len), 0);
+	return len;
+}
+
+static void
+public_data_arrives_whole(void **state)
+{
+	struct tls_public public, got;
+	size_t len = public_bytes(&public), i;
+	struct msg_writer w;
+
+	(void)state;
+	assert_int_equal(role_public_get(&got, bytes, len), 0);
+	assert_int_equal(got.chain_count, 2);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(got.chain_len[i], public.chain_len[i]);
+		assert_memory_equal(
+		    got.chain[i], public.chain[i], got.chain_len[i]);
+	}
+	assert_int_equal(got.dh_len, public.dh_len);
+	assert_memory_equal(got.dh, public.dh, got.dh_len);
+	assert_int_equal(got.dh_bits, 2048);
+	tls_public_free(&got);
+	/* Without DH parameters. */
+	public.dh = NULL;
+	public.dh_len = public.dh_bits = 0;
+	msg_write_to(&w, bytes, sizeof(bytes));
+	assert_int_equal(role_public_put(&public, &w), 0);
+	assert_int_equal(role_public_get(&got, bytes, w.len), 0);
+	assert_null(got.dh);
+	tls_public_free(&got);
+	for (i = 0; i < w.len; i++) {
+		struct msg_writer small;
+
+		msg_write_to(&small, bytes, i);
+		assert_int_equal(role_public_put(&public, &small), -1);
+	}
+}
+
+/* Nothing is left allocated, which the sanitizers and valgrind see. */
+static void
+malformed_public_data_is_refused(void **state)
+{
+	static const uint64_t counts[] = { 3, TLSFILE_CHAIN_MAX,
+		TLSFILE_CHAIN_MAX + 1, UINT64_MAX };
+	struct tls_public public, got;
+	size_t whole = public_bytes(&public), i;
+
+	(void)state;
+	for (i = 0; i < whole; i++)
+		assert_int_equal(role_public_get(&got, bytes, i), -1);
+	bytes[whole] = 0;
+	assert_int_equal(role_public_get(&got, bytes, whole + 1), -1);
+	for (i = 0; i < COUNT(counts); i++) {
+		memcpy(bytes, &counts[i], sizeof(counts[i]));
+		assert_int_equal(role_public_get(&got, bytes, whole), -1);
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_journey_changes_nothing),
+		cmocka_unit_test(what_does_not_fit_is_refused),
+		cmocka_unit_test(another_build_is_recognised),
+		cmocka_unit_test(malformed_settings_are_refused),
+		cmocka_unit_test(public_data_arrives_whole),
+		cmocka_unit_test(malformed_public_data_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,463 @@
+/*
+ * test_tlsctx: which settings are refused and in which words, what a
+ * client can then negotiate, and that a jailed child can shake hands.
+ */
+#include "tls/tlsctx.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tls/tlsconn.h"
+#include "tlsutil.h"
+
+static struct server base, rsa;
+static char error[TLSFILE_ERROR_SIZE];
+
+/* Replace server's settings and context.  0, or -1 and the error. */
+static int
+configure(struct server *server, const struct tls_settings *settings)
+{
+	tlsctx_free(server->ctx);
+	server->settings = *settings;
+	server->settings.certfile = "made up";
+	error[0] = '\0';
+	server->ctx = tlsctx_new(&server->settings, &server->public, error,
+	    sizeof(error));
+	assert_int_equal(error[0] == '\0', server->ctx != NULL);
+	if (server->ctx == NULL)
+		return -1;
+	assert_int_equal(tlsscheme_policy_init(&server->policy,
+	    &server->settings, &server->public), 0);
+	tlsctx_set_signer(server->ctx, server_sign, server);
+	return 0;
+}
+
+struct answer {
+	struct server *server;
+	int fd;
+};
+
+/* The server's side in a thread; ends when the client does. */
+static void *
+answer_run(void *arg)
+{
+	struct answer *answer = arg;
+	struct tlsconn *conn = tlsconn_new(answer->server->ctx, answer->fd);
+	struct pollfd pollfd = { .fd = answer->fd, .events = POLLIN };
+
+	while (tlsconn_handshake(conn) == TLSCONN_WANT_READ)
+		poll(&pollfd, 1, 10000);
+	tlsconn_free(conn);
+	return NULL;
+}
+
+/* "TLSv1.2 CIPHER GROUP" of a handshake with such a client, or "". */
+static const char *
+negotiate(struct server *server, int version, const char *ciphers,
+    const char *groups)
+{
+	static char facts[200];
+	struct answer answer = { .server = server };
+	SSL_CTX *ctx = client_make(version, ciphers, groups);
+	SSL *ssl = SSL_new(ctx);
+	pthread_t thread;
+	int ends[2];
+
+	tcp_pair(ends);
+	answer.fd = ends[0];
+	facts[0] = '\0';
+	SSL_set_fd(ssl, ends[1]);
+	thread = in_thread(answer_run, &answer);
+	if (SSL_connect(ssl) == 1) {
+		EVP_PKEY *peer = NULL;
+
+		SSL_get_peer_tmp_key(ssl, &peer);
+		snprintf(facts, sizeof(facts), "%s %s %d",
+		    SSL_get_version(ssl), SSL_get_cipher_name(ssl),
+		    peer == NULL ? 0 : EVP_PKEY_get_bits(peer));
+		EVP_PKEY_free(peer);
+	}
+	shutdown(ends[1], SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	close(ends[1]);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return facts;
+}
+
+static void
+defaults_are_modern(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+
+	(void)state;
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, 0, NULL, NULL),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 253");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
+	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 253");
+	assert_string_equal(negotiate(&rsa, TLS1_1_VERSION, NULL, NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_VERSION, NULL, NULL), "");
+	/* No CBC, no static RSA, no anonymity, no DHE without DHFILE. */
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION,
+	    "ECDHE-RSA-AES128-SHA256", NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL),
+	    "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "DHE", NULL), "");
+}
+
+static void
+versions_are_what_was_asked_for(void **state)
+{
+	struct tls_settings settings = { .tlsmax = "1.2" };
+
+	(void)state;
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL), "");
+	assert_int_equal(strncmp(negotiate(&rsa, 0, NULL, NULL), "TLSv1.2", 7),
+	    0);
+	settings = (struct tls_settings){ .tlsmin = "1.3" };
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL), "");
+	settings = (struct tls_settings){ .tlsmin = "1.0" };
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_VERSION, NULL, NULL),
+	    "TLSv1 ECDHE-RSA-AES256-SHA 253");
+	/* A level in CIPHERS wins over ours. */
+	settings.ciphers = "HIGH:@SECLEVEL=2";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_VERSION, NULL, NULL), "");
+}
+
+static void
+ciphers_go_where_they_belong(void **state)
+{
+	struct tls_settings settings = {
+		.ciphers = "TLS_CHACHA20_POLY1305_SHA256 "
+		    "ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA"
+	};
+
+	(void)state;
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	    "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256 253");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
+	    "TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 253");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "AES128-SHA",
+	    NULL), "");
+	/* Of a version that is not mentioned, the default. */
+	settings.ciphers = "TLS_AES_128_GCM_SHA256";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	    "TLSv1.3 TLS_AES_128_GCM_SHA256 253");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
+	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 253");
+	settings.ciphers = "ECDHE-RSA-CHACHA20-POLY1305";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 253");
+	/* 1.2 without a cipher is 1.2 switched off. */
+	settings.ciphers = "TLS_AES_128_GCM_SHA256:NONSENSE";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL), "");
+	/* "ALL" is not all: */
+	settings.ciphers = "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL),
+	    "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "eNULL", NULL),
+	    "");
+}
+
+static void
+unusable_ciphers_are_an_error(void **state)
+{
+	static const char *const bad[] = {
+		"NONSENSE", "AES128-SHA", "kRSA:aNULL:NULL", "PSK", "!ALL"
+	};
+	struct tls_settings settings = { .certfile = NULL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		settings.ciphers = bad[i];
+		assert_int_equal(configure(&base, &settings), -1);
+		assert_non_null(strstr(error, "no usable cipher in CIPHERS"));
+		assert_non_null(strstr(error, bad[i]));
+	}
+	settings.ciphers = "NONSENSE:TLS_AES_128_GCM_SHA256";
+	settings.tlsmax = "1.2";
+	assert_int_equal(configure(&base, &settings), -1);
+	settings.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256";
+	settings.tlsmax = "1.1";
+	settings.tlsmin = "1.1";
+	assert_int_equal(configure(&base, &settings), -1);
+}
+
+static void
+wrong_versions_and_groups_are_errors(void **state)
+{
+	struct tls_settings settings = { .tlsmin = "1.5" };
+
+	(void)state;
+	assert_int_equal(configure(&base, &settings), -1);
+	assert_non_null(strstr(error, "TLSMIN 1.5"));
+	settings = (struct tls_settings){ .tlsmax = "1.1" };
+	assert_int_equal(configure(&base, &settings), -1);
+	assert_non_null(strstr(error, "above TLSMAX"));
+	settings = (struct tls_settings){ .tlsgroups = "X25519:nonsense" };
+	assert_int_equal(configure(&base, &settings), -1);
+	assert_non_null(strstr(error, "TLSGROUPS X25519:nonsense"));
+	settings = (struct tls_settings){ .tlsgroups = "secp256k1" };
+	assert_int_equal(configure(&base, &settings), -1);
+	assert_non_null(strstr(error, "TLSGROUPS"));
+}
+
+static void
+groups_are_what_was_asked_for(void **state)
+{
+	struct tls_settings settings = { .tlsgroups = "P-384" };
+
+	(void)state;
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 384");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
+	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 384");
+	assert_string_equal(negotiate(&rsa, 0, NULL, "X25519"), "");
+	settings.tlsgroups = "ffdhe2048";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 2048");
+}
+
+/* PKCS#3 DER of a named group's p and g. */
+static void
+set_dh(struct server *server, const char *group)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	OSSL_PARAM params[2] = {
+		OSSL_PARAM_utf8_string("group", (void *)(uintptr_t)group,
+		    strlen(group)),
+		OSSL_PARAM_END
+	};
+	EVP_PKEY *dh = NULL;
+	unsigned char *der = NULL;
+	int len;
+
+	EVP_PKEY_paramgen_init(ctx);
+	EVP_PKEY_CTX_set_params(ctx, params);
+	assert_int_equal(EVP_PKEY_paramgen(ctx, &dh), 1);
+	len = i2d_KeyParams(dh, &der);
+	assert_true(len > 0);
+	free(server->public.dh);
+	server->public.dh = malloc((size_t)len);
+	memcpy(server->public.dh, der, (size_t)len);
+	server->public.dh_len = (size_t)len;
+	OPENSSL_free(der);
+	EVP_PKEY_free(dh);
+	EVP_PKEY_CTX_free(ctx);
+}
+
+static void
+dhfile_enables_dhe(void **state)
+{
+	struct tls_settings settings = { .dhfile = "made up too" };
+
+	(void)state;
+	set_dh(&rsa, "ffdhe2048");
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "DHE", NULL),
+	    "TLSv1.2 DHE-RSA-AES256-GCM-SHA384 2048");
+	/* ECDHE stays the first choice. */
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
+	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 253");
+	set_dh(&rsa, "modp_1536");
+	settings.ciphers = "ALL:@SECLEVEL=3";
+	assert_int_equal(configure(&rsa, &settings), -1);
+	free(rsa.public.dh);
+	rsa.public.dh = NULL;
+	settings = (struct tls_settings){ .tlsmin = NULL };
+	assert_int_equal(configure(&rsa, &settings), 0);
+}
+
+static void
+weak_certificates_are_errors(void **state)
+{
+	struct tls_settings settings = { .ciphers = "HIGH:@SECLEVEL=4" };
+
+	(void)state;
+	assert_int_equal(configure(&rsa, &settings), -1);
+	assert_non_null(strstr(error, "CERTFILE made up: ee key too small"));
+}
+
+static void
+no_chain_is_an_error_not_a_crash(void **state)
+{
+	struct tls_settings settings = { .certfile = "none" };
+	struct tls_public public = { .chain_count = 0 };
+	unsigned char junk[] = { 0x30, 1, 2 };
+
+	(void)state;
+	assert_null(tlsctx_new(&settings, &public, error, sizeof(error)));
+	public.chain[0] = junk;
+	public.chain_len[0] = sizeof(junk);
+	public.chain_count = 1;
+	assert_null(tlsctx_new(&settings, &public, error, sizeof(error)));
+	assert_non_null(strstr(error, "CERTFILE none"));
+}
+
+static void
+warm_up_leaves_no_trace(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+
+	(void)state;
+	assert_int_equal(configure(&base, &settings), 0);
+	base.signatures = 0;
+	assert_int_equal(tlsctx_warm_up(base.ctx), 0);
+	assert_int_equal(base.signatures, 0);
+	assert_int_equal(strncmp(negotiate(&base, 0, NULL, NULL), "TLSv1.3",
+	    7), 0);
+	assert_int_equal(base.signatures, 1);
+	settings.tlsmin = "1.3";
+	assert_int_equal(configure(&base, &settings), 0);
+	assert_int_equal(tlsctx_warm_up(base.ctx), 0);
+	settings = (struct tls_settings){ .tlsmax = "1.2" };
+	assert_int_equal(configure(&base, &settings), 0);
+	assert_int_equal(tlsctx_warm_up(base.ctx), 0);
+}
+
+/* A session's circumstances, as far as this user may make them. */
+static void
+enter_jail(void)
+{
+	struct rlimit none = { 0, 0 }, few = { 8, 8 };
+	int fd;
+
+	for (fd = 9; fd < 100; fd++)
+		close(fd);
+	if (geteuid() == 0 && (chroot(util_dir) == -1 || chdir("/") == -1))
+		_exit(2);
+	if (geteuid() == 0 && (setgid(65534) == -1 || setuid(65534) == -1))
+		_exit(3);
+	if (setrlimit(RLIMIT_NPROC, &none) == -1 ||
+	    setrlimit(RLIMIT_NOFILE, &few) == -1 ||
+	    setrlimit(RLIMIT_FSIZE, &none) == -1)
+		_exit(4);
+}
+
+/* Shake hands over fd in a jailed child; its process id. */
+static pid_t
+jailed_server(struct server *server, int fd)
+{
+	struct answer answer = { server, 3 };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (fd != 3)
+		dup2(fd, 3);
+	enter_jail();
+	answer_run(&answer);
+	_exit(server->signatures == 1 ? 0 : 1);
+}
+
+static void
+get_random(SSL *ssl, unsigned char random[32])
+{
+	assert_int_equal(SSL_get_server_random(ssl, random, 32), 32);
+}
+
+/* Two children of one parent: both work, and share no random numbers. */
+static void
+jailed_children_shake_hands_with_their_own_random(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct tls_settings settings = { .certfile = NULL };
+	unsigned char randoms[2][32];
+	size_t i, j;
+
+	(void)state;
+	assert_int_equal(configure(&base, &settings), 0);
+	tlsctx_warm_up(base.ctx);
+	for (j = 0; j < 2; j++) {
+		for (i = 0; i < 2; i++) {
+			SSL_CTX *ctx = client_make(versions[j], NULL, NULL);
+			SSL *ssl = SSL_new(ctx);
+			int ends[2], status;
+			pid_t pid;
+
+			tcp_pair(ends);
+			base.signatures = 0;
+			pid = jailed_server(&base, ends[0]);
+			assert_true(pid > 0);
+			close(ends[0]);
+			SSL_set_fd(ssl, ends[1]);
+			assert_int_equal(SSL_connect(ssl), 1);
+			get_random(ssl, randoms[i]);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_int_equal(status, 0);
+			close(ends[1]);
+			SSL_free(ssl);
+			SSL_CTX_free(ctx);
+		}
+		assert_memory_not_equal(randoms[0], randoms[1], 32);
+	}
+}
+
+static void
+library_has_a_name(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(tlsctx_library(), "SSL"));
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	dir_make();
+	chmod(util_dir, 0755);
+	server_make(&base, "P-256");
+	server_make(&rsa, "RSA2048");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	server_clear(&base);
+	server_clear(&rsa);
+	tlsctx_free(NULL);
+	dir_remove();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_modern),
+		cmocka_unit_test(versions_are_what_was_asked_for),
+		cmocka_unit_test(ciphers_go_where_they_belong),
+		cmocka_unit_test(unusable_ciphers_are_an_error),
+		cmocka_unit_test(wrong_versions_and_groups_are_errors),
+		cmocka_unit_test(groups_are_what_was_asked_for),
+		cmocka_unit_test(dhfile_enables_dhe),
+		cmocka_unit_test(weak_certificates_are_errors),
+		cmocka_unit_test(no_chain_is_an_error_not_a_crash),
+		cmocka_unit_test(warm_up_leaves_no_trace),
+		cmocka_unit_test(
+		    jailed_children_shake_hands_with_their_own_random),
+		cmocka_unit_test(library_has_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
