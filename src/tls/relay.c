@@ -33,20 +33,20 @@ enum { CLIENT, PROGRAM_IN, PROGRAM_OUT, CANCEL, PLACES };
 
 /* Client to program. */
 struct input {
-	bool is_ready;		/* reading from TLS may give something */
-	bool wants_output;	/* it can go on when the socket takes output */
-	bool is_ended;		/* close_notify or end of file */
-	bool is_told;		/* and the program knows */
-	size_t start, len;	/* what the pipe has not taken yet */
+	bool is_ready;	   /* reading from TLS may give something */
+	bool wants_output; /* it can go on when the socket takes output */
+	bool is_ended;	   /* close_notify or end of file */
+	bool is_told;	   /* and the program knows */
+	size_t start, len; /* what the pipe has not taken yet */
 	unsigned char bytes[PIECE];
 };
 
 /* Program to client. */
 struct output {
-	bool is_ready;		/* the pipe has something, or its end */
-	bool is_blocked;	/* the socket is full */
-	bool wants_input;	/* TLS must read before it writes */
-	bool is_unsent;		/* bytes may wait in TLS's buffer */
+	bool is_ready;		   /* the pipe has something, or its end */
+	bool is_blocked;	   /* the socket is full */
+	bool wants_input;	   /* TLS must read before it writes */
+	bool is_unsent;		   /* bytes may wait in TLS's buffer */
 	const unsigned char *next; /* what TLS has not taken yet */
 	size_t len;
 	unsigned char bytes[PIECE];
@@ -56,9 +56,9 @@ struct pump {
 	struct relay *relay;
 	struct relay_result *result;
 	bool is_over;
-	bool is_watched;	/* the client's socket, while we want nothing */
-	int64_t deadline;	/* of idleness */
-	uint64_t moved;		/* tlsconn_moved when it was computed */
+	bool is_watched;  /* the client's socket, while we want nothing */
+	int64_t deadline; /* of idleness */
+	uint64_t moved;	  /* tlsconn_moved when it was computed */
 	struct input in;
 	struct output out;
 };
@@ -150,8 +150,8 @@ drain_input(struct pump *pump)
 	if (*pump->relay->program_in == -1)
 		in->len = 0;
 	while (in->len > 0) {
-		ssize_t n = write(*pump->relay->program_in,
-		    in->bytes + in->start, in->len);
+		ssize_t n = write(
+		    *pump->relay->program_in, in->bytes + in->start, in->len);
 
 		if (n >= 0) {
 			in->start += (size_t)n;
@@ -159,7 +159,7 @@ drain_input(struct pump *pump)
 		} else if (errno == EAGAIN) {
 			return false;
 		} else if (errno != EINTR) {
-			stop_input(pump);	/* EPIPE: it closed its 0 */
+			stop_input(pump); /* EPIPE: it closed its 0 */
 		}
 	}
 	return true;
@@ -172,8 +172,8 @@ tell_end(struct pump *pump)
 	const struct relay *relay = pump->relay;
 
 	pump->in.is_told = true;
-	if (relay->input_ended != NULL && relay->input_ended(relay->arg,
-	    pump->result->was_truncated) == -1)
+	if (relay->input_ended != NULL &&
+	    relay->input_ended(relay->arg, pump->result->was_truncated) == -1)
 		end(pump, RELAY_CANCELLED, 0, "cancelled");
 	else
 		fd_close(relay->program_in);
@@ -230,8 +230,8 @@ drain_output(struct pump *pump)
 
 	while (out->len > 0 && status == TLSCONN_OK) {
 		out->is_unsent = true;
-		status = tlsconn_write(pump->relay->conn, out->next, out->len,
-		    &n);
+		status =
+		    tlsconn_write(pump->relay->conn, out->next, out->len, &n);
 		out->next += n;
 		out->len -= n;
 	}
@@ -336,7 +336,7 @@ check_client(struct pump *pump, short revents)
 	int error = 0;
 
 	if (getsockopt(pump->relay->client_fd, SOL_SOCKET, SO_ERROR, &error,
-	    &len) == -1)
+		&len) == -1)
 		error = errno;
 	if (error != 0 || (revents & (POLLERR | POLLNVAL)))
 		end_errno(pump, error != 0 ? error : ECONNRESET);
@@ -421,18 +421,19 @@ linger(struct pump *pump)
 	while (now < deadline) {
 		struct pollfd set[2] = {
 			{ .fd = relay->client_fd, .events = POLLIN },
-			{ .fd = relay->cancel_fd, .events = POLLIN }
+			{ .fd = relay->cancel_fd, .events = POLLIN },
 		};
-		ssize_t n = recv(relay->client_fd, pump->in.bytes, PIECE,
-		    MSG_DONTWAIT);
+		ssize_t n =
+		    recv(relay->client_fd, pump->in.bytes, PIECE, MSG_DONTWAIT);
 
 		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 			return;
 		/* After its close_notify nothing worth waiting for comes. */
 		if (n == -1 && pump->in.is_ended)
 			return;
-		if (n == -1 && poll(set, 2,
-		    clock_poll_timeout(now, deadline)) > 0 && set[1].revents)
+		if (n == -1 &&
+		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
+		    set[1].revents)
 			return;
 		now = clock_now();
 	}
@@ -477,8 +478,8 @@ relay_run(struct relay *relay, struct relay_result *result)
 	if (pump == NULL) {
 		result->end = RELAY_RESET;
 		result->error = ENOMEM;
-		text_copy(result->reason, sizeof(result->reason),
-		    "out of memory");
+		text_copy(
+		    result->reason, sizeof(result->reason), "out of memory");
 	} else {
 		/* Not their bytes: pages that are not used cost nothing. */
 		memset(pump, 0, offsetof(struct pump, in));

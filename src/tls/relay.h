@@ -19,21 +19,21 @@
 #define RELAY_LINGER_MS 2000
 
 enum relay_end {
-	RELAY_CLEAN,		/* the program's output ended, all was sent */
-	RELAY_RESET,		/* reset or failed write */
-	RELAY_TLS,		/* TLS error */
-	RELAY_IDLE,		/* no byte in either direction for idle_ms */
-	RELAY_CANCELLED		/* cancel_fd ended */
+	RELAY_CLEAN,	/* the program's output ended, all was sent */
+	RELAY_RESET,	/* reset or failed write */
+	RELAY_TLS,	/* TLS error */
+	RELAY_IDLE,	/* no byte in either direction for idle_ms */
+	RELAY_CANCELLED /* cancel_fd ended */
 };
 
 struct relay {
-	struct tlsconn *conn;	/* after its handshake */
-	int client_fd;		/* its socket */
-	int *program_in;	/* we write; closed by relay at the client's end */
-	int *program_out;	/* we read; closed by relay at its end of file */
-	int cancel_fd;		/* readable or ended: stop (-1: none) */
-	int idle_ms;		/* 0: no limit */
-	const char *greeting;	/* sent first, greeting_len bytes; may be NULL */
+	struct tlsconn *conn; /* after its handshake */
+	int client_fd;	      /* its socket */
+	int *program_in;  /* we write; closed by relay at the client's end */
+	int *program_out; /* we read; closed by relay at its end of file */
+	int cancel_fd;	  /* readable or ended: stop (-1: none) */
+	int idle_ms;	  /* 0: no limit */
+	const char *greeting; /* sent first, greeting_len bytes; may be NULL */
 	size_t greeting_len;
 	/*
 	 * Called once when the client's direction has ended, with
@@ -48,8 +48,8 @@ struct relay {
 
 struct relay_result {
 	enum relay_end end;
-	bool was_truncated;	/* the peer left without close_notify */
-	int error;		/* errno of RESET, else 0 */
+	bool was_truncated;		/* the peer left without close_notify */
+	int error;			/* errno of RESET, else 0 */
 	char reason[TLSCONN_TEXT_SIZE]; /* printable; "" for CLEAN */
 };
 

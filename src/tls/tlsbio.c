@@ -158,8 +158,8 @@ tlsbio_start(void)
 
 	if (method != NULL)
 		return 0;
-	made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-	    "ucspissl socket");
+	made = BIO_meth_new(
+	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ucspissl socket");
 	if (made == NULL || BIO_meth_set_read(made, bio_read) != 1 ||
 	    BIO_meth_set_write(made, bio_write) != 1 ||
 	    BIO_meth_set_ctrl(made, bio_ctrl) != 1) {

@@ -22,12 +22,12 @@ struct bio_st;
 #define TLSBIO_SIZE (4 * (16384 + 256))
 
 struct tlsbio {
-	int fd;			/* the socket; not ours to close */
-	int error;		/* errno of the transfer that failed, or 0 */
-	bool is_ended;		/* the peer's end of file was seen */
-	bool is_drained;	/* the last recv left nothing behind */
-	uint64_t moved;		/* bytes received and sent */
-	size_t start, len;	/* what waits in bytes */
+	int fd;		   /* the socket; not ours to close */
+	int error;	   /* errno of the transfer that failed, or 0 */
+	bool is_ended;	   /* the peer's end of file was seen */
+	bool is_drained;   /* the last recv left nothing behind */
+	uint64_t moved;	   /* bytes received and sent */
+	size_t start, len; /* what waits in bytes */
 	unsigned char bytes[TLSBIO_SIZE];
 };
 

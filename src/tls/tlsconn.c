@@ -25,10 +25,10 @@
 
 struct tlsconn {
 	SSL *ssl;
-	bool is_starved;	/* the last read found nothing to do */
-	bool is_reset;		/* the last status was RESET */
+	bool is_starved; /* the last read found nothing to do */
+	bool is_reset;	 /* the last status was RESET */
 	char reason[TLSCONN_TEXT_SIZE];
-	struct tlsbio io;	/* last: its pages are touched as needed */
+	struct tlsbio io; /* last: its pages are touched as needed */
 };
 
 struct tlsconn *
@@ -102,8 +102,8 @@ conclude(struct tlsconn *conn, int answer)
 		return say(conn, TLSCONN_CLOSED, "closed by the peer");
 	case SSL_ERROR_WANT_READ:
 		if (conn->io.is_ended)
-			return say(conn, TLSCONN_TRUNCATED,
-			    "unexpected end of file");
+			return say(
+			    conn, TLSCONN_TRUNCATED, "unexpected end of file");
 		return say(conn, TLSCONN_WANT_READ, "no input yet");
 	case SSL_ERROR_WANT_WRITE:
 		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
@@ -132,8 +132,8 @@ tlsconn_read(struct tlsconn *conn, void *bytes, size_t size, size_t *len)
 }
 
 enum tlsconn_status
-tlsconn_write(struct tlsconn *conn, const void *bytes, size_t len,
-    size_t *taken)
+tlsconn_write(
+    struct tlsconn *conn, const void *bytes, size_t len, size_t *taken)
 {
 	*taken = 0;
 	/* Encrypt only what has a place to go. */
@@ -211,13 +211,13 @@ tlsconn_errno(const struct tlsconn *conn)
 const char *
 tlsconn_protocol(const struct tlsconn *conn)
 {
-	return SSL_is_init_finished(conn->ssl) ?
-	    SSL_get_version(conn->ssl) : "";
+	return SSL_is_init_finished(conn->ssl) ? SSL_get_version(conn->ssl)
+					       : "";
 }
 
 const char *
 tlsconn_cipher(const struct tlsconn *conn)
 {
-	return SSL_is_init_finished(conn->ssl) ?
-	    SSL_get_cipher_name(conn->ssl) : "";
+	return SSL_is_init_finished(conn->ssl) ? SSL_get_cipher_name(conn->ssl)
+					       : "";
 }

@@ -16,12 +16,12 @@ struct tlsconn;
 
 enum tlsconn_status {
 	TLSCONN_OK,
-	TLSCONN_WANT_READ,	/* poll for input, call again */
-	TLSCONN_WANT_WRITE,	/* poll for output, call again */
-	TLSCONN_CLOSED,		/* the peer sent close_notify */
-	TLSCONN_TRUNCATED,	/* end of file without close_notify */
-	TLSCONN_RESET,		/* connection reset, broken pipe, timeout */
-	TLSCONN_FAILED		/* TLS error; an alert may have been queued */
+	TLSCONN_WANT_READ,  /* poll for input, call again */
+	TLSCONN_WANT_WRITE, /* poll for output, call again */
+	TLSCONN_CLOSED,	    /* the peer sent close_notify */
+	TLSCONN_TRUNCATED,  /* end of file without close_notify */
+	TLSCONN_RESET,	    /* connection reset, broken pipe, timeout */
+	TLSCONN_FAILED	    /* TLS error; an alert may have been queued */
 };
 
 /* A server's end over client_fd.  NULL when memory is short. */
@@ -38,8 +38,8 @@ enum tlsconn_status tlsconn_handshake(struct tlsconn *conn);
  * Every byte received before a CLOSED, TRUNCATED or RESET has been handed
  * out first.
  */
-enum tlsconn_status tlsconn_read(struct tlsconn *conn, void *bytes,
-    size_t size, size_t *len);
+enum tlsconn_status tlsconn_read(
+    struct tlsconn *conn, void *bytes, size_t size, size_t *len);
 
 /*
  * Encrypt and send.  OK and *len > 0 bytes taken, or another status and
@@ -47,8 +47,8 @@ enum tlsconn_status tlsconn_read(struct tlsconn *conn, void *bytes,
  * offered again.  Taken bytes may still wait in our buffer: see
  * tlsconn_flush.
  */
-enum tlsconn_status tlsconn_write(struct tlsconn *conn, const void *bytes,
-    size_t len, size_t *taken);
+enum tlsconn_status tlsconn_write(
+    struct tlsconn *conn, const void *bytes, size_t len, size_t *taken);
 
 /* Send what waits in our buffer.  OK when nothing waits. */
 enum tlsconn_status tlsconn_flush(struct tlsconn *conn);

@@ -80,11 +80,9 @@ blame(const struct making *making, const char *subject, const char *value)
 static bool
 is_tls13_suite(const char *name, size_t len)
 {
-	static const char *const suites[] = {
-		"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
-		"TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256",
-		"TLS_AES_128_CCM_8_SHA256"
-	};
+	static const char *const suites[] = { "TLS_AES_256_GCM_SHA384",
+		"TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256",
+		"TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256" };
 	size_t i;
 
 	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
@@ -119,8 +117,8 @@ split_ciphers(const char *ciphers, char *tls12, char *tls13)
 		len = strcspn(ciphers, separators);
 		if (len == 0)
 			return;
-		append_piece(is_tls13_suite(ciphers, len) ? tls13 : tls12,
-		    ciphers, len);
+		append_piece(
+		    is_tls13_suite(ciphers, len) ? tls13 : tls12, ciphers, len);
 		ciphers += len;
 	}
 }
@@ -173,10 +171,8 @@ set_ciphers(const struct making *making, unsigned min)
 	}
 	split_ciphers(len > 0 ? ciphers : "", tls12, tls13);
 	if (*tls12 == '\0')
-		text_copy(tls12, size, min < 2 ? CIPHERS_OLD :
-		    CIPHERS_DEFAULT);
-	text_copy(tls12 + strlen(tls12), size - strlen(tls12),
-	    CIPHERS_REMOVED);
+		text_copy(tls12, size, min < 2 ? CIPHERS_OLD : CIPHERS_DEFAULT);
+	text_copy(tls12 + strlen(tls12), size - strlen(tls12), CIPHERS_REMOVED);
 	r = apply_ciphers(making->ctx->ssl, tls12, tls13);
 	if (r == -1)
 		text_format(making->error, making->error_size,
@@ -200,10 +196,9 @@ set_versions(const struct making *making, unsigned *min)
 	unsigned max;
 
 	if (tls_settings_versions(making->settings, min, &max, making->error,
-	    making->error_size) == -1)
+		making->error_size) == -1)
 		return -1;
-	if (SSL_CTX_set_min_proto_version(ssl,
-	    TLS1_VERSION + (int)*min) != 1 ||
+	if (SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION + (int)*min) != 1 ||
 	    SSL_CTX_set_max_proto_version(ssl, TLS1_VERSION + (int)max) != 1)
 		return blame(making, "TLSMIN or TLSMAX", "");
 	/*
@@ -251,11 +246,11 @@ set_groups(const struct making *making)
 		if (!is_strange_curve(at, len))
 			continue;
 		text_format(making->error, making->error_size,
-		    "unsupported group %.*s in TLSGROUPS %.200s",
-		    (int)len, at, groups);
+		    "unsupported group %.*s in TLSGROUPS %.200s", (int)len, at,
+		    groups);
 		return -1;
 	}
-	copy = strdup(groups);	/* the macro below casts const away */
+	copy = strdup(groups); /* the macro below casts const away */
 	ok = copy != NULL &&
 	    SSL_CTX_set1_groups_list(making->ctx->ssl, copy) == 1;
 	free(copy);
@@ -275,8 +270,7 @@ static X509 *
 decode_cert(const struct making *making, size_t i)
 {
 	const unsigned char *at = making->public->chain[i];
-	X509 *cert = X509_new_ex(tlskey_provider_start(),
-	    TLSKEY_PROPERTIES);
+	X509 *cert = X509_new_ex(tlskey_provider_start(), TLSKEY_PROPERTIES);
 
 	if (cert == NULL || making->public->chain_len[i] > TLSFILE_MAX ||
 	    d2i_X509(&cert, &at, (long)making->public->chain_len[i]) == NULL) {
@@ -295,8 +289,9 @@ cert_variable(const struct tls_settings *settings)
 static const char *
 cert_path(const struct tls_settings *settings)
 {
-	const char *path = is_set(settings->certchainfile) ?
-	    settings->certchainfile : settings->certfile;
+	const char *path = is_set(settings->certchainfile)
+	    ? settings->certchainfile
+	    : settings->certfile;
 
 	return path == NULL ? "" : path;
 }
@@ -356,8 +351,8 @@ make_dh(const struct tlsscheme_policy *policy)
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_P, p) == 1 &&
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_G, g) == 1 &&
 	    (params = OSSL_PARAM_BLD_to_param(bld)) != NULL &&
-	    EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &dh,
-	    EVP_PKEY_KEY_PARAMETERS, params) != 1)
+	    EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, &dh, EVP_PKEY_KEY_PARAMETERS, params) != 1)
 		dh = NULL;
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(bld);
@@ -392,9 +387,9 @@ use_dh(const struct making *making)
 static void
 set_behaviour(SSL_CTX *ssl)
 {
-	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION |
-	    SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-	    SSL_OP_NO_TICKET);
+	SSL_CTX_set_options(ssl,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
 	SSL_CTX_set_num_tickets(ssl, 0);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ssl, 0);
@@ -405,9 +400,9 @@ set_behaviour(SSL_CTX *ssl)
 	 * (no RELEASE_BUFFERS): a process with one connection would only
 	 * free and allocate the same pages again.
 	 */
-	SSL_CTX_set_mode(ssl, SSL_MODE_NO_AUTO_CHAIN |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(ssl,
+	    SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_BUFFER_SIZE);
 }
@@ -432,8 +427,8 @@ make_empty(void)
 	OSSL_LIB_CTX *library = tlskey_provider_start();
 
 	if (ctx != NULL && library != NULL && tlsbio_start() == 0)
-		ctx->ssl = SSL_CTX_new_ex(library, TLSKEY_PROPERTIES,
-		    TLS_server_method());
+		ctx->ssl = SSL_CTX_new_ex(
+		    library, TLSKEY_PROPERTIES, TLS_server_method());
 	if (ctx == NULL || ctx->ssl != NULL)
 		return ctx;
 	free(ctx);
@@ -441,13 +436,13 @@ make_empty(void)
 }
 
 struct tlsctx *
-tlsctx_new(const struct tls_settings *settings,
-    const struct tls_public *public, char *error, size_t error_size)
+tlsctx_new(const struct tls_settings *settings, const struct tls_public *public,
+    char *error, size_t error_size)
 {
 	struct making making = { NULL, settings, public, error, error_size };
 
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG |
-	    OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+	OPENSSL_init_ssl(
+	    OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
 	tlslib_start();
 	ERR_clear_error();
 	making.ctx = make_empty();
@@ -512,7 +507,7 @@ throw_away_make(struct throw_away *t)
 		return -1;
 	name = X509_get_subject_name(t->cert);
 	if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-	    (const unsigned char *)"nobody", -1, -1, 0) != 1 ||
+		(const unsigned char *)"nobody", -1, -1, 0) != 1 ||
 	    X509_set_issuer_name(t->cert, name) != 1 ||
 	    X509_gmtime_adj(X509_getm_notBefore(t->cert), 0) == NULL ||
 	    X509_gmtime_adj(X509_getm_notAfter(t->cert), 3600) == NULL ||
@@ -530,8 +525,8 @@ throw_away_clear(struct throw_away *t)
 
 /* A signature of the right length that no client would believe. */
 static int
-sign_nothing(void *arg, unsigned scheme, const unsigned char *text,
-    size_t len, unsigned char *signature, size_t size)
+sign_nothing(void *arg, unsigned scheme, const unsigned char *text, size_t len,
+    unsigned char *signature, size_t size)
 {
 	(void)arg;
 	(void)scheme;
@@ -560,8 +555,10 @@ shake_hands(SSL *server, SSL *client)
 		return -1;
 	/* One record each way: the ciphers' tables are lazy as well. */
 	return SSL_write(client, &byte, 1) == 1 &&
-	    SSL_read(server, &byte, 1) == 1 &&
-	    SSL_write(server, &byte, 1) == 1 ? 0 : -1;
+		SSL_read(server, &byte, 1) == 1 &&
+		SSL_write(server, &byte, 1) == 1
+	    ? 0
+	    : -1;
 }
 
 /*
@@ -570,8 +567,8 @@ shake_hands(SSL *server, SSL *client)
  * of our own certificate and key object.
  */
 static int
-warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx,
-    const struct throw_away *t, int version)
+warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx, const struct throw_away *t,
+    int version)
 {
 	char ecdsa[] = "ECDSA+SHA256";
 	SSL *server = SSL_new(ctx->ssl), *client = SSL_new(client_ctx);
@@ -587,9 +584,10 @@ warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx,
 	SSL_set_connect_state(client);
 	SSL_set_max_proto_version(client, version);
 	SSL_set_min_proto_version(client, version);
-	if (t != NULL && (SSL_use_certificate(server, t->cert) != 1 ||
-	    SSL_use_PrivateKey(server, t->key) != 1 ||
-	    SSL_set1_sigalgs_list(client, ecdsa) != 1))
+	if (t != NULL &&
+	    (SSL_use_certificate(server, t->cert) != 1 ||
+		SSL_use_PrivateKey(server, t->key) != 1 ||
+		SSL_set1_sigalgs_list(client, ecdsa) != 1))
 		goto out;
 	r = shake_hands(server, client);
 out:
@@ -609,8 +607,8 @@ tlsctx_warm_up(struct tlsctx *ctx)
 	size_t i;
 	int r = -1;
 
-	client = SSL_CTX_new_ex(tlskey_provider_start(), TLSKEY_PROPERTIES,
-	    TLS_client_method());
+	client = SSL_CTX_new_ex(
+	    tlskey_provider_start(), TLSKEY_PROPERTIES, TLS_client_method());
 	if (client == NULL || throw_away_make(&t) == -1)
 		goto out;
 	tlsctx_set_signer(ctx, sign_nothing, NULL);

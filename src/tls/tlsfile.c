@@ -48,9 +48,9 @@ struct found {
 	unsigned char *dh;
 	size_t dh_len;
 	bool wants_certs, wants_key, wants_dh;
-	bool has_block;		/* some PEM block, wanted or not */
-	bool has_more;		/* more certificates than there is room for */
-	bool has_encrypted;	/* a key under a pass phrase */
+	bool has_block;	    /* some PEM block, wanted or not */
+	bool has_more;	    /* more certificates than there is room for */
+	bool has_encrypted; /* a key under a pass phrase */
 };
 
 struct pem {
@@ -102,11 +102,11 @@ try_open(struct tlsfile *file, const char *root, const char *path)
 	struct stat st;
 
 	if (text_format(file->path, sizeof(file->path), "%s%s%s", root,
-	    *root == '\0' || *path == '/' ? "" : "/", path) == -1)
+		*root == '\0' || *path == '/' ? "" : "/", path) == -1)
 		return ENAMETOOLONG;
 	/* O_NONBLOCK: a fifo without writer would hold us here for ever. */
-	file->fd = open(file->path,
-	    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	file->fd =
+	    open(file->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (file->fd == -1)
 		return errno;
 	if (fstat(file->fd, &st) == 0 &&
@@ -136,8 +136,9 @@ open_file(struct tlsfile *file, const char *variable, const char *path,
 			text_copy(file->path, sizeof(file->path), path);
 	}
 	text_format(error, TLSFILE_ERROR_SIZE, "unable to open %s %s: %s",
-	    variable, file->path, reason == NOT_A_FILE ?
-	    "neither a file nor a pipe" : strerror(reason));
+	    variable, file->path,
+	    reason == NOT_A_FILE ? "neither a file nor a pipe"
+				 : strerror(reason));
 	return -1;
 }
 
@@ -161,11 +162,13 @@ tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
 	}
 	if (open_file(&files->cert, variable, cert, chroot, error) == -1)
 		return -1;
-	if (is_set(settings->keyfile) && open_file(&files->key, "KEYFILE",
-	    settings->keyfile, chroot, error) == -1)
+	if (is_set(settings->keyfile) &&
+	    open_file(
+		&files->key, "KEYFILE", settings->keyfile, chroot, error) == -1)
 		goto fail;
-	if (is_set(settings->dhfile) && open_file(&files->dh, "DHFILE",
-	    settings->dhfile, chroot, error) == -1)
+	if (is_set(settings->dhfile) &&
+	    open_file(&files->dh, "DHFILE", settings->dhfile, chroot, error) ==
+		-1)
 		goto fail;
 	return 0;
 fail:
@@ -227,7 +230,7 @@ pem_next(BIO *bio, struct pem *pem)
 {
 	/* "Secure": its temporary buffers are wiped as well. */
 	if (PEM_read_bio_ex(bio, &pem->name, &pem->header, &pem->data,
-	    &pem->len, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1)
+		&pem->len, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1)
 		return 1;
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 		return -1;
@@ -236,8 +239,8 @@ pem_next(BIO *bio, struct pem *pem)
 }
 
 static int
-take_cert(const struct source *source, struct found *found,
-    const struct pem *pem)
+take_cert(
+    const struct source *source, struct found *found, const struct pem *pem)
 {
 	const unsigned char *at = pem->data;
 	X509 *cert;
@@ -254,8 +257,8 @@ take_cert(const struct source *source, struct found *found,
 }
 
 static int
-take_key(const struct source *source, struct found *found,
-    const struct pem *pem)
+take_key(
+    const struct source *source, struct found *found, const struct pem *pem)
 {
 	const unsigned char *at = pem->data;
 
@@ -291,20 +294,23 @@ is_key_name(const char *name)
 	size_t len = strlen(name), end = strlen(PEM_STRING_PKCS8INF);
 
 	/* "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PRIVATE KEY", ... */
-	return len >= end &&
-	    strcmp(name + len - end, PEM_STRING_PKCS8INF) == 0;
+	return len >= end && strcmp(name + len - end, PEM_STRING_PKCS8INF) == 0;
 }
 
 static int
 take_block(const struct source *source, struct found *found, struct pem *pem)
 {
 	found->has_block = true;
-	if (found->wants_certs && (strcmp(pem->name, PEM_STRING_X509) == 0 ||
-	    strcmp(pem->name, PEM_STRING_X509_OLD) == 0))
+	if (found->wants_certs &&
+	    (strcmp(pem->name, PEM_STRING_X509) == 0 ||
+		strcmp(pem->name, PEM_STRING_X509_OLD) == 0))
 		return take_cert(source, found, pem);
 	if (found->wants_key && is_key_name(pem->name))
 		return take_key(source, found, pem);
-	if (found->wants_dh && strcmp(pem->name, PEM_STRING_DHPARAMS) == 0 &&
+	/* Both forms, PKCS#3 and X9.42, begin with p and g. */
+	if (found->wants_dh &&
+	    (strcmp(pem->name, PEM_STRING_DHPARAMS) == 0 ||
+		strcmp(pem->name, PEM_STRING_DHXPARAMS) == 0) &&
 	    take_dh(found, pem) == -1)
 		return blame(source, "out of memory");
 	return 0;
@@ -376,7 +382,7 @@ static bool
 is_issued_by(X509 *cert, X509 *issuer)
 {
 	return X509_NAME_cmp(X509_get_issuer_name(cert),
-	    X509_get_subject_name(issuer)) == 0;
+		   X509_get_subject_name(issuer)) == 0;
 }
 
 static bool
@@ -411,7 +417,8 @@ check_chain(const struct source *source, struct found *found, bool is_chain)
 	if (is_chain && found->has_more)
 		return blame(source, "more than 16 certificates");
 	if (is_chain && is_root_first(found))
-		return blame(source, "root certificate first; "
+		return blame(source,
+		    "root certificate first; "
 		    "the server's certificate must be first, the root last");
 	for (i = 0; i + 1 < found->cert_count; i++)
 		if (!is_signed_by(found->certs[i], found->certs[i + 1]))
@@ -419,7 +426,8 @@ check_chain(const struct source *source, struct found *found, bool is_chain)
 	if (i + 1 == found->cert_count)
 		return 0;
 	if (is_chain)
-		return blame(source, "not a chain: "
+		return blame(source,
+		    "not a chain: "
 		    "a certificate is not followed by that of its issuer");
 	while (found->cert_count > i + 1)
 		X509_free(found->certs[--found->cert_count]);
@@ -435,9 +443,10 @@ check_key(const struct source *certs, const struct source *keys,
 	if (key == NULL && has_encrypted)
 		return blame(keys, "the private key is encrypted");
 	if (key == NULL)
-		return blame(keys, keys->file != certs->file ?
-		    "no private key in it" :
-		    "no private key in it, and KEYFILE is not set");
+		return blame(keys,
+		    keys->file != certs->file
+			? "no private key in it"
+			: "no private key in it, and KEYFILE is not set");
 	refusal = tlskey_refusal(key);
 	if (refusal != NULL)
 		return blame(keys, refusal);
@@ -445,30 +454,31 @@ check_key(const struct source *certs, const struct source *keys,
 		return 0;
 	ERR_clear_error();
 	if (keys->file == certs->file)
-		return blame(keys, "certificate and private key "
+		return blame(keys,
+		    "certificate and private key "
 		    "do not match");
 	text_format(keys->error, TLSFILE_ERROR_SIZE,
 	    "%s %.200s and KEYFILE %.200s: certificate and private key "
-	    "do not match", certs->variable, certs->file->path,
-	    keys->file->path);
+	    "do not match",
+	    certs->variable, certs->file->path, keys->file->path);
 	return -1;
 }
 
 static void
-warn_of_dates(const struct source *source, X509 *cert,
-    char warning[TLSFILE_ERROR_SIZE])
+warn_of_dates(
+    const struct source *source, X509 *cert, char warning[TLSFILE_ERROR_SIZE])
 {
 	const ASN1_TIME *begin = X509_get0_notBefore(cert);
 	const ASN1_TIME *end = X509_get0_notAfter(cert);
 
 	if (X509_cmp_current_time(begin) > 0)
 		text_format(warning, TLSFILE_ERROR_SIZE,
-		    "%s %s: the certificate is not yet valid",
-		    source->variable, source->file->path);
+		    "%s %s: the certificate is not yet valid", source->variable,
+		    source->file->path);
 	else if (X509_cmp_current_time(end) < 0)
 		text_format(warning, TLSFILE_ERROR_SIZE,
-		    "%s %s: the certificate has expired",
-		    source->variable, source->file->path);
+		    "%s %s: the certificate has expired", source->variable,
+		    source->file->path);
 }
 
 /* Does the library find these parameters sane?  Its bits, or 0. */
@@ -571,8 +581,8 @@ load_pair(struct tlsfiles *files, struct tls_public *public,
 		r = read_file(&keys, &other);
 	}
 	if (r == 0)
-		r = check_key(&certs, &keys, &found, holder->key,
-		    holder->has_encrypted);
+		r = check_key(
+		    &certs, &keys, &found, holder->key, holder->has_encrypted);
 	if (r == 0 && encode_chain(&found, public) == -1)
 		r = blame(&certs, "out of memory");
 	if (r == 0 && (*key = tlskey_new(holder->key)) == NULL)
@@ -637,8 +647,8 @@ read_version(const char *value)
 }
 
 int
-tls_settings_versions(const struct tls_settings *settings,
-    unsigned *min, unsigned *max, char *error, size_t error_size)
+tls_settings_versions(const struct tls_settings *settings, unsigned *min,
+    unsigned *max, char *error, size_t error_size)
 {
 	int low = 2, high = 3;
 

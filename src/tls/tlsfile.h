@@ -42,20 +42,20 @@ struct tls_settings {
  * TLSMIN and TLSMAX as the x of TLS 1.x: 2 and 3 unless set.  0, or -1 and
  * a sentence in error that names the variable.
  */
-int tls_settings_versions(const struct tls_settings *settings,
-    unsigned *min, unsigned *max, char *error, size_t error_size);
+int tls_settings_versions(const struct tls_settings *settings, unsigned *min,
+    unsigned *max, char *error, size_t error_size);
 
 /* A file that has been opened but not read. */
 struct tlsfile {
-	int fd;			/* -1: not wanted */
-	char path[1024];	/* the path that was taken */
+	int fd;		 /* -1: not wanted */
+	char path[1024]; /* the path that was taken */
 };
 
 struct tlsfiles {
-	struct tlsfile cert;	/* from CERTCHAINFILE, else CERTFILE */
-	bool is_chain;		/* cert is CERTCHAINFILE */
-	struct tlsfile key;	/* from KEYFILE; -1: in cert's file */
-	struct tlsfile dh;	/* -1: no DHFILE */
+	struct tlsfile cert; /* from CERTCHAINFILE, else CERTFILE */
+	bool is_chain;	     /* cert is CERTCHAINFILE */
+	struct tlsfile key;  /* from KEYFILE; -1: in cert's file */
+	struct tlsfile dh;   /* -1: no DHFILE */
 };
 
 /* What a nursery needs to know; nothing in it is secret. */
@@ -63,7 +63,7 @@ struct tls_public {
 	unsigned char *chain[TLSFILE_CHAIN_MAX]; /* DER, leaf first; owned */
 	size_t chain_len[TLSFILE_CHAIN_MAX];
 	size_t chain_count;
-	unsigned char *dh;	/* DER DHParameter (PKCS#3) or NULL; owned */
+	unsigned char *dh; /* DER, PKCS#3 or X9.42, or NULL; owned */
 	size_t dh_len;
 	unsigned dh_bits;
 };

@@ -27,7 +27,7 @@ enum kind { KIND_RSA, KIND_EC, KIND_ED25519 };
 
 struct tlskey {
 	EVP_PKEY *pkey;
-	unsigned tls13_scheme;	/* EC: the one of its curve */
+	unsigned tls13_scheme; /* EC: the one of its curve */
 };
 
 /* How a scheme is computed. */
@@ -86,12 +86,14 @@ tlskey_refusal(const EVP_PKEY *pkey)
 	if (EVP_PKEY_is_a(pkey, "RSA")) {
 		if (bits < RSA_BITS_MIN)
 			return "an RSA key of less than 1024 bits";
-		return bits > RSA_BITS_MAX ?
-		    "an RSA key of more than 16384 bits" : NULL;
+		return bits > RSA_BITS_MAX
+		    ? "an RSA key of more than 16384 bits"
+		    : NULL;
 	}
 	if (EVP_PKEY_is_a(pkey, "EC"))
-		return curve_scheme(pkey) == 0 ?
-		    "an EC key not on P-256, P-384 or P-521" : NULL;
+		return curve_scheme(pkey) == 0
+		    ? "an EC key not on P-256, P-384 or P-521"
+		    : NULL;
 	if (EVP_PKEY_is_a(pkey, "ED25519"))
 		return NULL;
 	return "a key that is not RSA, ECDSA or Ed25519";
@@ -145,8 +147,10 @@ set_pss(EVP_PKEY_CTX *ctx)
 {
 	if (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) != 1)
 		return -1;
-	return EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx,
-	    RSA_PSS_SALTLEN_DIGEST) == 1 ? 0 : -1;
+	return EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) ==
+		1
+	    ? 0
+	    : -1;
 }
 
 static int
@@ -161,8 +165,8 @@ compute(const struct tlskey *key, const struct scheme *scheme,
 
 	if (ctx == NULL)
 		return -1;
-	if (EVP_DigestSignInit_ex(ctx, &pctx, scheme->digest, NULL, NULL,
-	    key->pkey, NULL) != 1)
+	if (EVP_DigestSignInit_ex(
+		ctx, &pctx, scheme->digest, NULL, NULL, key->pkey, NULL) != 1)
 		goto out;
 	if (scheme->is_pss && set_pss(pctx) == -1)
 		goto out;

@@ -38,13 +38,13 @@ enum kind { KIND_RSA, KIND_EC, KIND_ED25519 };
 
 struct key {
 	enum kind kind;
-	EVP_PKEY *public;		/* of the default provider */
-	struct tlskey_remote *remote;	/* NULL: a public key only */
+	EVP_PKEY *public;	      /* of the default provider */
+	struct tlskey_remote *remote; /* NULL: a public key only */
 };
 
 struct signing {
 	const struct key *key;
-	const char *digest;		/* canonical; NULL: none yet */
+	const char *digest; /* canonical; NULL: none yet */
 	bool is_pss;
 };
 
@@ -116,7 +116,7 @@ key_match(const void *data1, const void *data2, int selection)
 {
 	const struct key *key1 = data1, *key2 = data2;
 
-	(void)selection;	/* the public key always decides */
+	(void)selection; /* the public key always decides */
 	return EVP_PKEY_eq(key1->public, key2->public) == 1;
 }
 
@@ -128,8 +128,8 @@ static int
 key_import(void *data, int selection, const OSSL_PARAM params[])
 {
 	struct key *key = data;
-	const OSSL_PARAM *remote = OSSL_PARAM_locate_const(params,
-	    REMOTE_PARAM);
+	const OSSL_PARAM *remote =
+	    OSSL_PARAM_locate_const(params, REMOTE_PARAM);
 	const void *address;
 	EVP_PKEY_CTX *ctx;
 	OSSL_PARAM *copy;
@@ -139,13 +139,13 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 	(void)selection;
 	if (key->public != NULL)
 		return 0;
-	ctx = EVP_PKEY_CTX_new_from_name(library, kind_names[key->kind],
-	    "provider=default");
+	ctx = EVP_PKEY_CTX_new_from_name(
+	    library, kind_names[key->kind], "provider=default");
 	/* fromdata wants them writable. */
 	copy = OSSL_PARAM_dup(params);
 	if (ctx != NULL && copy != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
-		ok = EVP_PKEY_fromdata(ctx, &key->public,
-		    EVP_PKEY_PUBLIC_KEY, copy) == 1;
+		ok = EVP_PKEY_fromdata(
+			 ctx, &key->public, EVP_PKEY_PUBLIC_KEY, copy) == 1;
 	OSSL_PARAM_free(copy);
 	EVP_PKEY_CTX_free(ctx);
 	if (!ok || remote == NULL)
@@ -160,14 +160,13 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 static const OSSL_PARAM *
 key_import_types(int selection)
 {
-	static const OSSL_PARAM types[] = {
-		OSSL_PARAM_octet_string(REMOTE_PARAM, NULL, 0),
+	static const OSSL_PARAM types[] = { OSSL_PARAM_octet_string(
+						REMOTE_PARAM, NULL, 0),
 		OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
 		OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
-		OSSL_PARAM_END
-	};
+		OSSL_PARAM_END };
 
 	(void)selection;
 	return types;
@@ -203,24 +202,21 @@ key_get_params(void *data, OSSL_PARAM params[])
 static const OSSL_PARAM *
 key_gettable_params(void *provider)
 {
-	static const OSSL_PARAM types[] = {
-		OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),
+	static const OSSL_PARAM types[] = { OSSL_PARAM_int(
+						OSSL_PKEY_PARAM_BITS, NULL),
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
-		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST,
-		    NULL, 0),
-		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST,
-		    NULL, 0),
+		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
+		OSSL_PARAM_utf8_string(
+		    OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
 		OSSL_PARAM_utf8_string(
 		    OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, NULL, 0),
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
-		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY,
-		    NULL, 0),
+		OSSL_PARAM_octet_string(
+		    OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0),
 		OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
-		OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
-		OSSL_PARAM_END
-	};
+		OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0), OSSL_PARAM_END };
 
 	(void)provider;
 	return types;
@@ -266,10 +262,14 @@ canonical_digest(const char *name)
 {
 	static const char *const names[][2] = {
 		{ "MD5-SHA1", "MD5-SHA1" },
-		{ "SHA1", "SHA1" }, { "SHA-1", "SHA1" },
-		{ "SHA2-256", "SHA256" }, { "SHA256", "SHA256" },
-		{ "SHA2-384", "SHA384" }, { "SHA384", "SHA384" },
-		{ "SHA2-512", "SHA512" }, { "SHA512", "SHA512" },
+		{ "SHA1", "SHA1" },
+		{ "SHA-1", "SHA1" },
+		{ "SHA2-256", "SHA256" },
+		{ "SHA256", "SHA256" },
+		{ "SHA2-384", "SHA384" },
+		{ "SHA384", "SHA384" },
+		{ "SHA2-512", "SHA512" },
+		{ "SHA512", "SHA512" },
 	};
 	size_t i;
 
@@ -361,11 +361,11 @@ signing_set_params(void *data, const OSSL_PARAM params[])
 	if (params == NULL)
 		return 1;
 	param = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PAD_MODE);
-	if (param != NULL && (signing->key->kind != KIND_RSA ||
-	    !set_padding(signing, param)))
+	if (param != NULL &&
+	    (signing->key->kind != KIND_RSA || !set_padding(signing, param)))
 		return 0;
-	param = OSSL_PARAM_locate_const(params,
-	    OSSL_SIGNATURE_PARAM_PSS_SALTLEN);
+	param =
+	    OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PSS_SALTLEN);
 	return param == NULL || is_digest_salt(param);
 }
 
@@ -374,8 +374,8 @@ signing_settable_params(void *data, void *provider)
 {
 	static const OSSL_PARAM types[] = {
 		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, NULL, 0),
-		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN,
-		    NULL, 0),
+		OSSL_PARAM_utf8_string(
+		    OSSL_SIGNATURE_PARAM_PSS_SALTLEN, NULL, 0),
 		OSSL_PARAM_END
 	};
 
@@ -385,8 +385,8 @@ signing_settable_params(void *data, void *provider)
 }
 
 static int
-signing_init(void *data, const char *digest, void *key,
-    const OSSL_PARAM params[])
+signing_init(
+    void *data, const char *digest, void *key, const OSSL_PARAM params[])
 {
 	struct signing *signing = data;
 
@@ -397,8 +397,9 @@ signing_init(void *data, const char *digest, void *key,
 	if (signing->key == NULL || signing->key->remote == NULL)
 		return 0;
 	signing->digest = canonical_digest(digest);
-	if (signing->digest == NULL || (signing->digest[0] == '\0') !=
-	    (signing->key->kind == KIND_ED25519))
+	if (signing->digest == NULL ||
+	    (signing->digest[0] == '\0') !=
+		(signing->key->kind == KIND_ED25519))
 		return 0;
 	return signing_set_params(data, params);
 }
@@ -422,8 +423,8 @@ signing_sign(void *data, unsigned char *signature, size_t *len, size_t size,
 	if (size > (size_t)max)
 		size = (size_t)max;
 	if (remote->sign != NULL)
-		n = remote->sign(remote->arg, scheme, text, text_len,
-		    signature, size);
+		n = remote->sign(
+		    remote->arg, scheme, text, text_len, signature, size);
 	if (n <= 0 || (size_t)n > size) {
 		ERR_raise(error_library, REASON_NO_SIGNATURE);
 		return 0;
@@ -437,46 +438,40 @@ signing_sign(void *data, unsigned char *signature, size_t *len, size_t size,
  * particular type.
  */
 
-#define ENTRY(number, function) { number, (void (*)(void))(function) }
+#define ENTRY(number, function) \
+	{ \
+		number, (void (*)(void))(function) \
+	}
 #define KEY_ENTRIES(new) \
 	ENTRY(OSSL_FUNC_KEYMGMT_NEW, new), \
-	ENTRY(OSSL_FUNC_KEYMGMT_FREE, key_free), \
-	ENTRY(OSSL_FUNC_KEYMGMT_HAS, key_has), \
-	ENTRY(OSSL_FUNC_KEYMGMT_MATCH, key_match), \
-	ENTRY(OSSL_FUNC_KEYMGMT_IMPORT, key_import), \
-	ENTRY(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types), \
-	ENTRY(OSSL_FUNC_KEYMGMT_EXPORT, key_export), \
-	ENTRY(OSSL_FUNC_KEYMGMT_EXPORT_TYPES, key_export_types), \
-	ENTRY(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params), \
-	ENTRY(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, key_gettable_params)
+	    ENTRY(OSSL_FUNC_KEYMGMT_FREE, key_free), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_HAS, key_has), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_MATCH, key_match), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_IMPORT, key_import), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_EXPORT, key_export), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_EXPORT_TYPES, key_export_types), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params), \
+	    ENTRY(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, key_gettable_params)
 
-static const OSSL_DISPATCH rsa_keys[] = {
-	KEY_ENTRIES(rsa_new),
-	{ 0, NULL }
-};
+static const OSSL_DISPATCH rsa_keys[] = { KEY_ENTRIES(rsa_new), { 0, NULL } };
 
-static const OSSL_DISPATCH ec_keys[] = {
-	KEY_ENTRIES(ec_new),
+static const OSSL_DISPATCH ec_keys[] = { KEY_ENTRIES(ec_new),
 	ENTRY(OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, ec_operation_name),
-	{ 0, NULL }
-};
+	{ 0, NULL } };
 
-static const OSSL_DISPATCH ed25519_keys[] = {
-	KEY_ENTRIES(ed25519_new),
-	{ 0, NULL }
-};
+static const OSSL_DISPATCH ed25519_keys[] = { KEY_ENTRIES(ed25519_new),
+	{ 0, NULL } };
 
-static const OSSL_DISPATCH signatures[] = {
-	ENTRY(OSSL_FUNC_SIGNATURE_NEWCTX, signing_new),
+static const OSSL_DISPATCH signatures[] = { ENTRY(OSSL_FUNC_SIGNATURE_NEWCTX,
+						signing_new),
 	ENTRY(OSSL_FUNC_SIGNATURE_FREECTX, signing_free),
 	ENTRY(OSSL_FUNC_SIGNATURE_DUPCTX, signing_dup),
 	ENTRY(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, signing_init),
 	ENTRY(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, signing_sign),
 	ENTRY(OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, signing_set_params),
-	ENTRY(OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS,
-	    signing_settable_params),
-	{ 0, NULL }
-};
+	ENTRY(OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, signing_settable_params),
+	{ 0, NULL } };
 
 /* The names must be those of the default provider, all of them. */
 #define RSA_NAMES "RSA:rsaEncryption:1.2.840.113549.1.1.1"
@@ -484,18 +479,14 @@ static const OSSL_DISPATCH signatures[] = {
 #define ED25519_NAMES "ED25519:1.3.101.112"
 
 static const OSSL_ALGORITHM key_algorithms[] = {
-	{ RSA_NAMES, OURS, rsa_keys, NULL },
-	{ EC_NAMES, OURS, ec_keys, NULL },
-	{ ED25519_NAMES, OURS, ed25519_keys, NULL },
-	{ NULL, NULL, NULL, NULL }
+	{ RSA_NAMES, OURS, rsa_keys, NULL }, { EC_NAMES, OURS, ec_keys, NULL },
+	{ ED25519_NAMES, OURS, ed25519_keys, NULL }, { NULL, NULL, NULL, NULL }
 };
 
-static const OSSL_ALGORITHM signature_algorithms[] = {
-	{ RSA_NAMES, OURS, signatures, NULL },
+static const OSSL_ALGORITHM signature_algorithms[] = { { RSA_NAMES, OURS,
+							   signatures, NULL },
 	{ "ECDSA", OURS, signatures, NULL },
-	{ ED25519_NAMES, OURS, signatures, NULL },
-	{ NULL, NULL, NULL, NULL }
-};
+	{ ED25519_NAMES, OURS, signatures, NULL }, { NULL, NULL, NULL, NULL } };
 
 static const OSSL_ALGORITHM *
 query(void *provider, int operation, int *no_cache)
@@ -517,8 +508,7 @@ provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
     const OSSL_DISPATCH **out, void **provider)
 {
 	static const OSSL_DISPATCH functions[] = {
-		ENTRY(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),
-		{ 0, NULL }
+		ENTRY(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query), { 0, NULL }
 	};
 	static char nothing;
 
@@ -566,10 +556,9 @@ tlskey_provider_start(void)
 static OSSL_PARAM *
 describe(const EVP_PKEY *public, struct tlskey_remote *remote)
 {
-	OSSL_PARAM own[2] = {
-		OSSL_PARAM_octet_string(REMOTE_PARAM, &remote, sizeof(remote)),
-		OSSL_PARAM_END
-	};
+	OSSL_PARAM own[2] = { OSSL_PARAM_octet_string(
+				  REMOTE_PARAM, &remote, sizeof(remote)),
+		OSSL_PARAM_END };
 	OSSL_PARAM *params = NULL, *merged;
 
 	if (EVP_PKEY_todata(public, EVP_PKEY_PUBLIC_KEY, &params) != 1)
@@ -598,8 +587,8 @@ tlskey_provider_key(const EVP_PKEY *public, struct tlskey_remote *remote)
 		return NULL;
 	for (i = 0; i < 3; i++)
 		if (EVP_PKEY_is_a(public, kind_names[i]))
-			ctx = EVP_PKEY_CTX_new_from_name(library,
-			    kind_names[i], OURS);
+			ctx = EVP_PKEY_CTX_new_from_name(
+			    library, kind_names[i], OURS);
 	if (ctx == NULL)
 		return NULL;
 	params = describe(public, remote);

@@ -19,7 +19,7 @@ struct ossl_lib_ctx_st;
 
 /* Who signs.  Must outlive the keys that were made with it. */
 struct tlskey_remote {
-	tlsctx_sign_fn *sign;	/* NULL: every signature fails */
+	tlsctx_sign_fn *sign; /* NULL: every signature fails */
 	void *arg;
 };
 
@@ -34,7 +34,7 @@ struct ossl_lib_ctx_st *tlskey_provider_start(void);
  * private half is remote.  The caller's to free; NULL: other kind of key,
  * or memory is short.
  */
-struct evp_pkey_st *tlskey_provider_key(const struct evp_pkey_st *public,
-    struct tlskey_remote *remote);
+struct evp_pkey_st *tlskey_provider_key(
+    const struct evp_pkey_st *public, struct tlskey_remote *remote);
 
 #endif

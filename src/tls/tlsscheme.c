@@ -20,22 +20,22 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define RANDOMS 64		/* client's and server's random, 32 each */
+#define RANDOMS 64 /* client's and server's random, 32 each */
 #define TLS13_BLANKS 64
-#define CURVE_TYPE_NAMED 3	/* RFC 8422, 5.4 */
+#define CURVE_TYPE_NAMED 3 /* RFC 8422, 5.4 */
 #define POINT_UNCOMPRESSED 4
 
 struct curve {
-	uint16_t group;		/* TLS NamedGroup */
+	uint16_t group; /* TLS NamedGroup */
 	const char *names[3];
-	int nid;		/* 0: not a Weierstrass curve */
+	int nid; /* 0: not a Weierstrass curve */
 	size_t point_len;
 };
 
 static const struct curve curves[] = {
 	{ 29, { "X25519" }, 0, 32 },
-	{ 23, { "P-256", "secp256r1", "prime256v1" },
-	    NID_X9_62_prime256v1, 65 },
+	{ 23, { "P-256", "secp256r1", "prime256v1" }, NID_X9_62_prime256v1,
+	    65 },
 	{ 30, { "X448" }, 0, 56 },
 	{ 25, { "P-521", "secp521r1" }, NID_secp521r1, 133 },
 	{ 24, { "P-384", "secp384r1" }, NID_secp384r1, 97 },
@@ -65,7 +65,7 @@ tlsscheme_is_tls13(const unsigned char *text, size_t len)
 			return false;
 	/* With its NUL, which separates context and hash. */
 	return memcmp(text + TLS13_BLANKS, tls13_context,
-	    sizeof(tls13_context)) == 0;
+		   sizeof(tls13_context)) == 0;
 }
 
 static bool
@@ -126,8 +126,9 @@ is_on_curve(const struct curve *curve, const unsigned char *bytes)
 	if (*group == NULL)
 		return false;
 	point = EC_POINT_new(*group);
-	is_on = point != NULL && EC_POINT_oct2point(*group, point, bytes,
-	    curve->point_len, NULL) == 1;
+	is_on = point != NULL &&
+	    EC_POINT_oct2point(*group, point, bytes, curve->point_len, NULL) ==
+		1;
 	EC_POINT_free(point);
 	ERR_clear_error();
 	return is_on;
@@ -180,8 +181,8 @@ take_vector(const unsigned char **bytes, size_t *len,
 }
 
 static bool
-is_same(const unsigned char *a, size_t a_len, const unsigned char *b,
-    size_t b_len)
+is_same(
+    const unsigned char *a, size_t a_len, const unsigned char *b, size_t b_len)
 {
 	return a_len == b_len && memcmp(a, b, a_len) == 0;
 }
@@ -331,8 +332,8 @@ take_integer(const unsigned char **der, size_t *len,
 }
 
 int
-tlsscheme_dh(struct tlsscheme_policy *policy, const unsigned char *der,
-    size_t len)
+tlsscheme_dh(
+    struct tlsscheme_policy *policy, const unsigned char *der, size_t len)
 {
 	const unsigned char *p, *g, *rest;
 	size_t p_len, g_len, rest_len;
@@ -359,8 +360,8 @@ tlsscheme_policy_init(struct tlsscheme_policy *policy,
 	unsigned min, max;
 
 	memset(policy, 0, sizeof(*policy));
-	if (tls_settings_versions(settings, &min, &max, error,
-	    sizeof(error)) == -1)
+	if (tls_settings_versions(settings, &min, &max, error, sizeof(error)) ==
+	    -1)
 		return -1;
 	policy->permits_tls12 = min <= 2;
 	policy->permits_tls13 = max == 3;

@@ -40,10 +40,10 @@ struct tls_public;
 struct tlsscheme_policy {
 	const unsigned char *dh_p, *dh_g; /* big-endian, or NULL: no DHE */
 	size_t dh_p_len, dh_g_len;
-	uint16_t groups[16];	/* TLS NamedGroup numbers for ECDHE */
+	uint16_t groups[16]; /* TLS NamedGroup numbers for ECDHE */
 	size_t group_count;
-	bool permits_tls12;	/* TLSMIN is 1.2 or lower */
-	bool permits_tls13;	/* TLSMAX is 1.3 */
+	bool permits_tls12; /* TLSMIN is 1.2 or lower */
+	bool permits_tls13; /* TLSMAX is 1.3 */
 };
 
 /*
@@ -56,8 +56,8 @@ struct tlsscheme_policy {
  * p, g and Ys with p and g exactly the policy's and Ys of p's size.
  * Nothing before, between or after.  Pure but for OpenSSL's curve tables.
  */
-bool tlsscheme_permits(const struct tlsscheme_policy *policy,
-    unsigned scheme, const unsigned char *text, size_t len);
+bool tlsscheme_permits(const struct tlsscheme_policy *policy, unsigned scheme,
+    const unsigned char *text, size_t len);
 
 /* Has text the shape of TLS 1.3?  (Up to 1.2: see tlsscheme_permits.) */
 bool tlsscheme_is_tls13(const unsigned char *text, size_t len);
@@ -82,10 +82,11 @@ int tlsscheme_policy_init(struct tlsscheme_policy *policy,
 bool tlsscheme_knows_group(const char *name, size_t len);
 
 /*
- * Make dh_p and dh_g those of a DER DHParameter (PKCS#3); they point into
+ * Make dh_p and dh_g those of a DER DHParameter (PKCS#3) or X9.42
+ * DomainParameters, which begin alike; they point into
  * der.  0, or -1 and no DHE when it is not one.
  */
-int tlsscheme_dh(struct tlsscheme_policy *policy, const unsigned char *der,
-    size_t len);
+int tlsscheme_dh(
+    struct tlsscheme_policy *policy, const unsigned char *der, size_t len);
 
 #endif

@@ -16,11 +16,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const unsigned schemes[] = {
-	TLSSCHEME_ECDSA_SHA256, TLSSCHEME_RSA_PSS_RSAE_SHA256,
-	TLSSCHEME_ED25519, TLSSCHEME_RSA_PKCS1_SHA256,
-	TLSSCHEME_RSA_PKCS1_MD5_SHA1, TLSSCHEME_RSA_PKCS1_SHA1, 0, 0x9999
-};
+static const unsigned schemes[] = { TLSSCHEME_ECDSA_SHA256,
+	TLSSCHEME_RSA_PSS_RSAE_SHA256, TLSSCHEME_ED25519,
+	TLSSCHEME_RSA_PKCS1_SHA256, TLSSCHEME_RSA_PKCS1_MD5_SHA1,
+	TLSSCHEME_RSA_PKCS1_SHA1, 0, 0x9999 };
 
 static void
 check_permitted(const struct tlsscheme_policy *policy, unsigned scheme,
@@ -77,8 +76,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scheme = schemes[data[0] & 7];
 	policy.permits_tls12 = !(data[0] & 8);
 	policy.permits_tls13 = !(data[0] & 16);
-	tlsscheme_groups(&policy, data[0] & 32 ? "P-256:brainpoolP256r1" :
-	    NULL);
+	tlsscheme_groups(
+	    &policy, data[0] & 32 ? "P-256:brainpoolP256r1" : NULL);
 	if (data[0] & 64) {
 		policy.dh_p = p;
 		policy.dh_p_len = sizeof(p);

@@ -1,10 +1,31 @@
 """A server's private key is in the memory of keepers and nowhere else."""
 
 import base64
+import re
+import resource
 
 import pytest
 
 from harness import tls_context, wait_for
+
+
+PAGE = resource.getpagesize()
+
+
+def present(pid, first, last):
+    """The parts of a mapping that have pages, in memory or swapped out:
+    what a process has only reserved holds nothing."""
+    try:
+        with open('/proc/%d/pagemap' % pid, 'rb', buffering=0) as file:
+            file.seek(first // PAGE * 8)
+            entries = file.read((last - first) // PAGE * 8)
+    except OSError:
+        entries = b''
+    if not entries:
+        return [(first, last)]
+    # The two highest bits of each entry: present, swapped.
+    return [(first + run.start() * PAGE, first + run.end() * PAGE)
+            for run in re.finditer(b'[\x40-\xff]+', entries[7::8], re.S)]
 
 
 def memory(pid):
@@ -14,20 +35,17 @@ def memory(pid):
     with open('/proc/%d/mem' % pid, 'rb', buffering=0) as file:
         for line in lines:
             span, rights = line.split()[:2]
-            if 'r' not in rights or line.endswith(('[vvar]', '[vsyscall]',
-                                                   '[vvar_vclock]')):
-                continue
             first, last = (int(number, 16) for number in span.split('-'))
-            # Address space that a sanitizer has only reserved.
-            if last - first > 1 << 30:
+            # The kernel's own pages, and what a sanitizer reserves.
+            if 'r' not in rights or line.endswith(('[vvar]', '[vsyscall]')) \
+                    or last - first > 1 << 40:
                 continue
-            try:
-                file.seek(first)
-                data = file.read(last - first)
-            except OSError:
-                continue
-            if data:
-                yield data
+            for start, end in present(pid, first, last):
+                try:
+                    file.seek(start)
+                    yield file.read(end - start)
+                except OSError:
+                    continue
 
 
 def traces(pki, name):

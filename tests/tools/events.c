@@ -113,8 +113,8 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 		return 100;
-	events_fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-	    0666);
+	events_fd =
+	    open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (events_fd == -1)
 		return 111;
 	ignores_term = has_word(argc, argv, "ignore");

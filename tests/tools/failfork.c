@@ -33,8 +33,8 @@
 #define EXIT_UNSUPPORTED 99
 
 #define SYSCALL_NR (offsetof(struct seccomp_data, nr))
-#define WATCH(number)                                                     \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),              \
+#define WATCH(number) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), \
 	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
 
 static void

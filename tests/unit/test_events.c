@@ -258,11 +258,14 @@ room_for_the_count_alone(void **state)
 	unsigned long before, reported = 0, lost;
 
 	(void)state;
-	for (i = 0; e->lost < 3; i++)
+	for (i = 0; e->lost < 3; i++) {
+		assert_true(i < 1000000);
 		events_ended(e, 78, 0);
+	}
 	/* One is read at a time: the count takes the place of a line. */
 	do {
 		before = e->lost;
+		assert_true(before < 1000000);
 		next();
 		events_ended(e, 78, 0);
 	} while (e->lost > before);

@@ -4,14 +4,10 @@
  */
 #include "serve/profile.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "serve/msg.h"
 #include "tls/tlsfile.h"
@@ -71,7 +67,7 @@ the_journey_changes_nothing(void **state)
 	struct msg msg = { .body = bytes };
 	struct msg_writer w;
 	struct msg_reader r;
-	size_t i;
+	size_t i, whole;
 
 	(void)state;
 	clear_variables();
@@ -89,6 +85,16 @@ the_journey_changes_nothing(void **state)
 			assert_null(copy.values[i]);
 		else
 			assert_string_equal(copy.values[i], profile.values[i]);
+	}
+	/* Set but empty is not unset; others of the environment are none. */
+	assert_null(copy.values[0]);
+	assert_string_equal(copy.values[3], "");
+	/* A part of it is marked as such. */
+	whole = msg.len;
+	for (msg.len = 0; msg.len < whole; msg.len++) {
+		msg_read_from(&r, &msg);
+		profile_get(&copy, &r);
+		assert_int_equal(msg_read_all(&r), -1);
 	}
 	clear_variables();
 }

@@ -311,9 +311,10 @@ a_kept_descriptor_that_is_gone(void **state)
 static int
 spawn_with_signals(void)
 {
-	static char sh[] = "/bin/sh", c[] = "-c";
-	static char text[] = "grep -E 'Sig(Blk|Ign)' /proc/self/status";
-	char *argv[] = { sh, c, text, NULL }, *none[] = { NULL };
+	/* No shell: some change the mask. */
+	static char grep[] = "grep", e[] = "-E", what[] = "Sig(Blk|Ign)";
+	static char where[] = "/proc/self/status";
+	char *argv[] = { grep, e, what, where, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
 	int out[2], exec_fd;
 	unsigned long long blocked = 0, ignored = 0;

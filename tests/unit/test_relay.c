@@ -19,16 +19,16 @@ static struct server server;
 struct scene {
 	struct relay relay;
 	struct relay_result result;
-	int client_fd, socket_fd;	/* the client's end, the relay's */
-	int program_in, program_out;	/* the relay's ends */
-	int in, out;			/* the program's: 0 and 1 */
+	int client_fd, socket_fd;    /* the client's end, the relay's */
+	int program_in, program_out; /* the relay's ends */
+	int in, out;		     /* the program's: 0 and 1 */
 	int cancel[2];
-	int truncations, answer;	/* of the callback */
+	int truncations, answer; /* of the callback */
 	bool input_open_at_truncation;
-	double cpu;			/* seconds the relay used */
+	double cpu; /* seconds the relay used */
 	struct timespec began, ended;
 	SSL_CTX *ctx;
-	SSL *ssl;			/* the client */
+	SSL *ssl; /* the client */
 	pthread_t thread, writer;
 };
 
@@ -78,13 +78,12 @@ run_relay(void *arg)
 
 /* Everything but the relay's start, so that a test can change settings. */
 static void
-prepare_version(struct scene *scene, int version)
+prepare_over(struct scene *scene, int version, const int ends[2])
 {
-	int ends[2], in[2], out[2];
+	int in[2], out[2];
 	pthread_t thread;
 
 	memset(scene, 0, sizeof(*scene));
-	tcp_pair(ends);
 	scene->socket_fd = ends[0];
 	scene->client_fd = ends[1];
 	assert_int_equal(fd_pipe(in), 0);
@@ -107,6 +106,15 @@ prepare_version(struct scene *scene, int version)
 	thread = in_thread(connect_client, scene);
 	handshake(scene->relay.conn, scene->socket_fd);
 	pthread_join(thread, NULL);
+}
+
+static void
+prepare_version(struct scene *scene, int version)
+{
+	int ends[2];
+
+	tcp_pair(ends);
+	prepare_over(scene, version, ends);
 }
 
 static void
@@ -165,11 +173,12 @@ client_reads(struct scene *scene, char *bytes, size_t size, int *how)
 	size_t len = 0;
 	int n;
 
-	while (len < size && (n = SSL_read(scene->ssl, bytes + len,
-	    (int)(size - len))) > 0)
+	while (len < size &&
+	    (n = SSL_read(scene->ssl, bytes + len, (int)(size - len))) > 0)
 		len += (size_t)n;
-	*how = n > 0 ? 1 : SSL_get_error(scene->ssl, n) ==
-	    SSL_ERROR_ZERO_RETURN ? 0 : -1;
+	*how = n > 0						    ? 1
+	    : SSL_get_error(scene->ssl, n) == SSL_ERROR_ZERO_RETURN ? 0
+								    : -1;
 	return len;
 }
 
@@ -388,8 +397,8 @@ idleness_ends_and_bytes_put_it_off(void **state)
 	fd_close(&scene.socket_fd);
 	while ((i = SSL_read(scene.ssl, &byte, 1)) == 1)
 		continue;
-	assert_int_not_equal(SSL_get_error(scene.ssl, i),
-	    SSL_ERROR_ZERO_RETURN);
+	assert_int_not_equal(
+	    SSL_get_error(scene.ssl, i), SSL_ERROR_ZERO_RETURN);
 	clear(&scene);
 }
 
@@ -436,8 +445,8 @@ program_that_closes_its_input_still_answers(void **state)
 	start(&scene);
 	/* Far more than any buffer: it is thrown away. */
 	for (i = 0; i < 600; i++)
-		assert_int_equal(SSL_write(scene.ssl, bytes, sizeof(bytes)),
-		    sizeof(bytes));
+		assert_int_equal(
+		    SSL_write(scene.ssl, bytes, sizeof(bytes)), sizeof(bytes));
 	assert_int_equal(fd_write_all(scene.out, "done", 4), 0);
 	fd_close(&scene.out);
 	assert_int_equal(client_reads(&scene, answer, 10, &how), 4);
@@ -538,6 +547,7 @@ static void
 no_stuck_state_spins(void **state)
 {
 	struct scene scene;
+	int ends[2];
 
 	(void)state;
 	/* The program does not read. */
@@ -553,6 +563,19 @@ no_stuck_state_spins(void **state)
 	start(&scene);
 	stuff_output(&scene);
 	fd_close(&scene.out);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	clear(&scene);
+	/*
+	 * A socket that reports a hangup for as long as it has unread
+	 * input, which TCP does not.
+	 */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	prepare_over(&scene, TLS1_3_VERSION, ends);
+	start(&scene);
+	stuff_input(&scene);
+	fd_close(&scene.client_fd);
 	assert_true(cpu_while_waiting(&scene) < 0.1);
 	fd_close(&scene.cancel[1]);
 	expect_end(&scene, RELAY_CANCELLED);
@@ -631,8 +654,9 @@ client_exchanges(struct scene *scene)
 		pollfd.events = POLLIN;
 		if (sent < BULK) {
 			if (len == 0) {
-				len = BULK - sent < sizeof(out) ?
-				    (int)(BULK - sent) : (int)sizeof(out);
+				len = BULK - sent < sizeof(out)
+				    ? (int)(BULK - sent)
+				    : (int)sizeof(out);
 				for (i = 0; i < len; i++)
 					out[i] = pattern(sent + (size_t)i, 2);
 			}
@@ -651,8 +675,8 @@ client_exchanges(struct scene *scene)
 			for (i = 0; i < n; i++)
 				assert_int_equal(in[i], pattern(got++, 1));
 		ended = SSL_get_error(scene->ssl, n) == SSL_ERROR_ZERO_RETURN;
-		assert_true(ended || SSL_get_error(scene->ssl, n) ==
-		    SSL_ERROR_WANT_READ);
+		assert_true(ended ||
+		    SSL_get_error(scene->ssl, n) == SSL_ERROR_WANT_READ);
 		if (!ended && pollfd.events != 0)
 			assert_true(poll(&pollfd, 1, 20000) > 0);
 	}

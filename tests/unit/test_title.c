@@ -58,7 +58,10 @@ show_title(char **argv)
 	printf("\n");
 	/* Twice: the last one stands, without a rest of the first. */
 	title_set("x");
+	memset(shown, 0, sizeof(shown));
 	EXPECT(read_shown("cmdline", shown, sizeof(shown)) == 0);
+	for (i = strlen(shown); i < sizeof(shown); i++)
+		EXPECT(shown[i] == '\0');
 	printf("%s", shown);
 	return fflush(stdout) == 0 ? 0 : __LINE__;
 }

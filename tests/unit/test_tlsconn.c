@@ -16,10 +16,10 @@ struct client {
 	int fd;
 	int version;
 	const char *ciphers, *groups;
-	bool ok;		/* handshake done */
+	bool ok; /* handshake done */
 	char cipher[64];
 	unsigned long error;
-	int (*then)(SSL *ssl);	/* more to do after the handshake */
+	int (*then)(SSL *ssl); /* more to do after the handshake */
 	int then_result;
 };
 
@@ -27,8 +27,8 @@ static void *
 client_run(void *arg)
 {
 	struct client *client = arg;
-	SSL_CTX *ctx = client_make(client->version, client->ciphers,
-	    client->groups);
+	SSL_CTX *ctx =
+	    client_make(client->version, client->ciphers, client->groups);
 	SSL *ssl = SSL_new(ctx);
 
 	SSL_set_fd(ssl, client->fd);
@@ -139,12 +139,12 @@ static void
 expect_meeting(struct server *server, int version, const char *ciphers,
     const char *groups, const char *facts, unsigned scheme)
 {
-	struct client client = { .version = version, .ciphers = ciphers,
-		.groups = groups };
+	struct client client = {
+		.version = version, .ciphers = ciphers, .groups = groups
+	};
 	char text[200];
 
-	assert_int_equal(meet(server, &client, text, sizeof(text)),
-	    TLSCONN_OK);
+	assert_int_equal(meet(server, &client, text, sizeof(text)), TLSCONN_OK);
 	assert_true(client.ok);
 	assert_string_equal(text, facts);
 	assert_int_equal(server->signatures, 1);
@@ -177,9 +177,8 @@ every_key_and_version_signs_once(void **state)
 static void
 every_group_of_tls12_is_signed_for(void **state)
 {
-	static const char *const groups[] = {
-		"X25519", "P-256", "X448", "P-521", "P-384"
-	};
+	static const char *const groups[] = { "X25519", "P-256", "X448",
+		"P-521", "P-384" };
 	size_t i;
 
 	(void)state;
@@ -208,17 +207,17 @@ unwanted_offers_fail_with_a_reason(void **state)
 	char text[200];
 
 	(void)state;
-	assert_int_equal(meet(&rsa, &client, text, sizeof(text)),
-	    TLSCONN_FAILED);
+	assert_int_equal(
+	    meet(&rsa, &client, text, sizeof(text)), TLSCONN_FAILED);
 	assert_false(client.ok);
 	assert_string_equal(text, "unsupported protocol");
 	/* The alert reached the client. */
-	assert_int_equal(ERR_GET_REASON(client.error),
-	    SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+	assert_int_equal(
+	    ERR_GET_REASON(client.error), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
 	client.version = TLS1_2_VERSION;
 	client.ciphers = "kRSA";
-	assert_int_equal(meet(&rsa, &client, text, sizeof(text)),
-	    TLSCONN_FAILED);
+	assert_int_equal(
+	    meet(&rsa, &client, text, sizeof(text)), TLSCONN_FAILED);
 	assert_string_equal(text, "no shared cipher");
 	assert_int_equal(rsa.signatures, 0);
 }
@@ -231,12 +230,12 @@ refused_signature_ends_the_handshake(void **state)
 
 	(void)state;
 	p256.refuses = true;
-	assert_int_equal(meet(&p256, &client, text, sizeof(text)),
-	    TLSCONN_FAILED);
+	assert_int_equal(
+	    meet(&p256, &client, text, sizeof(text)), TLSCONN_FAILED);
 	assert_string_equal(text, "no signature from the key process");
 	client.version = TLS1_2_VERSION;
-	assert_int_equal(meet(&p256, &client, text, sizeof(text)),
-	    TLSCONN_FAILED);
+	assert_int_equal(
+	    meet(&p256, &client, text, sizeof(text)), TLSCONN_FAILED);
 	p256.refuses = false;
 	assert_false(client.ok);
 	assert_string_equal(text, "no signature from the key process");
@@ -302,11 +301,13 @@ closed_after_the_last_byte_and_output_still_flows(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		open_meeting(&m, both[i], half_close);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, sizeof(bytes),
-		    &len), TLSCONN_OK);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
+		    TLSCONN_OK);
 		assert_int_equal(len, 5);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, sizeof(bytes),
-		    &len), TLSCONN_CLOSED);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
+		    TLSCONN_CLOSED);
 		write_all(m.conn, m.fd, "goodbye", 7);
 		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
 		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
@@ -339,18 +340,18 @@ truncated_after_the_last_byte_and_output_still_flows(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		open_meeting(&m, both[i], bare_fin);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, 3, &len),
-		    TLSCONN_OK);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, 3, &len), TLSCONN_OK);
 		assert_int_equal(tlsconn_pending(m.conn), 1);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, 3, &len),
-		    TLSCONN_OK);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, 3, &len), TLSCONN_OK);
 		assert_int_equal(len, 2);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, 3, &len),
-		    TLSCONN_TRUNCATED);
-		assert_string_equal(tlsconn_reason(m.conn),
-		    "unexpected end of file");
-		assert_int_equal(read_some(m.conn, m.fd, bytes, 3, &len),
-		    TLSCONN_TRUNCATED);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, 3, &len), TLSCONN_TRUNCATED);
+		assert_string_equal(
+		    tlsconn_reason(m.conn), "unexpected end of file");
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, 3, &len), TLSCONN_TRUNCATED);
 		write_all(m.conn, m.fd, "goodbye", 7);
 		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
 		close_meeting(&m);
@@ -407,8 +408,9 @@ garbage_fails_and_is_answered_by_an_alert(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		open_meeting(&m, both[i], garbage);
-		assert_int_equal(read_some(m.conn, m.fd, bytes, sizeof(bytes),
-		    &len), TLSCONN_FAILED);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
+		    TLSCONN_FAILED);
 		assert_true(strlen(tlsconn_reason(m.conn)) > 0);
 		assert_int_equal(tlsconn_errno(m.conn), 0);
 		close_meeting(&m);
@@ -432,14 +434,13 @@ reset_has_its_errno(void **state)
 	(void)state;
 	open_meeting(&m, TLS1_3_VERSION, hello);
 	pthread_join(m.thread, NULL);
-	assert_int_equal(read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
-	    TLSCONN_OK);
+	assert_int_equal(
+	    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len), TLSCONN_OK);
 	reset(m.client.fd);
-	assert_int_equal(read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
-	    TLSCONN_RESET);
+	assert_int_equal(
+	    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len), TLSCONN_RESET);
 	assert_int_equal(tlsconn_errno(m.conn), ECONNRESET);
-	assert_string_equal(tlsconn_reason(m.conn),
-	    "Connection reset by peer");
+	assert_string_equal(tlsconn_reason(m.conn), "Connection reset by peer");
 	assert_int_equal(tlsconn_write(m.conn, "x", 1, &len), TLSCONN_RESET);
 	assert_int_equal(tlsconn_flush(m.conn), TLSCONN_RESET);
 	close(m.fd);
@@ -478,8 +479,9 @@ full_socket_is_want_write_and_nothing_is_lost(void **state)
 	open_meeting(&m, TLS1_3_VERSION, slow_reader);
 	setsockopt(m.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	for (i = 0; i < BULK; i += n)
-		if (settle(m.fd, tlsconn_write(m.conn, bytes + i, BULK - i,
-		    &n)) == TLSCONN_WANT_WRITE)
+		if (settle(
+			m.fd, tlsconn_write(m.conn, bytes + i, BULK - i, &n)) ==
+		    TLSCONN_WANT_WRITE)
 			waits++;
 	while (settle(m.fd, tlsconn_close_notify(m.conn)) != TLSCONN_OK)
 		waits++;
@@ -520,13 +522,14 @@ key_updates_pass_unseen(void **state)
 	open_meeting(&m, TLS1_3_VERSION, new_keys);
 	for (i = 0; i < 5; i++) {
 		for (j = 0; j < 2; j += len)
-			assert_int_equal(read_some(m.conn, m.fd, bytes + j,
-			    2 - j, &len), TLSCONN_OK);
+			assert_int_equal(
+			    read_some(m.conn, m.fd, bytes + j, 2 - j, &len),
+			    TLSCONN_OK);
 		assert_memory_equal(bytes, "ab", 2);
 		write_all(m.conn, m.fd, "c", 1);
 	}
-	assert_int_equal(read_some(m.conn, m.fd, bytes, 2, &len),
-	    TLSCONN_CLOSED);
+	assert_int_equal(
+	    read_some(m.conn, m.fd, bytes, 2, &len), TLSCONN_CLOSED);
 	close_meeting(&m);
 	assert_int_equal(m.client.then_result, 0);
 }
@@ -570,10 +573,10 @@ mode_of_the_socket_stays(void **state)
 	(void)state;
 	open_meeting(&m, TLS1_3_VERSION, NULL);
 	assert_int_equal(fcntl(m.fd, F_GETFL) & O_NONBLOCK, 0);
-	assert_int_equal(tlsconn_read(m.conn, &byte, 1, &len),
-	    TLSCONN_WANT_READ);
-	assert_int_equal(tlsconn_read(m.conn, &byte, 1, &len),
-	    TLSCONN_WANT_READ);
+	assert_int_equal(
+	    tlsconn_read(m.conn, &byte, 1, &len), TLSCONN_WANT_READ);
+	assert_int_equal(
+	    tlsconn_read(m.conn, &byte, 1, &len), TLSCONN_WANT_READ);
 	assert_int_equal(tlsconn_pending(m.conn), 0);
 	close_meeting(&m);
 }

@@ -22,13 +22,14 @@ configure(struct server *server, const struct tls_settings *settings)
 	server->settings = *settings;
 	server->settings.certfile = "made up";
 	error[0] = '\0';
-	server->ctx = tlsctx_new(&server->settings, &server->public, error,
-	    sizeof(error));
+	server->ctx = tlsctx_new(
+	    &server->settings, &server->public, error, sizeof(error));
 	assert_int_equal(error[0] == '\0', server->ctx != NULL);
 	if (server->ctx == NULL)
 		return -1;
 	assert_int_equal(tlsscheme_policy_init(&server->policy,
-	    &server->settings, &server->public), 0);
+			     &server->settings, &server->public),
+	    0);
 	tlsctx_set_signer(server->ctx, server_sign, server);
 	return 0;
 }
@@ -54,8 +55,8 @@ answer_run(void *arg)
 
 /* "TLSv1.2 CIPHER GROUP" of a handshake with such a client, or "". */
 static const char *
-negotiate(struct server *server, int version, const char *ciphers,
-    const char *groups)
+negotiate(
+    struct server *server, int version, const char *ciphers, const char *groups)
 {
 	static char facts[200];
 	struct answer answer = { .server = server };
@@ -73,8 +74,8 @@ negotiate(struct server *server, int version, const char *ciphers,
 		EVP_PKEY *peer = NULL;
 
 		SSL_get_peer_tmp_key(ssl, &peer);
-		snprintf(facts, sizeof(facts), "%s %s %d",
-		    SSL_get_version(ssl), SSL_get_cipher_name(ssl),
+		snprintf(facts, sizeof(facts), "%s %s %d", SSL_get_version(ssl),
+		    SSL_get_cipher_name(ssl),
 		    peer == NULL ? 0 : EVP_PKEY_get_bits(peer));
 		EVP_PKEY_free(peer);
 	}
@@ -102,11 +103,11 @@ defaults_are_modern(void **state)
 	assert_string_equal(negotiate(&rsa, TLS1_1_VERSION, NULL, NULL), "");
 	assert_string_equal(negotiate(&rsa, TLS1_VERSION, NULL, NULL), "");
 	/* No CBC, no static RSA, no anonymity, no DHE without DHFILE. */
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION,
-	    "ECDHE-RSA-AES128-SHA256", NULL), "");
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL),
+	assert_string_equal(
+	    negotiate(&rsa, TLS1_2_VERSION, "ECDHE-RSA-AES128-SHA256", NULL),
 	    "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL), "");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "DHE", NULL), "");
 }
 
@@ -118,8 +119,8 @@ versions_are_what_was_asked_for(void **state)
 	(void)state;
 	assert_int_equal(configure(&rsa, &settings), 0);
 	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL), "");
-	assert_int_equal(strncmp(negotiate(&rsa, 0, NULL, NULL), "TLSv1.2", 7),
-	    0);
+	assert_int_equal(
+	    strncmp(negotiate(&rsa, 0, NULL, NULL), "TLSv1.2", 7), 0);
 	settings = (struct tls_settings){ .tlsmin = "1.3" };
 	assert_int_equal(configure(&rsa, &settings), 0);
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL), "");
@@ -138,7 +139,7 @@ ciphers_go_where_they_belong(void **state)
 {
 	struct tls_settings settings = {
 		.ciphers = "TLS_CHACHA20_POLY1305_SHA256 "
-		    "ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA"
+			   "ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA"
 	};
 
 	(void)state;
@@ -147,8 +148,8 @@ ciphers_go_where_they_belong(void **state)
 	    "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256 253");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
 	    "TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 253");
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "AES128-SHA",
-	    NULL), "");
+	assert_string_equal(
+	    negotiate(&rsa, TLS1_2_VERSION, "AES128-SHA", NULL), "");
 	/* Of a version that is not mentioned, the default. */
 	settings.ciphers = "TLS_AES_128_GCM_SHA256";
 	assert_int_equal(configure(&rsa, &settings), 0);
@@ -168,18 +169,15 @@ ciphers_go_where_they_belong(void **state)
 	settings.ciphers = "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
 	assert_int_equal(configure(&rsa, &settings), 0);
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL),
-	    "");
-	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "eNULL", NULL),
-	    "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL), "");
+	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "eNULL", NULL), "");
 }
 
 static void
 unusable_ciphers_are_an_error(void **state)
 {
-	static const char *const bad[] = {
-		"NONSENSE", "AES128-SHA", "kRSA:aNULL:NULL", "PSK", "!ALL"
-	};
+	static const char *const bad[] = { "NONSENSE", "AES128-SHA",
+		"kRSA:aNULL:NULL", "PSK", "!ALL" };
 	struct tls_settings settings = { .certfile = NULL };
 	size_t i;
 
@@ -241,11 +239,9 @@ static void
 set_dh(struct server *server, const char *group)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
-	OSSL_PARAM params[2] = {
-		OSSL_PARAM_utf8_string("group", (void *)(uintptr_t)group,
-		    strlen(group)),
-		OSSL_PARAM_END
-	};
+	OSSL_PARAM params[2] = { OSSL_PARAM_utf8_string("group",
+				     (void *)(uintptr_t)group, strlen(group)),
+		OSSL_PARAM_END };
 	EVP_PKEY *dh = NULL;
 	unsigned char *der = NULL;
 	int len;
@@ -322,8 +318,8 @@ warm_up_leaves_no_trace(void **state)
 	base.signatures = 0;
 	assert_int_equal(tlsctx_warm_up(base.ctx), 0);
 	assert_int_equal(base.signatures, 0);
-	assert_int_equal(strncmp(negotiate(&base, 0, NULL, NULL), "TLSv1.3",
-	    7), 0);
+	assert_int_equal(
+	    strncmp(negotiate(&base, 0, NULL, NULL), "TLSv1.3", 7), 0);
 	assert_int_equal(base.signatures, 1);
 	settings.tlsmin = "1.3";
 	assert_int_equal(configure(&base, &settings), 0);

@@ -100,18 +100,17 @@ expect_error(const struct tls_settings *settings, const char *variable,
 {
 	assert_int_equal(load(settings), -1);
 	if (strstr(error, variable) == NULL || strstr(error, reason) == NULL)
-		fail_msg("expected \"%s ... %s\", got \"%s\"", variable,
-		    reason, error);
+		fail_msg("expected \"%s ... %s\", got \"%s\"", variable, reason,
+		    error);
 }
 
 static void
 chain_and_key_come_out_as_they_are(void **state)
 {
-	struct tls_settings settings = {
-		.certchainfile = write_pem("chain", NULL, leaf, middle, root),
+	struct tls_settings settings = { .certchainfile = write_pem(
+					     "chain", NULL, leaf, middle, root),
 		.certfile = "/nonexistent, and not needed",
-		.keyfile = write_pem("key", leaf_key, NULL, NULL, NULL)
-	};
+		.keyfile = write_pem("key", leaf_key, NULL, NULL, NULL) };
 	X509 *const all[] = { leaf, middle, root };
 	struct tlsfiles files;
 	struct tls_public public;
@@ -124,8 +123,8 @@ chain_and_key_come_out_as_they_are(void **state)
 	assert_string_equal(files.cert.path, settings.certchainfile);
 	assert_int_equal(fcntl(files.key.fd, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(files.dh.fd, -1);
-	assert_int_equal(tlsfile_load(&files, &public, &key, warning, error),
-	    0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &key, warning, error), 0);
 	assert_int_equal(files.cert.fd, -1);
 	assert_int_equal(files.key.fd, -1);
 	assert_string_equal(warning, "");
@@ -149,8 +148,7 @@ one_file_may_hold_all(void **state)
 	(void)state;
 	settings.certfile = write_pem("both", leaf_key, leaf, NULL, NULL);
 	assert_int_equal(load(&settings), 0);
-	settings.certchainfile = write_pem("all", leaf_key, leaf, middle,
-	    root);
+	settings.certchainfile = write_pem("all", leaf_key, leaf, middle, root);
 	settings.certfile = NULL;
 	assert_int_equal(load(&settings), 0);
 	/* A key file may hold a certificate, which is not looked at. */
@@ -170,8 +168,8 @@ certfile_takes_what_is_a_chain(void **state)
 	settings.certfile = write_pem("loose", leaf_key, leaf, middle, leaf);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_false(files.is_chain);
-	assert_int_equal(tlsfile_load(&files, &public, &key, warning, error),
-	    0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &key, warning, error), 0);
 	assert_int_equal(public.chain_count, 2);
 	tls_public_free(&public);
 	tlskey_free(key);
@@ -199,8 +197,8 @@ wrong_files_have_their_sentences(void **state)
 	settings.certfile = write_text("bad",
 	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 	expect_error(&settings, "CERTFILE", "bad certificate");
-	settings.certfile = write_text("torn",
-	    "-----BEGIN CERTIFICATE-----\nAAAA\n");
+	settings.certfile =
+	    write_text("torn", "-----BEGIN CERTIFICATE-----\nAAAA\n");
 	expect_error(&settings, "CERTFILE", "bad PEM");
 	settings.certfile = write_pem("nocert", leaf_key, NULL, NULL, NULL);
 	expect_error(&settings, "CERTFILE", "no certificate in it");
@@ -215,8 +213,7 @@ wrong_files_have_their_sentences(void **state)
 	settings.keyfile = write_pem("otherkey", other_key, NULL, NULL, NULL);
 	expect_error(&settings, "KEYFILE", "do not match");
 	settings.keyfile = NULL;
-	settings.certfile = write_pem("mismatch", other_key, leaf, NULL,
-	    NULL);
+	settings.certfile = write_pem("mismatch", other_key, leaf, NULL, NULL);
 	expect_error(&settings, "CERTFILE", "do not match");
 }
 
@@ -242,8 +239,8 @@ chains_must_be_chains(void **state)
 
 	(void)state;
 	settings.keyfile = write_pem("chainkey", leaf_key, NULL, NULL, NULL);
-	settings.certchainfile = write_pem("backward", NULL, root, middle,
-	    leaf);
+	settings.certchainfile =
+	    write_pem("backward", NULL, root, middle, leaf);
 	expect_error(&settings, "CERTCHAINFILE", "root certificate first");
 	settings.certchainfile = write_pem("gap", NULL, leaf, root, NULL);
 	expect_error(&settings, "CERTCHAINFILE", "not a chain");
@@ -288,14 +285,15 @@ encrypted_keys_are_named_so(void **state)
 	settings.certfile = write_pem("cert", NULL, leaf, NULL, NULL);
 	settings.keyfile = path;
 	file = fopen(path, "w");
-	PEM_write_PrivateKey(file, leaf_key, EVP_aes_128_cbc(), phrase, 6,
-	    NULL, NULL);
+	PEM_write_PrivateKey(
+	    file, leaf_key, EVP_aes_128_cbc(), phrase, 6, NULL, NULL);
 	fclose(file);
 	expect_error(&settings, "KEYFILE", "is encrypted");
 	file = fopen(path, "w");
 	fputs("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
-	    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
-	    "AAAA\n-----END EC PRIVATE KEY-----\n", file);
+	      "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+	      "AAAA\n-----END EC PRIVATE KEY-----\n",
+	    file);
 	fclose(file);
 	expect_error(&settings, "KEYFILE", "is encrypted");
 }
@@ -321,8 +319,10 @@ every_key_format_loads(void **state)
 		if (i < 2) {
 			BIO *bio = BIO_new_fp(file, BIO_NOCLOSE);
 
-			assert_int_equal(PEM_write_bio_PrivateKey_traditional(
-			    bio, key, NULL, NULL, 0, NULL, NULL), 1);
+			assert_int_equal(
+			    PEM_write_bio_PrivateKey_traditional(
+				bio, key, NULL, NULL, 0, NULL, NULL),
+			    1);
 			BIO_free(bio);
 		}
 		fclose(file);
@@ -387,16 +387,17 @@ dh_parameters_are_read(void **state)
 	settings.dhfile = path_of("dh");
 	dh = NULL;
 	EVP_PKEY_paramgen_init(ctx);
-	EVP_PKEY_CTX_set_params(ctx, (OSSL_PARAM[]){
-	    OSSL_PARAM_utf8_string("group", (void *)(uintptr_t)"ffdhe2048",
-	    9), OSSL_PARAM_END });
+	EVP_PKEY_CTX_set_params(ctx,
+	    (OSSL_PARAM[]){ OSSL_PARAM_utf8_string(
+				"group", (void *)(uintptr_t) "ffdhe2048", 9),
+		OSSL_PARAM_END });
 	assert_int_equal(EVP_PKEY_paramgen(ctx, &dh), 1);
 	bio = BIO_new_file(settings.dhfile, "w");
 	assert_int_equal(PEM_write_bio_Parameters(bio, dh), 1);
 	BIO_free(bio);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
-	assert_int_equal(tlsfile_load(&files, &public, &key, warning, error),
-	    0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &key, warning, error), 0);
 	assert_int_equal(public.dh_bits, 2048);
 	assert_true(public.dh_len > 256);
 	tls_public_free(&public);
@@ -423,8 +424,7 @@ paths_are_tried_below_the_root_too(void **state)
 
 	(void)state;
 	mkdir(deep, 0700);
-	assert_int_equal(tlsfile_open(&files, &settings, util_dir, error),
-	    -1);
+	assert_int_equal(tlsfile_open(&files, &settings, util_dir, error), -1);
 	assert_non_null(strstr(error, "CERTFILE /deep/cert.pem: No such"));
 	write_pem("deep/cert.pem", leaf_key, leaf, NULL, NULL);
 	assert_int_equal(tlsfile_open(&files, &settings, util_dir, error), 0);
@@ -470,8 +470,8 @@ pipes_are_read_to_their_end(void **state)
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	thread = in_thread(feed, path);
 	usleep(20000);
-	assert_int_equal(tlsfile_load(&files, &public, &key, warning, error),
-	    0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &key, warning, error), 0);
 	pthread_join(thread, NULL);
 	tls_public_free(&public);
 	tlskey_free(key);
@@ -491,32 +491,35 @@ huge_files_are_refused(void **state)
 static void
 versions_are_read_strictly(void **state)
 {
-	static const char *const bad[] = {
-		"1", "1.", "1.4", "1.22", "2.0", " 1.2", "1.2 ", "TLSv1.2"
-	};
+	static const char *const bad[] = { "1", "1.", "1.4", "1.22", "2.0",
+		" 1.2", "1.2 ", "TLSv1.2" };
 	struct tls_settings settings = { .certfile = NULL };
 	unsigned min, max;
 	size_t i;
 
 	(void)state;
-	assert_int_equal(tls_settings_versions(&settings, &min, &max, error,
-	    sizeof(error)), 0);
+	assert_int_equal(
+	    tls_settings_versions(&settings, &min, &max, error, sizeof(error)),
+	    0);
 	assert_int_equal(min, 2);
 	assert_int_equal(max, 3);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		settings.tlsmax = bad[i];
 		assert_int_equal(tls_settings_versions(&settings, &min, &max,
-		    error, sizeof(error)), -1);
+				     error, sizeof(error)),
+		    -1);
 		assert_non_null(strstr(error, "TLSMAX"));
 	}
 	settings.tlsmin = "1.3";
 	settings.tlsmax = "1.2";
-	assert_int_equal(tls_settings_versions(&settings, &min, &max, error,
-	    sizeof(error)), -1);
+	assert_int_equal(
+	    tls_settings_versions(&settings, &min, &max, error, sizeof(error)),
+	    -1);
 	assert_string_equal(error, "TLSMIN 1.3 is above TLSMAX 1.2");
 	settings.tlsmin = settings.tlsmax = "1.0";
-	assert_int_equal(tls_settings_versions(&settings, &min, &max, error,
-	    sizeof(error)), 0);
+	assert_int_equal(
+	    tls_settings_versions(&settings, &min, &max, error, sizeof(error)),
+	    0);
 	assert_int_equal(min, 0);
 	assert_int_equal(max, 0);
 }

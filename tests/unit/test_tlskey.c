@@ -13,7 +13,7 @@ static unsigned char tls13[98 + 32], tls12[68 + 32];
 
 static const struct {
 	unsigned scheme;
-	const char *kind;	/* the key's: R, E or D */
+	const char *kind; /* the key's: R, E or D */
 	const char *digest;
 	bool is_pss, is_tls13;
 } schemes[] = {
@@ -34,23 +34,22 @@ static const struct {
 
 static bool
 verifies(EVP_PKEY *key, const char *digest, bool is_pss,
-    const unsigned char *text, size_t text_len,
-    const unsigned char *signature, int len)
+    const unsigned char *text, size_t text_len, const unsigned char *signature,
+    int len)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pctx;
 	bool ok;
 
-	assert_int_equal(EVP_DigestVerifyInit_ex(ctx, &pctx, digest, NULL,
-	    NULL, key, NULL), 1);
+	assert_int_equal(
+	    EVP_DigestVerifyInit_ex(ctx, &pctx, digest, NULL, NULL, key, NULL),
+	    1);
 	if (is_pss) {
 		EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING);
 		/* Exactly, not just any. */
-		EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx,
-		    RSA_PSS_SALTLEN_DIGEST);
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST);
 	}
-	ok = EVP_DigestVerify(ctx, signature, (size_t)len, text,
-	    text_len) == 1;
+	ok = EVP_DigestVerify(ctx, signature, (size_t)len, text, text_len) == 1;
 	EVP_MD_CTX_free(ctx);
 	return ok;
 }
@@ -75,9 +74,10 @@ try_key(const char *name, const char *kind, unsigned tls13_ecdsa)
 			size_t len = form ? sizeof(tls13) : sizeof(tls12);
 			bool is_ours = strcmp(schemes[i].kind, kind) == 0;
 
-			if (form && (!schemes[i].is_tls13 ||
-			    (*kind == 'E' && schemes[i].scheme !=
-				tls13_ecdsa)))
+			if (form &&
+			    (!schemes[i].is_tls13 ||
+				(*kind == 'E' &&
+				    schemes[i].scheme != tls13_ecdsa)))
 				is_ours = false;
 			errno = 0;
 			n = tlskey_sign(key, &policy, schemes[i].scheme, text,
@@ -113,15 +113,18 @@ other_texts_are_refused(void **state)
 	unsigned char text[64] = "a certificate or a token, for instance";
 
 	(void)state;
-	assert_int_equal(tlskey_sign(key, &policy, TLSSCHEME_ECDSA_SHA256,
-	    text, sizeof(text), signature, sizeof(signature)), -1);
+	assert_int_equal(tlskey_sign(key, &policy, TLSSCHEME_ECDSA_SHA256, text,
+			     sizeof(text), signature, sizeof(signature)),
+	    -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(tlskey_sign(key, &policy, TLSSCHEME_ECDSA_SHA256,
-	    text, 0, signature, sizeof(signature)), -1);
+	assert_int_equal(tlskey_sign(key, &policy, TLSSCHEME_ECDSA_SHA256, text,
+			     0, signature, sizeof(signature)),
+	    -1);
 	assert_int_equal(errno, EPERM);
 	/* Too small a buffer is a failure, not an overflow. */
 	assert_int_equal(tlskey_sign(key, &policy, TLSSCHEME_ECDSA_SHA256,
-	    tls13, sizeof(tls13), signature, 10), -1);
+			     tls13, sizeof(tls13), signature, 10),
+	    -1);
 	assert_int_equal(errno, EIO);
 	tlskey_free(key);
 	tlskey_free(NULL);

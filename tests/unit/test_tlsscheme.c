@@ -8,15 +8,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const unsigned all_schemes[] = {
-	TLSSCHEME_RSA_PKCS1_SHA1, TLSSCHEME_ECDSA_SHA1,
-	TLSSCHEME_RSA_PKCS1_SHA256, TLSSCHEME_ECDSA_SHA256,
-	TLSSCHEME_RSA_PKCS1_SHA384, TLSSCHEME_ECDSA_SHA384,
-	TLSSCHEME_RSA_PKCS1_SHA512, TLSSCHEME_ECDSA_SHA512,
-	TLSSCHEME_RSA_PSS_RSAE_SHA256, TLSSCHEME_RSA_PSS_RSAE_SHA384,
-	TLSSCHEME_RSA_PSS_RSAE_SHA512, TLSSCHEME_ED25519,
-	TLSSCHEME_RSA_PKCS1_MD5_SHA1
-};
+static const unsigned all_schemes[] = { TLSSCHEME_RSA_PKCS1_SHA1,
+	TLSSCHEME_ECDSA_SHA1, TLSSCHEME_RSA_PKCS1_SHA256,
+	TLSSCHEME_ECDSA_SHA256, TLSSCHEME_RSA_PKCS1_SHA384,
+	TLSSCHEME_ECDSA_SHA384, TLSSCHEME_RSA_PKCS1_SHA512,
+	TLSSCHEME_ECDSA_SHA512, TLSSCHEME_RSA_PSS_RSAE_SHA256,
+	TLSSCHEME_RSA_PSS_RSAE_SHA384, TLSSCHEME_RSA_PSS_RSAE_SHA512,
+	TLSSCHEME_ED25519, TLSSCHEME_RSA_PKCS1_MD5_SHA1 };
 
 static bool
 is_for_tls13(unsigned scheme)
@@ -89,15 +87,15 @@ tls13_text_has_its_schemes_only(void **state)
 		for (i = 0; i < COUNT(all_schemes); i++) {
 			size_t n = make_tls13(text, len);
 
-			assert_int_equal(tlsscheme_permits(&policy,
-			    all_schemes[i], text, n),
+			assert_int_equal(
+			    tlsscheme_permits(&policy, all_schemes[i], text, n),
 			    is_for_tls13(all_schemes[i]));
 		}
 	assert_false(tlsscheme_permits(&policy, 0, text, 98 + 32));
 	assert_false(tlsscheme_permits(&policy, 0x10403, text, 98 + 32));
 	policy.permits_tls13 = false;
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text,
-	    98 + 32));
+	assert_false(
+	    tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text, 98 + 32));
 }
 
 static void
@@ -111,29 +109,29 @@ tls13_text_is_exact(void **state)
 	for (len = 0; len <= 80; len++) {
 		size_t n = make_tls13(text, len);
 
-		assert_int_equal(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, n), len == 32 || len == 48);
+		assert_int_equal(
+		    tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text, n),
+		    len == 32 || len == 48);
 	}
 	for (i = 0; i < 98 + 32; i++) {
 		make_tls13(text, 32);
 		text[i] ^= 1;
 		assert_int_equal(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, 98 + 32), i >= 98);
+				     TLSSCHEME_ECDSA_SHA256, text, 98 + 32),
+		    i >= 98);
 	}
 	/* The client's text is not ours to sign. */
 	make_tls13(text, 32);
 	memcpy(text + 64, "TLS 1.3, client", 15);
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text,
-	    98 + 32));
+	assert_false(
+	    tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text, 98 + 32));
 }
 
 static const struct {
 	unsigned group;
 	const char *curve;
-} default_groups[] = {
-	{ 23, "P-256" }, { 24, "P-384" }, { 25, "P-521" }, { 29, "X25519" },
-	{ 30, "X448" }
-};
+} default_groups[] = { { 23, "P-256" }, { 24, "P-384" }, { 25, "P-521" },
+	{ 29, "X25519" }, { 30, "X448" } };
 
 static void
 ecdhe_on_each_group(void **state)
@@ -144,35 +142,35 @@ ecdhe_on_each_group(void **state)
 
 	(void)state;
 	for (i = 0; i < COUNT(default_groups); i++) {
-		len = make_ecdhe(text, default_groups[i].group,
-		    default_groups[i].curve);
+		len = make_ecdhe(
+		    text, default_groups[i].group, default_groups[i].curve);
 		for (j = 0; j < COUNT(all_schemes); j++)
-			assert_true(tlsscheme_permits(&policy, all_schemes[j],
-			    text, len));
+			assert_true(tlsscheme_permits(
+			    &policy, all_schemes[j], text, len));
 		/* Only where the profile has this group, and 1.2. */
 		narrow = policy;
 		tlsscheme_groups(&narrow, i == 0 ? "X25519" : "P-256");
-		assert_false(tlsscheme_permits(&narrow,
-		    TLSSCHEME_ECDSA_SHA256, text, len));
+		assert_false(tlsscheme_permits(
+		    &narrow, TLSSCHEME_ECDSA_SHA256, text, len));
 		narrow = policy;
 		narrow.permits_tls12 = false;
-		assert_false(tlsscheme_permits(&narrow,
-		    TLSSCHEME_ECDSA_SHA256, text, len));
+		assert_false(tlsscheme_permits(
+		    &narrow, TLSSCHEME_ECDSA_SHA256, text, len));
 		/* Nothing more, nothing less. */
-		assert_false(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len - 1));
-		assert_false(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len + 1));
+		assert_false(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len - 1));
+		assert_false(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len + 1));
 		for (j = 64; j < 68; j++) {
 			text[j] ^= 0x80;
-			assert_false(tlsscheme_permits(&policy,
-			    TLSSCHEME_ECDSA_SHA256, text, len));
+			assert_false(tlsscheme_permits(
+			    &policy, TLSSCHEME_ECDSA_SHA256, text, len));
 			text[j] ^= 0x80;
 		}
 		/* Longer, with a length that says so. */
 		text[67]++;
-		assert_false(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len + 1));
+		assert_false(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len + 1));
 	}
 }
 
@@ -185,24 +183,24 @@ points_must_be_on_their_curve(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		len = make_ecdhe(text, default_groups[i].group,
-		    default_groups[i].curve);
+		len = make_ecdhe(
+		    text, default_groups[i].group, default_groups[i].curve);
 		text[len - 1] ^= 1;
-		assert_false(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len));
+		assert_false(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len));
 		text[len - 1] ^= 1;
-		assert_true(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len));
+		assert_true(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len));
 		/* Hybrid form, which OpenSSL would read. */
 		text[68] = 6 | (text[len - 1] & 1);
-		assert_false(tlsscheme_permits(&policy,
-		    TLSSCHEME_ECDSA_SHA256, text, len));
+		assert_false(tlsscheme_permits(
+		    &policy, TLSSCHEME_ECDSA_SHA256, text, len));
 	}
 	/* All zero, in the right length. */
 	memset(text + 68, 0, 200);
 	text[68] = 4;
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text,
-	    len));
+	assert_false(
+	    tlsscheme_permits(&policy, TLSSCHEME_ECDSA_SHA256, text, len));
 }
 
 static void
@@ -219,30 +217,30 @@ dhe_has_exactly_our_parameters(void **state)
 	len = 64 + put_vector(text + 64, p, sizeof(p));
 	len += put_vector(text + len, &g, 1);
 	len += put_vector(text + len, ys, sizeof(p));
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256,
-	    text, len));
+	assert_false(
+	    tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len));
 	policy.dh_p = p;
 	policy.dh_p_len = sizeof(p);
 	policy.dh_g = &g;
 	policy.dh_g_len = 1;
-	assert_true(tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256,
-	    text, len));
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256,
-	    text, len + 1));
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256,
-	    text, len - 1));
+	assert_true(
+	    tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len));
+	assert_false(tlsscheme_permits(
+	    &policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len + 1));
+	assert_false(tlsscheme_permits(
+	    &policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len - 1));
 	/* Every byte of p and g and every length counts; Ys is free. */
 	for (i = 64; i < len; i++) {
 		text[i] ^= 1;
 		assert_int_equal(tlsscheme_permits(&policy,
-		    TLSSCHEME_RSA_PKCS1_SHA256, text, len),
+				     TLSSCHEME_RSA_PKCS1_SHA256, text, len),
 		    i >= len - sizeof(p));
 		text[i] ^= 1;
 	}
 	len -= sizeof(p) + 2;
 	len += put_vector(text + len, ys, sizeof(p) + 1);
-	assert_false(tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256,
-	    text, len));
+	assert_false(
+	    tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len));
 }
 
 static void
@@ -256,9 +254,10 @@ other_texts_are_refused(void **state)
 	memset(text, ' ', sizeof(text));
 	for (len = 0; len <= sizeof(text); len++)
 		for (i = 0; i < 2; i++)
-			assert_false(tlsscheme_permits(&policy, i == 0 ?
-			    TLSSCHEME_RSA_PKCS1_SHA256 :
-			    TLSSCHEME_ECDSA_SHA256, text, len));
+			assert_false(tlsscheme_permits(&policy,
+			    i == 0 ? TLSSCHEME_RSA_PKCS1_SHA256
+				   : TLSSCHEME_ECDSA_SHA256,
+			    text, len));
 }
 
 static void
@@ -306,10 +305,9 @@ dh_parameters_are_found_in_der(void **state)
 		assert_null(policy.dh_p);
 	}
 	assert_int_equal(tlsscheme_dh(&policy, empty, sizeof(empty)), -1);
-	assert_int_equal(tlsscheme_dh(&policy, negative, sizeof(negative)),
-	    -1);
-	assert_int_equal(tlsscheme_dh(&policy, long_form,
-	    sizeof(long_form)), 0);
+	assert_int_equal(tlsscheme_dh(&policy, negative, sizeof(negative)), -1);
+	assert_int_equal(
+	    tlsscheme_dh(&policy, long_form, sizeof(long_form)), 0);
 	der[0] = 0x31;
 	assert_int_equal(tlsscheme_dh(&policy, der, sizeof(der)), -1);
 }
@@ -323,21 +321,19 @@ policy_follows_the_settings(void **state)
 	unsigned char der[] = { 0x30, 6, 2, 1, 23, 2, 1, 5 };
 
 	(void)state;
-	assert_int_equal(tlsscheme_policy_init(&policy, &settings, &public),
-	    0);
+	assert_int_equal(tlsscheme_policy_init(&policy, &settings, &public), 0);
 	assert_false(policy.permits_tls12);
 	assert_true(policy.permits_tls13);
 	settings = (struct tls_settings){ .tlsmax = "1.2", .tlsmin = "" };
 	public.dh = der;
 	public.dh_len = sizeof(der);
-	assert_int_equal(tlsscheme_policy_init(&policy, &settings, &public),
-	    0);
+	assert_int_equal(tlsscheme_policy_init(&policy, &settings, &public), 0);
 	assert_true(policy.permits_tls12);
 	assert_false(policy.permits_tls13);
 	assert_ptr_equal(policy.dh_p, der + 4);
 	settings.tlsmax = "2";
-	assert_int_equal(tlsscheme_policy_init(&policy, &settings, &public),
-	    -1);
+	assert_int_equal(
+	    tlsscheme_policy_init(&policy, &settings, &public), -1);
 }
 
 int

@@ -47,8 +47,8 @@ make_key(const char *kind)
 	EVP_PKEY *key;
 
 	if (strncmp(kind, "RSA", 3) == 0)
-		key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA",
-		    (size_t)atoi(kind + 3));
+		key = EVP_PKEY_Q_keygen(
+		    NULL, NULL, "RSA", (size_t)atoi(kind + 3));
 	else if (strncmp(kind, "P-", 2) == 0)
 		key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);
 	else
@@ -65,16 +65,16 @@ make_cert_dated(const char *name, EVP_PKEY *key, const char *issuer,
 	X509 *cert = X509_new();
 	X509_NAME *subject = X509_get_subject_name(cert);
 	X509_NAME *by = X509_NAME_new();
-	const EVP_MD *md = EVP_PKEY_is_a(issuer_key, "ED25519") ? NULL :
-	    EVP_sha256();
+	const EVP_MD *md =
+	    EVP_PKEY_is_a(issuer_key, "ED25519") ? NULL : EVP_sha256();
 	static long serial;
 
 	assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
 	    (const unsigned char *)name, -1, -1, 0);
-	X509_NAME_add_entry_by_txt(by, "CN", MBSTRING_ASC,
-	    (const unsigned char *)issuer, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    by, "CN", MBSTRING_ASC, (const unsigned char *)issuer, -1, -1, 0);
 	X509_set_issuer_name(cert, by);
 	X509_NAME_free(by);
 	X509_gmtime_adj(X509_getm_notBefore(cert), from);
@@ -85,8 +85,8 @@ make_cert_dated(const char *name, EVP_PKEY *key, const char *issuer,
 }
 
 UNUSED static X509 *
-make_cert(const char *name, EVP_PKEY *key, const char *issuer,
-    EVP_PKEY *issuer_key)
+make_cert(
+    const char *name, EVP_PKEY *key, const char *issuer, EVP_PKEY *issuer_key)
 {
 	return make_cert_dated(name, key, issuer, issuer_key, -60, 86400);
 }
@@ -98,14 +98,14 @@ struct server {
 	struct tlsscheme_policy policy;
 	struct tlskey *key;
 	struct tlsctx *ctx;
-	unsigned signatures;	/* how many were asked for */
-	unsigned scheme;	/* of the last one */
-	bool refuses;		/* let signatures fail */
+	unsigned signatures; /* how many were asked for */
+	unsigned scheme;     /* of the last one */
+	bool refuses;	     /* let signatures fail */
 };
 
 UNUSED static int
-server_sign(void *arg, unsigned scheme, const unsigned char *text,
-    size_t len, unsigned char *signature, size_t size)
+server_sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
+    unsigned char *signature, size_t size)
 {
 	struct server *server = arg;
 
@@ -113,8 +113,8 @@ server_sign(void *arg, unsigned scheme, const unsigned char *text,
 	server->scheme = scheme;
 	if (server->refuses)
 		return -1;
-	return tlskey_sign(server->key, &server->policy, scheme, text, len,
-	    signature, size);
+	return tlskey_sign(
+	    server->key, &server->policy, scheme, text, len, signature, size);
 }
 
 UNUSED static void
@@ -140,16 +140,17 @@ server_make(struct server *server, const char *kind)
 
 	if (server->settings.certfile == NULL)
 		server->settings.certfile = "made up";
-	public_add(&server->public, make_cert("localhost", key, "localhost",
-	    key));
+	public_add(
+	    &server->public, make_cert("localhost", key, "localhost", key));
 	server->key = tlskey_new(key);
 	assert_non_null(server->key);
-	server->ctx = tlsctx_new(&server->settings, &server->public, error,
-	    sizeof(error));
+	server->ctx = tlsctx_new(
+	    &server->settings, &server->public, error, sizeof(error));
 	if (server->ctx == NULL)
 		fail_msg("%s", error);
 	assert_int_equal(tlsscheme_policy_init(&server->policy,
-	    &server->settings, &server->public), 0);
+			     &server->settings, &server->public),
+	    0);
 	tlsctx_set_signer(server->ctx, server_sign, server);
 }
 
