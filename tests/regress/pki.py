@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 
-# RFC 7919 group ffdhe2048 as a PKCS#3 file is made by openssl itself.
 CONFIG = """
 [req]
 distinguished_name = dn
@@ -21,8 +20,6 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = DNS:localhost, DNS:server.example, IP:127.0.0.1, IP:::1
 subjectKeyIdentifier = hash
-[ca]
-default_ca = none
 """
 
 

@@ -229,8 +229,7 @@ def highest_descriptor(pid):
     """So many descriptors a process needs at least for what it has now."""
     if ROOT:
         return max(int(name) for name in os.listdir('/proc/%d/fd' % pid)) + 1
-    # Not dumpable, and only root may look: FDSize is no number of open
-    # descriptors, but a guess that can be made of them.
+    # Only root may look.  No role starts with many more than this.
     return 16
 
 
