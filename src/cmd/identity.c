@@ -7,6 +7,8 @@
  */
 #include "cmd/identity.h"
 
+#include <sys/stat.h>
+
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -96,6 +98,18 @@ take_from_environment(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	return 0;
 }
 
+/* Meant as a number, as no name begins so, but none that is an id. */
+static bool
+is_bad_number(const char *word)
+{
+	unsigned long n;
+
+	if (word == NULL || text_number(word, 0, ID_MAX, &n) == 0)
+		return false;
+	return word[0] == '\0' || word[0] == '-' ||
+	    strspn(word, "0123456789") == strlen(word);
+}
+
 static int
 resolve_program(struct options *o, char error[IDENTITY_ERROR_SIZE])
 {
@@ -103,6 +117,10 @@ resolve_program(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	struct settings_identity *id = &s->program_id;
 	bool is_name;
 
+	if (is_bad_number(o->user))
+		return refuse(error, 100, "bad uid: ", o->user);
+	if (is_bad_number(o->group))
+		return refuse(error, 100, "bad gid: ", o->group);
 	if (o->user != NULL) {
 		if (find_user(o->user, &id->uid, &id->gid, &is_name) == -1)
 			return refuse(error, 111, "unknown user: ", o->user);
@@ -234,6 +252,20 @@ check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 	return 0;
 }
 
+/* A --root that is not there would fail each connection. */
+static int
+check_root(const struct settings *s, char error[IDENTITY_ERROR_SIZE])
+{
+	struct stat st;
+
+	if (s->program_root == NULL)
+		return 0;
+	if (stat(s->program_root, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return refuse(
+	    error, 111, "--root is not a directory: ", s->program_root);
+}
+
 int
 identity_resolve(struct options *o, char error[IDENTITY_ERROR_SIZE])
 {
@@ -242,6 +274,8 @@ identity_resolve(struct options *o, char error[IDENTITY_ERROR_SIZE])
 
 	s->key_root = variable("SSL_CHROOT");
 	code = take_from_environment(o, error);
+	if (code == 0 && geteuid() == 0)
+		code = check_root(s, error);
 	if (code == 0)
 		code = resolve_program(o, error);
 	if (code == 0)

@@ -269,6 +269,22 @@ apply_number(struct settings *s, const struct option_row *row, const char *word,
 	return 0;
 }
 
+/* Host names are lower case wherever we show them. */
+static int
+set_local_name(
+    struct options *o, const char *word, char error[OPTIONS_ERROR_SIZE])
+{
+	size_t i;
+
+	if (text_copy(o->local_name, sizeof(o->local_name), word) == -1)
+		return refuse(error, "--local-name is too long", "");
+	for (i = 0; o->local_name[i] != '\0'; i++)
+		if (o->local_name[i] >= 'A' && o->local_name[i] <= 'Z')
+			o->local_name[i] += 'a' - 'A';
+	o->settings.local_name = o->local_name;
+	return 0;
+}
+
 static int
 apply_text(struct options *o, const struct option_row *row, const char *word,
     char error[OPTIONS_ERROR_SIZE])
@@ -290,8 +306,7 @@ apply_text(struct options *o, const struct option_row *row, const char *word,
 		o->group = word;
 		break;
 	case 'l':
-		s->local_name = word;
-		break;
+		return set_local_name(o, word, error);
 	case 'I':
 		s->interface = word;
 		break;

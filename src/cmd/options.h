@@ -13,6 +13,7 @@
 
 struct options {
 	struct settings settings; /* what needs no look-up */
+	char local_name[256];	  /* -l, where settings points */
 	const char *user, *group; /* -u, -g, still words */
 	bool takes_user_from_env; /* -U: what is NULL of them */
 	bool wants_help, wants_version;

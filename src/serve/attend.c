@@ -20,7 +20,8 @@
 #include "serve/monitor_state.h"
 #include "serve/signing.h"
 
-#define DONE_SECONDS 10.0 /* for a session that has said DONE */
+#define START_SECONDS 30.0 /* for master, to make the program */
+#define DONE_SECONDS 10.0  /* for a session that has said DONE */
 
 static const char *
 interface_name(const struct monitor *m, const struct connection *conn,
@@ -156,6 +157,8 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		break;
 	case MSG_FACTS:
 		ev_timer_stop(m->loop, &conn->deadline);
+		ev_timer_set(&conn->deadline, START_SECONDS, 0);
+		ev_timer_start(m->loop, &conn->deadline);
 		if (take_facts(conn, msg) == -1)
 			life_fail(m, conn, "protocol violation");
 		else
@@ -207,6 +210,8 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	if (conn->state == CONN_HANDSHAKE)
 		life_fail(m, conn, "handshake timeout");
+	else if (conn->state == CONN_STARTING)
+		life_fail(m, conn, "program not started in time");
 	else
 		life_kill_session(m, conn);
 }
@@ -234,6 +239,8 @@ attend_program(struct monitor *m, struct connection *conn,
 		conn->program = (pid_t)msg_get_number(&r);
 		return;
 	case CONN_EXECED:
+		if (before == CONN_STARTING)
+			ev_timer_stop(m->loop, &conn->deadline);
 		if (conn->wants_term)
 			life_signal_program(m, conn, SIGTERM);
 		if (before != CONN_STARTING)

@@ -59,6 +59,19 @@ enqueue(struct chan *chan, struct msg *msg)
 	return 0;
 }
 
+/*
+ * Will the message go later?  ETOOMANYREFS: descriptors of this user are
+ * under way in such numbers that the kernel takes no more until some have
+ * arrived; the socket may be writable all the while.
+ */
+static bool
+is_temporary(struct chan *chan, int error)
+{
+	if (error == ETOOMANYREFS)
+		chan->is_held = true;
+	return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS;
+}
+
 int
 chan_send(struct chan *chan, const struct msg *given)
 {
@@ -70,7 +83,7 @@ chan_send(struct chan *chan, const struct msg *given)
 	else if (chan->first != NULL)
 		r = enqueue(chan, &msg);
 	else if ((r = msg_send(chan->fd, &msg, true)) == -1 &&
-	    (errno == EAGAIN || errno == EWOULDBLOCK))
+	    is_temporary(chan, errno))
 		r = enqueue(chan, &msg);
 	msg_close_fds(&msg);
 	return r;
@@ -90,7 +103,13 @@ chan_send_bytes(struct chan *chan, enum msg_type type, uint64_t conn,
 bool
 chan_is_waiting(const struct chan *chan)
 {
-	return chan->first != NULL;
+	return chan->first != NULL && !chan->is_held;
+}
+
+bool
+chan_is_held(const struct chan *chan)
+{
+	return chan->is_held;
 }
 
 static void
@@ -109,9 +128,10 @@ drop_first(struct chan *chan)
 int
 chan_flush(struct chan *chan)
 {
+	chan->is_held = false;
 	while (chan->first != NULL) {
 		if (msg_send(chan->fd, &chan->first->msg, true) == -1)
-			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+			return is_temporary(chan, errno) ? 0 : -1;
 		drop_first(chan);
 	}
 	return 0;
@@ -122,5 +142,6 @@ chan_close(struct chan *chan)
 {
 	while (chan->first != NULL)
 		drop_first(chan);
+	chan->is_held = false;
 	fd_close(&chan->fd);
 }

@@ -20,6 +20,7 @@ struct chan {
 	int fd; /* -1: closed */
 	struct chan_item *first, **last;
 	size_t queued, max_queued;
+	bool is_held; /* too many descriptors under way: see chan_is_held */
 };
 
 /* A closed channel whose queue may hold max_queued messages. */
@@ -39,8 +40,14 @@ int chan_send(struct chan *chan, const struct msg *msg);
 int chan_send_bytes(struct chan *chan, enum msg_type type, uint64_t conn,
     const void *body, size_t len);
 
-/* Is something queued?  Then poll for output and call chan_flush. */
+/* Is something queued that poll(2) can tell us to chan_flush? */
 bool chan_is_waiting(const struct chan *chan);
+
+/*
+ * Has the kernel refused more descriptors for now (ETOOMANYREFS)?  Polling
+ * cannot tell when it will take them: call chan_flush a little later.
+ */
+bool chan_is_held(const struct chan *chan);
 
 /* Send what the socket takes.  0, or -1 when the socket failed. */
 int chan_flush(struct chan *chan);

@@ -13,6 +13,7 @@
  */
 #include "serve/master.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -35,6 +36,11 @@
 /* Messages to the monitor at once: five per connection, and the roles'. */
 #define QUEUE_PER_CONNECTION 5
 #define QUEUE_EXTRA 1024
+/* How soon a channel that is held is tried again. */
+#define HELD_MS 100
+/* What master has open besides its roles; and, of these, for programs. */
+#define OWN_DESCRIPTORS 40
+#define SPAWN_DESCRIPTORS 8
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
@@ -133,6 +139,8 @@ keep_deadlines(struct master *master)
 {
 	int64_t now = clock_now();
 
+	if (chan_is_held(&master->monitor))
+		chan_flush(&master->monitor);
 	if (now >= master->drain_at) {
 		master->drain_at = CLOCK_NEVER;
 		/* Each session first, so that no client takes what its
@@ -201,6 +209,8 @@ timeout(const struct master *master)
 	const struct child *child;
 	size_t i;
 
+	if (chan_is_held(&master->monitor))
+		next = clock_after(now, HELD_MS);
 	if (master->drain_at < next)
 		next = master->drain_at;
 	if (master->kill_at < next)
@@ -245,6 +255,33 @@ turn(struct master *master)
 		hear_front(master);
 }
 
+/*
+ * Master's own limit is the program's, so it is not raised.  poll(2) fails
+ * for more descriptors than it says, and so must we before.
+ */
+static void
+check_descriptors(struct master *master)
+{
+	rlim_t need = (rlim_t)(master->child_count + OWN_DESCRIPTORS);
+	char sentence[128];
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		roles_give_up(master, "unable to read the limit of open files");
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < need) {
+		text_format(sentence, sizeof(sentence),
+		    "sslserver needs %lu open files, the limit is %lu",
+		    (unsigned long)need, (unsigned long)limit.rlim_cur);
+		roles_give_up(master, sentence);
+	}
+	master->starting_limit = master->settings->limit;
+	if (limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur - (need - SPAWN_DESCRIPTORS) <
+		master->starting_limit)
+		master->starting_limit =
+		    (size_t)(limit.rlim_cur - (need - SPAWN_DESCRIPTORS));
+}
+
 static void
 prepare(struct master *master)
 {
@@ -253,6 +290,7 @@ prepare(struct master *master)
 	size_t i;
 
 	master->child_count = KEEPER + settings->keepers;
+	check_descriptors(master);
 	master->children =
 	    calloc(master->child_count, sizeof(*master->children));
 	master->starting = calloc(settings->limit, sizeof(*master->starting));

@@ -62,6 +62,7 @@ struct master {
 	struct pids programs;
 	struct starting *starting; /* limit of them */
 	size_t starting_count;
+	size_t starting_limit; /* what open files permit */
 	struct pollfd *polled;
 	int front_fd, listen_fd, signal_fd;
 	bool is_serving; /* front has been told */

@@ -52,24 +52,6 @@ monitor_watch(struct monitor *m, struct chan *chan, ev_io *io)
 	ev_io_start(m->loop, io);
 }
 
-int
-monitor_send_master(struct monitor *m, const struct msg *msg)
-{
-	int r = chan_send(&m->master, msg);
-
-	monitor_watch(m, &m->master, &m->master_io);
-	return r;
-}
-
-int
-monitor_send_nursery(struct monitor *m, const struct msg *msg)
-{
-	int r = chan_send(&m->nursery, msg);
-
-	monitor_watch(m, &m->nursery, &m->nursery_io);
-	return r;
-}
-
 void
 monitor_watch_listener(struct monitor *m)
 {
@@ -90,17 +72,55 @@ pause_accepting(struct monitor *m, int error)
 		events_warning(
 		    &m->events, "accepting pauses: %s", strerror(error));
 	m->is_short = true;
+	ev_timer_stop(m->loop, &m->pause);
 	ev_timer_set(&m->pause, PAUSE_SECONDS, 0);
 	ev_timer_start(m->loop, &m->pause);
 	monitor_watch_listener(m);
 }
 
+/* Descriptors are held back by the kernel: time is what helps. */
+static void
+pause_if_held(struct monitor *m)
+{
+	if (chan_is_held(&m->master) || chan_is_held(&m->nursery))
+		pause_accepting(m, ETOOMANYREFS);
+}
+
+int
+monitor_send_master(struct monitor *m, const struct msg *msg)
+{
+	int r = chan_send(&m->master, msg);
+
+	monitor_watch(m, &m->master, &m->master_io);
+	pause_if_held(m);
+	return r;
+}
+
+int
+monitor_send_nursery(struct monitor *m, const struct msg *msg)
+{
+	int r = chan_send(&m->nursery, msg);
+
+	monitor_watch(m, &m->nursery, &m->nursery_io);
+	pause_if_held(m);
+	return r;
+}
+
 static void
 on_pause_over(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	struct monitor *m = timer->data;
+
 	(void)loop;
 	(void)revents;
-	monitor_watch_listener(timer->data);
+	if (chan_is_held(&m->master))
+		chan_flush(&m->master);
+	if (chan_is_held(&m->nursery))
+		chan_flush(&m->nursery);
+	monitor_watch(m, &m->master, &m->master_io);
+	monitor_watch(m, &m->nursery, &m->nursery_io);
+	pause_if_held(m);
+	monitor_watch_listener(m);
 }
 
 void
@@ -112,48 +132,79 @@ monitor_tell_status(struct monitor *m)
 
 /* Accepting. */
 
-/* The four descriptors of a START.  0, or -1 with errno. */
-static int
-make_sockets(struct connection *conn, int session_ends[3])
+/* The ends of one kind, both close-on-exec. */
+static void
+close_ends(int ends[2])
 {
-	int control[2] = { -1, -1 }, in[2] = { -1, -1 }, out[2];
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
+}
+
+static void
+close_spare(struct spare *spare)
+{
+	close_ends(spare->control);
+	close_ends(spare->in);
+	close_ends(spare->out);
+	fd_close(&spare->input);
+	spare->is_ready = false;
+}
+
+/*
+ * What the next connection needs, made before it is accepted: a client for
+ * whom there are no descriptors waits in the backlog.  0, or -1 with
+ * errno.
+ */
+static int
+make_spare(struct monitor *m)
+{
+	struct spare *spare = &m->spare;
 	int error;
 
-	if (fd_message_pair(control) == -1 || fd_pipe(in) == -1 ||
-	    fd_pipe(out) == -1) {
-		error = errno;
-		fd_close(&control[0]);
-		fd_close(&control[1]);
-		fd_close(&in[0]);
-		fd_close(&in[1]);
-		errno = error;
-		return -1;
-	}
-	conn->control_fd = control[0];
-	session_ends[0] = control[1];
-	conn->program_in = in[0];
-	session_ends[1] = in[1];
-	session_ends[2] = out[0];
-	conn->program_out = out[1];
+	if (spare->is_ready)
+		return 0;
+	if (fd_message_pair(spare->control) == -1 || fd_pipe(spare->in) == -1 ||
+	    fd_pipe(spare->out) == -1)
+		goto failed;
+	if (m->settings->strict_close &&
+	    (spare->input = fd_dup_above(spare->in[1], 3)) == -1)
+		goto failed;
+	spare->is_ready = true;
 	return 0;
+
+failed:
+	error = errno;
+	close_spare(spare);
+	errno = error;
+	return -1;
+}
+
+/* They belong to somebody else now. */
+static void
+forget_spare(struct spare *spare)
+{
+	*spare = (struct spare){ .control = { -1, -1 },
+		.in = { -1, -1 },
+		.out = { -1, -1 },
+		.input = -1 };
 }
 
 /* Nobody but the session ever reads from client_fd. */
 static int
 ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 {
+	struct spare *spare = &m->spare;
 	struct msg msg = { .type = MSG_START,
 		.conn = conn->id,
-		.fds = { client_fd },
+		.fds = { client_fd, spare->control[1], spare->in[1],
+		    spare->out[0] },
 		.fd_count = 4 };
 
-	if (make_sockets(conn, &msg.fds[1]) == -1)
-		return -1;
-	if (m->settings->strict_close) {
-		conn->input_fd = fd_dup_above(msg.fds[2], 3);
-		if (conn->input_fd == -1)
-			return -1;
-	}
+	conn->control_fd = spare->control[0];
+	conn->program_in = spare->in[0];
+	conn->program_out = spare->out[1];
+	conn->input_fd = spare->input;
+	forget_spare(spare);
 	return monitor_send_nursery(m, &msg);
 }
 
@@ -172,8 +223,6 @@ refuse(struct monitor *m, struct connection *conn, int error)
 static void
 admit(struct monitor *m, struct connection *conn, int client_fd)
 {
-	int error;
-
 	if (sock_local(client_fd, &conn->local) == -1)
 		memset(&conn->local, 0, sizeof(conn->local));
 	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
@@ -188,10 +237,7 @@ admit(struct monitor *m, struct connection *conn, int client_fd)
 	conn->status = STATUS_FAILED;
 	monitor_tell_status(m);
 	if (ask_for_session(m, conn, client_fd) == -1) {
-		error = errno;
-		fd_close(&client_fd);
-		refuse(m, conn, error);
-		pause_accepting(m, error);
+		refuse(m, conn, errno);
 		return;
 	}
 	ev_timer_start(m->loop, &conn->deadline);
@@ -207,9 +253,12 @@ on_listener(struct ev_loop *loop, ev_io *io, int revents)
 
 	(void)io;
 	(void)revents;
+	if (make_spare(m) == -1) {
+		pause_accepting(m, errno);
+		return;
+	}
 	client_fd = sock_accept(m->listen_fd, &remote);
 	if (client_fd != -1) {
-		m->is_short = false;
 		conn = table_take(&m->table); /* there is one: see watch */
 		conn->remote = remote;
 		admit(m, conn, client_fd);
@@ -251,6 +300,7 @@ session_has_started(struct monitor *m, const struct msg *msg)
 		refuse(m, conn, (int)number);
 		return;
 	}
+	m->is_short = false;
 	conn->session = (pid_t)number;
 	conn->session_start = clock_since_boot();
 	events_pid(&m->events, conn->session, &conn->remote.ip);
@@ -486,6 +536,7 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 {
 	m->settings = settings;
 	m->listen_fd = -1;
+	forget_spare(&m->spare);
 	/* NOENV: the environment has no say in how we wait. */
 	m->loop = ev_loop_new(EVFLAG_NOENV);
 	if (m->loop == NULL || table_init(&m->table, settings->limit) == -1)

@@ -23,6 +23,15 @@ struct keeper {
 	unsigned load; /* requests not yet answered */
 };
 
+/* The descriptors of the next connection; -1 where there is none. */
+struct spare {
+	bool is_ready;
+	int control[2]; /* ours, the session's */
+	int in[2];	/* the program's 0, the session's */
+	int out[2];	/* the session's, the program's 1 */
+	int input;	/* --strict-close: ours, of in[1] */
+};
+
 struct monitor {
 	const struct settings *settings;
 	struct ev_loop *loop;
@@ -33,6 +42,7 @@ struct monitor {
 	ev_timer pause;
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	int listen_fd;
+	struct spare spare;
 	bool is_short; /* told that accepting pauses */
 	bool is_stopping;
 	struct msg_room room;

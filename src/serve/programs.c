@@ -86,7 +86,7 @@ programs_exec(struct master *master, const struct msg *msg)
 
 	count = read_environment(msg, over);
 	if (msg->fd_count != 2 || count == -1 ||
-	    master->starting_count == master->settings->limit) {
+	    master->starting_count >= master->starting_limit) {
 		refuse_exec(master, msg->conn, "unable to take descriptors",
 		    msg->fd_count == 2 ? EPROTO : EMFILE);
 		return;

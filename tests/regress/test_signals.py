@@ -253,6 +253,8 @@ def test_termination_during_many_connections(start):
     """Clients come and go while the server is told to leave."""
     server = start(options=['-c', '20'])
     clients = [server.connect() for _ in range(10)]
+    for client in clients:
+        client.echo(b'x')       # it has its program, not only its TLS
     raw = [Client(server.address, server.port, handshake=False)
            for _ in range(5)]
     server.signal(signal.SIGTERM)
