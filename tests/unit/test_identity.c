@@ -125,22 +125,30 @@ static void
 unknown_words_are_named(void **state)
 {
 	/* 4294967295 means "stay": nobody can become it. */
-	static const char *const words[] = { "no-such-name", "", "-1",
-		"4294967295", "4294967296", "18446744073709551616", "1x",
-		"0x10", " 1", "a\nb" };
+	static const struct {
+		const char *word;
+		int code; /* 100: meant as a number */
+	} words[] = { { "no-such-name", 111 }, { "", 100 }, { "-1", 100 },
+		{ "4294967295", 100 }, { "4294967296", 100 },
+		{ "18446744073709551616", 100 }, { "1x", 111 }, { "0x10", 111 },
+		{ " 1", 111 }, { "a\nb", 111 } };
 	static const char *const roles[] = { "SSL_USER", "SSL_UID", "SSL_GROUP",
 		"SSL_GID", "SSLNET_USER", "SSLMON_USER" };
 	size_t i, j;
 
 	(void)state;
 	for (i = 0; i < COUNT(words); i++) {
-		assert_int_equal(resolve(words[i], NULL, false), 111);
-		assert_non_null(strstr(error, "unknown user: "));
-		assert_int_equal(resolve(NULL, words[i], false), 111);
-		assert_non_null(strstr(error, "unknown group: "));
+		assert_int_equal(
+		    resolve(words[i].word, NULL, false), words[i].code);
+		assert_non_null(strstr(error,
+		    words[i].code == 100 ? "bad uid: " : "unknown user: "));
+		assert_int_equal(
+		    resolve(NULL, words[i].word, false), words[i].code);
+		assert_non_null(strstr(error,
+		    words[i].code == 100 ? "bad gid: " : "unknown group: "));
 		assert_null(strchr(error, '\n'));
-		for (j = 0; j < COUNT(roles) && words[i][0] != '\0'; j++) {
-			assert_int_equal(with(roles[j], words[i]), 111);
+		for (j = 0; j < COUNT(roles) && words[i].word[0] != '\0'; j++) {
+			assert_int_equal(with(roles[j], words[i].word), 111);
 			assert_non_null(strstr(error, "unknown "));
 		}
 	}
