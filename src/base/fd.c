@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/resource.h>
@@ -194,6 +195,11 @@ fd_write_all(int fd, const void *bytes, size_t len)
 		if (n >= 0) {
 			at += n;
 			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			/* Somebody made the open file non-blocking. */
+			struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+			(void)poll(&pollfd, 1, -1);
 		} else if (errno != EINTR) {
 			return -1;
 		}

@@ -127,3 +127,14 @@ text_hex(char *hex, const unsigned char *bytes, size_t len)
 	}
 	*hex = '\0';
 }
+
+char *
+text_clean(char *s)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0'; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			s[i] = '?';
+	return s;
+}

@@ -28,6 +28,12 @@ char *text_printable(
     char dst[TEXT_PRINTABLE_SIZE], const void *bytes, size_t len);
 
 /*
+ * Make every byte of a sentence of ours printable, in place: it may hold a
+ * path or word from outside.  Returns s.
+ */
+char *text_clean(char *s);
+
+/*
  * Copy the C string s into dst of size bytes, always terminated.  0, or
  * -1 when it was cut.
  */

@@ -32,7 +32,10 @@
 __attribute__((noreturn)) static void
 die(int code, const char *sentence)
 {
-	fprintf(stderr, "sslserver: fatal: (%d) %s\n", code, sentence);
+	char shown[512];
+
+	text_copy(shown, sizeof(shown), sentence);
+	fprintf(stderr, "sslserver: fatal: (%d) %s\n", code, text_clean(shown));
 	exit(code);
 }
 

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "base/text.h"
 #include "serve/environment.h"
 #include "serve/life.h"
@@ -21,7 +20,8 @@
 #include "serve/signing.h"
 
 #define START_SECONDS 30.0 /* for master, to make the program */
-#define DONE_SECONDS 10.0  /* for a session that has said DONE */
+#define RETRY_SECONDS 0.1
+#define DONE_SECONDS 10.0 /* for a session that has said DONE */
 
 static const char *
 interface_name(const struct monitor *m, const struct connection *conn,
@@ -59,7 +59,9 @@ execute(struct monitor *m, struct connection *conn)
 		return;
 	}
 	msg_written(&w, &msg.len);
-	conn->program_in = conn->program_out = -1;
+	if (conn->input_fd != -1)
+		msg.fds[msg.fd_count++] = conn->input_fd;
+	conn->program_in = conn->program_out = conn->input_fd = -1;
 	conn->program_is_gone = false;
 	if (monitor_send_master(m, &msg) == -1) {
 		conn->program_is_gone = true;
@@ -165,7 +167,7 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 			execute(m, conn);
 		break;
 	case MSG_INPUT_ENDED:
-		fd_close(&conn->input_fd);
+		life_close_input(m, conn);
 		break;
 	case MSG_TRUNCATED:
 		events_unable_to_speak(&m->events, &conn->remote.ip,
@@ -179,48 +181,88 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 	}
 }
 
-void
-attend_on_session(struct ev_loop *loop, ev_io *io, int revents)
+/* Take one message.  Returns whether there was one. */
+static bool
+hear_session(struct monitor *m, struct connection *conn)
 {
-	struct monitor *m = ev_userdata(loop);
-	struct connection *conn = io->data;
 	struct msg msg;
 	bool more;
 	int r;
 
-	(void)revents;
 	r = msg_receive(conn->control_fd, &m->room, &msg, 0, true, &more);
 	if (r == 0)
-		return;
-	if (r == -1 && errno != EPROTO)
+		return false;
+	if (r == -1 && errno != EPROTO) {
 		life_control_has_ended(m, conn);
-	else if (r == -1 || more || msg.conn != conn->id) {
+		return false;
+	}
+	/* After a violation only its end matters. */
+	if (r == -1 || more || msg.conn != conn->id)
 		life_fail(m, conn, "protocol violation");
-		/* It may say what it likes now; only its end matters. */
-	} else
+	else
 		obey_session(m, conn, &msg);
+	return true;
+}
+
+void
+attend_on_session(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)revents;
+	(void)hear_session(ev_userdata(loop), io->data);
+}
+
+void
+attend_reaped(struct monitor *m, struct connection *conn)
+{
+	uint64_t id = conn->id;
+
+	/*
+	 * Its last words are in the socket.  Its end need not be: it can
+	 * have given the socket to somebody else.
+	 */
+	while (table_find(&m->table, id) != NULL && conn->control_fd != -1 &&
+	    hear_session(m, conn))
+		continue;
+	if (table_find(&m->table, id) != NULL)
+		life_session_is_reaped(m, conn);
 }
 
 void
 attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	const struct msg stuck = { .type = MSG_STUCK };
 	struct monitor *m = ev_userdata(loop);
 	struct connection *conn = timer->data;
 
 	(void)revents;
 	if (conn->state == CONN_HANDSHAKE)
 		life_fail(m, conn, "handshake timeout");
-	else if (conn->state == CONN_STARTING)
+	else if (conn->state == CONN_STARTING) {
 		life_fail(m, conn, "program not started in time");
+		/* It may be stopped: only this gets through. */
+		life_signal_program(m, conn, SIGKILL);
+	} else if (conn->state == CONN_RUNNING)
+		life_fail(m, conn, "session does not end");
 	else
 		life_kill_session(m, conn);
+	/* All this time, and no word of a session. */
+	if (conn->session == 0)
+		monitor_send_master(m, &stuck);
 }
 
 void
 attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	struct connection *conn = timer->data;
+
 	(void)revents;
-	life_signal_program(ev_userdata(loop), timer->data, SIGKILL);
+	if (conn->program != 0)
+		life_signal_program(ev_userdata(loop), conn, SIGKILL);
+	else {
+		/* It is being made; as soon as it has a process, then. */
+		ev_timer_set(timer, RETRY_SECONDS, 0);
+		ev_timer_start(loop, timer);
+	}
 }
 
 void
@@ -280,6 +322,4 @@ attend_signalled(struct connection *conn)
 	if (conn->wants_go)
 		life_tell_session(conn, MSG_GO);
 	conn->wants_go = false;
-	/* It has had its signal; now it may see the end of file. */
-	fd_close(&conn->input_fd);
 }

@@ -17,6 +17,9 @@ void attend_on_session(struct ev_loop *loop, ev_io *io, int revents);
 void attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents);
 void attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents);
 
+/* The nursery has reaped the session.  May release the connection. */
+void attend_reaped(struct monitor *m, struct connection *conn);
+
 /* Master tells what became of the program.  May release the connection. */
 void attend_program(struct monitor *m, struct connection *conn,
     enum conn_event event, const struct msg *msg);

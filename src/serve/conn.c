@@ -14,29 +14,21 @@ struct rule {
 	enum conn_verdict verdict;
 	enum conn_state next;
 	bool is_once;
+	unsigned needs; /* these events must have happened */
 };
 
-#define NO \
-	{ \
-		CONN_VIOLATION, CONN_CLOSING, false \
-	}
-#define LATE \
-	{ \
-		CONN_LATE, CONN_CLOSING, false \
-	}
-#define GO(state) \
-	{ \
-		CONN_PERMITTED, CONN_##state, false \
-	}
-#define ONCE(state) \
-	{ \
-		CONN_PERMITTED, CONN_##state, true \
-	}
+/* clang-format off */
+#define NO { CONN_VIOLATION, CONN_CLOSING, false, 0 }
+#define LATE { CONN_LATE, CONN_CLOSING, false, 0 }
+#define ONCE(state) { CONN_PERMITTED, CONN_##state, true, 0 }
+#define ONCE_AFTER(event, state) \
+	{ CONN_PERMITTED, CONN_##state, true, 1u << CONN_##event }
+/* clang-format on */
 
 static const struct rule table[CONN_STATES][CONN_EVENTS] = {
 	[CONN_HANDSHAKE] = {
 		[CONN_SIGN] = ONCE(HANDSHAKE),
-		[CONN_FACTS] = ONCE(STARTING),
+		[CONN_FACTS] = ONCE_AFTER(SIGN, STARTING),
 		[CONN_INPUT_ENDED] = NO,
 		[CONN_TRUNCATED] = NO,
 		[CONN_DONE] = ONCE(CLOSING),
@@ -97,6 +89,8 @@ conn_next(enum conn_state *state, unsigned *seen, enum conn_event event)
 	rule = &table[*state][event];
 	if (rule->verdict != CONN_PERMITTED)
 		return rule->verdict;
+	if ((*seen & rule->needs) != rule->needs)
+		return CONN_VIOLATION;
 	if (rule->is_once && *seen & 1u << event)
 		return verdict_on_repetition(event);
 	*seen |= 1u << event;

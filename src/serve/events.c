@@ -217,6 +217,7 @@ say_sentence(
 	char sentence[LINE_SIZE - 64];
 
 	vsnprintf(sentence, sizeof(sentence), format, args);
+	text_clean(sentence);
 	say(events, VERBOSITY_ERRORS, "%s %s", kind, sentence);
 }
 
@@ -238,4 +239,11 @@ events_error(struct events *events, const char *format, ...)
 	va_start(args, format);
 	say_sentence(events, "error: (111)", format, args);
 	va_end(args);
+}
+
+void
+events_report_lost(struct events *events)
+{
+	if (events->lost > 0)
+		(void)report_lost(events);
 }

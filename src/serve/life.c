@@ -26,8 +26,10 @@ life_tell_idle(struct monitor *m)
 {
 	const struct msg msg = { .type = MSG_IDLE };
 
-	if (m->is_stopping && m->table.count == 0)
-		monitor_send_master(m, &msg);
+	if (!m->is_stopping || m->table.count > 0)
+		return;
+	events_report_lost(&m->events);
+	monitor_send_master(m, &msg);
 }
 
 void
@@ -154,12 +156,29 @@ life_fail(struct monitor *m, struct connection *conn, const char *reason)
 {
 	enum conn_state state = conn->state;
 
+	/* Once: a session that goes on lying must not keep others busy. */
+	if (state == CONN_CLOSING)
+		return;
 	conn->state = CONN_CLOSING;
-	if (state != CONN_CLOSING)
-		life_tell_failure(m, conn, state, reason, false);
+	conn->is_cut = true;
+	life_tell_failure(m, conn, state, reason, false);
 	life_terminate_program(m, conn);
 	life_end_session(m, conn);
 	life_kill_session(m, conn);
+}
+
+void
+life_close_input(struct monitor *m, struct connection *conn)
+{
+	uint64_t pid = (uint64_t)conn->program;
+	struct msg msg = { .type = MSG_CLOSE_INPUT,
+		.conn = conn->id,
+		.body = (unsigned char *)&pid,
+		.len = sizeof(pid) };
+
+	if (m->settings->strict_close && conn->program != 0 &&
+	    !conn->program_is_gone)
+		monitor_send_master(m, &msg);
 }
 
 /*
@@ -183,7 +202,7 @@ conclude_session(struct monitor *m, struct connection *conn)
 	if (conn->is_cut)
 		life_terminate_program(m, conn);
 	else
-		fd_close(&conn->input_fd);
+		life_close_input(m, conn);
 	if (!conn->program_is_gone &&
 	    m->settings->kill_after_s != SETTINGS_NEVER) {
 		ev_timer_set(
@@ -215,7 +234,11 @@ void
 life_session_is_reaped(struct monitor *m, struct connection *conn)
 {
 	conn->is_reaped = true;
-	conclude_session(m, conn);
+	if (conn->control_has_ended)
+		conclude_session(m, conn);
+	else
+		/* What was to be read has been: see attend_reaped. */
+		life_control_has_ended(m, conn);
 }
 
 void

@@ -47,6 +47,9 @@ void life_terminate_program(struct monitor *m, struct connection *conn);
  */
 void life_terminate_then_go(struct monitor *m, struct connection *conn);
 
+/* With --strict-close: the program may see its end of file now. */
+void life_close_input(struct monitor *m, struct connection *conn);
+
 /* Let the session see our end; after a grace it is killed. */
 void life_end_session(struct monitor *m, struct connection *conn);
 

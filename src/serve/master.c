@@ -44,8 +44,18 @@
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
+/* It has not answered for a whole handshake: a new one will. */
 static void
-obey_monitor(struct master *master, const struct msg *msg)
+kill_nursery(const struct master *master)
+{
+	const struct child *nursery = &master->children[NURSERY];
+
+	if (nursery->state == ROLE_READY && nursery->pid > 0)
+		kill(nursery->pid, SIGKILL);
+}
+
+static void
+obey_monitor(struct master *master, struct msg *msg)
 {
 	char sentence[1024];
 
@@ -59,6 +69,12 @@ obey_monitor(struct master *master, const struct msg *msg)
 		break;
 	case MSG_SIGNAL:
 		programs_signal(master, msg);
+		break;
+	case MSG_CLOSE_INPUT:
+		programs_close_input(master, msg);
+		break;
+	case MSG_STUCK:
+		kill_nursery(master);
 		break;
 	case MSG_KILL_SESSION:
 		programs_kill_orphan(master, msg);
@@ -76,7 +92,8 @@ obey_monitor(struct master *master, const struct msg *msg)
 	}
 }
 
-static void
+/* Take one message.  Returns whether there was one. */
+static bool
 hear_monitor(struct master *master)
 {
 	struct msg msg;
@@ -84,15 +101,16 @@ hear_monitor(struct master *master)
 	int r;
 
 	r = msg_receive(
-	    master->monitor.fd, &master->room, &msg, 2, true, &more);
+	    master->monitor.fd, &master->room, &msg, 3, true, &more);
 	if (r == 0)
-		return;
+		return false;
 	if (r == -1 || more) {
 		chan_close(&master->monitor); /* its death follows */
-		return;
+		return false;
 	}
 	obey_monitor(master, &msg);
 	msg_close_fds(&msg);
+	return true;
 }
 
 /* Endings. */
@@ -172,8 +190,8 @@ reap(struct master *master)
 		}
 		/* What the monitor said last comes before its death. */
 		while (pid == master->children[MONITOR].pid &&
-		    master->monitor.fd != -1)
-			hear_monitor(master);
+		    master->monitor.fd != -1 && hear_monitor(master))
+			continue;
 		for (i = 0; i < master->child_count; i++)
 			if (master->children[i].pid == pid)
 				roles_died(
@@ -262,7 +280,8 @@ turn(struct master *master)
 static void
 check_descriptors(struct master *master)
 {
-	rlim_t need = (rlim_t)(master->child_count + OWN_DESCRIPTORS);
+	rlim_t need = (rlim_t)(master->child_count + OWN_DESCRIPTORS +
+	    (master->settings->strict_close ? master->settings->limit : 0));
 	char sentence[128];
 	struct rlimit limit;
 
@@ -339,5 +358,6 @@ master_run(const struct settings *settings, const struct program *program,
 		turn(&master);
 		keep_deadlines(&master);
 	}
+	events_report_lost(&master.events);
 	_exit(0);
 }

@@ -34,6 +34,7 @@
 #define DESCRIPTORS_PER_CONNECTION 4
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
+#define CUT_SECONDS 1.0		 /* for a session to leave its client */
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
@@ -338,7 +339,7 @@ obey_nursery(struct monitor *m, const struct msg *msg)
 	case MSG_GONE:
 		conn = table_find(&m->table, msg->conn);
 		if (conn != NULL)
-			life_session_is_reaped(m, conn);
+			attend_reaped(m, conn);
 		return 0;
 	default:
 		return -1;
@@ -406,7 +407,33 @@ stop(struct monitor *m)
 	life_tell_idle(m);
 }
 
-/* Sessions first; each program when its session is gone. */
+/*
+ * The session leaves its client and says DONE; then its program has its
+ * SIGTERM, and then its end of file.
+ */
+static void
+cut(struct monitor *m, struct connection *conn)
+{
+	conn->is_cut = true;
+	switch (conn->state) {
+	case CONN_STARTING:
+	case CONN_RUNNING:
+		life_tell_session(conn, MSG_END);
+		ev_timer_stop(m->loop, &conn->deadline);
+		ev_timer_set(&conn->deadline, CUT_SECONDS, 0);
+		ev_timer_start(m->loop, &conn->deadline);
+		break;
+	case CONN_CLOSING:
+		if (conn->session_is_gone)
+			life_terminate_program(m, conn);
+		break;
+	default:
+		conn->state = CONN_CLOSING;
+		life_end_session(m, conn);
+	}
+}
+
+/* The time for connections is over. */
 static void
 end_everything(struct monitor *m)
 {
@@ -414,12 +441,7 @@ end_everything(struct monitor *m)
 
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn)) {
-		conn->state = CONN_CLOSING;
-		if (conn->session_is_gone)
-			life_terminate_program(m, conn);
-		else
-			conn->is_cut = true;
-		life_end_session(m, conn);
+		cut(m, conn);
 	}
 }
 
@@ -519,9 +541,7 @@ monitor_raise_descriptors(
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
 		return -1;
-	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < need)
-		limit.rlim_max = need;
-	limit.rlim_cur = need;
+	limit.rlim_cur = limit.rlim_max = need;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return 0;
 	getrlimit(RLIMIT_NOFILE, &limit);

@@ -134,6 +134,19 @@ is_sound(const struct header *header, size_t got)
 	    header->more <= 1 && header->len == got - sizeof(*header);
 }
 
+/*
+ * A peer that exits with messages of ours unread makes Linux say
+ * ECONNRESET, once, before its own last messages: those are still there.
+ */
+static bool
+is_first_reset(bool *was_reset)
+{
+	if (errno != ECONNRESET || *was_reset)
+		return false;
+	*was_reset = true;
+	return true;
+}
+
 int
 msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
     bool dont_wait, bool *more)
@@ -142,6 +155,7 @@ msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
 	struct iovec iov = { room->bytes, sizeof(room->bytes) };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct header header;
+	bool was_reset = false;
 	ssize_t got;
 
 	if (max_fds > 0) {
@@ -151,7 +165,7 @@ msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
 	do
 		got = recvmsg(
 		    fd, &mh, MSG_CMSG_CLOEXEC | (dont_wait ? MSG_DONTWAIT : 0));
-	while (got == -1 && errno == EINTR);
+	while (got == -1 && (errno == EINTR || is_first_reset(&was_reset)));
 	if (got == -1)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
 

@@ -45,6 +45,8 @@ enum msg_type {
 	MSG_EXEC,	  /* environment; fds: program's 0 and 1 */
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
+	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */
+	MSG_STUCK,	  /* the nursery does not answer: kill it */
 	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* fds: client, control, program in, out */
@@ -72,7 +74,8 @@ enum msg_end {
 	MSG_END_HANDSHAKE, /* the handshake failed */
 	MSG_END_RESET,
 	MSG_END_TLS,
-	MSG_END_IDLE
+	MSG_END_IDLE,
+	MSG_END_CUT /* by us: the server stops */
 };
 
 struct msg {

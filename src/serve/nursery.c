@@ -151,7 +151,7 @@ start(struct nursery *nursery, struct msg *msg)
 	if (pid == -1)
 		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
 	/* There is room: see is_full. */
-	pids_add(&nursery->sessions, pid, msg->conn);
+	pids_add(&nursery->sessions, pid, msg->conn, -1);
 	return reply(nursery, MSG_STARTED, msg->conn, (uint64_t)pid);
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
+
 int
 pids_init(struct pids *pids, size_t limit)
 {
@@ -49,14 +51,17 @@ find(const struct pids *pids, pid_t pid)
 }
 
 int
-pids_add(struct pids *pids, pid_t pid, uint64_t conn)
+pids_add(struct pids *pids, pid_t pid, uint64_t conn, int fd)
 {
 	struct pids_entry *entry = pids->unused;
 	struct pids_entry **bucket = bucket_of(pids, pid);
 
-	if (entry == NULL)
+	if (entry == NULL) {
+		fd_close(&fd);
 		return -1;
+	}
 	pids->unused = entry->next;
+	entry->fd = fd;
 	entry->pid = pid;
 	entry->conn = conn;
 	entry->next = *bucket;
@@ -82,11 +87,33 @@ pids_remove(struct pids *pids, pid_t pid, uint64_t *conn)
 		return -1;
 	*link = entry->next;
 	*conn = entry->conn;
+	fd_close(&entry->fd);
 	entry->pid = 0;
 	entry->next = pids->unused;
 	pids->unused = entry;
 	pids->count--;
 	return 0;
+}
+
+void
+pids_close_fd(struct pids *pids, pid_t pid, uint64_t conn)
+{
+	struct pids_entry *entry = *find(pids, pid);
+
+	if (entry != NULL && entry->conn == conn)
+		fd_close(&entry->fd);
+}
+
+void
+pids_close_fds(struct pids *pids)
+{
+	struct pids_entry *entry;
+	size_t i;
+
+	for (i = 0; i < pids->bucket_count; i++)
+		for (entry = pids->buckets[i]; entry != NULL;
+		     entry = entry->next)
+			fd_close(&entry->fd);
 }
 
 void

@@ -16,6 +16,7 @@
 struct pids_entry {
 	pid_t pid; /* 0: unused */
 	uint64_t conn;
+	int fd; /* kept open for it, or -1 */
 	struct pids_entry *next;
 };
 
@@ -30,8 +31,15 @@ struct pids {
 /* A table for limit children.  0 or -1. */
 int pids_init(struct pids *pids, size_t limit);
 
-/* Enter a child.  0, or -1 when the table is full. */
-int pids_add(struct pids *pids, pid_t pid, uint64_t conn);
+/*
+ * Enter a child, and a descriptor (or -1) that is the table's from here on
+ * and is closed with the entry.  0, or -1 when the table is full.
+ */
+int pids_add(struct pids *pids, pid_t pid, uint64_t conn, int fd);
+
+/* Close the descriptor of pid, if it belongs to conn; or all of them. */
+void pids_close_fd(struct pids *pids, pid_t pid, uint64_t conn);
+void pids_close_fds(struct pids *pids);
 
 /* Has pid, and does it belong to conn?  1 or 0. */
 int pids_has(const struct pids *pids, pid_t pid, uint64_t conn);

@@ -33,10 +33,10 @@ set_limit(int what, size_t value)
 		return 0;
 	if (getrlimit(what, &limit) == -1)
 		return -1;
-	limit.rlim_cur = (rlim_t)value;
-	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value ||
-	    geteuid() == 0)
+	/* Never more than there is: a role says itself what it lacks. */
+	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value)
 		limit.rlim_max = (rlim_t)value;
+	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(what, &limit);
 }
 

@@ -21,7 +21,7 @@ struct settings_identity;
 struct privs {
 	const struct settings_identity *identity;
 	int root_fd;	    /* directory to be the root; -1: as it is */
-	size_t descriptors; /* RLIMIT_NOFILE, raised if need be */
+	size_t descriptors; /* RLIMIT_NOFILE, within the hard limit */
 	size_t processes;   /* RLIMIT_NPROC */
 };
 

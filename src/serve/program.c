@@ -96,12 +96,20 @@ execute(char *const *argv, char *const *environment)
 	errno = error;
 }
 
+/*
+ * Before the child has the program's uid: another program of that uid can
+ * stop it where it stands, and what it held then would stay open.
+ */
 static int
-set_descriptors(const struct settings *settings, int in, int out)
+set_descriptors(const struct settings *settings, int in, int out, int report_fd)
 {
+	int keep[4 + SETTINGS_KEEP_FDS_MAX] = { 0, 1, 2, report_fd };
 	size_t i;
 
-	if (dup2(in, 0) == -1 || dup2(out, 1) == -1)
+	for (i = 0; i < settings->keep_fd_count; i++)
+		keep[4 + i] = settings->keep_fds[i];
+	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 ||
+	    fd_close_except(keep, 4 + settings->keep_fd_count) == -1)
 		return -1;
 	for (i = 0; i < settings->keep_fd_count; i++)
 		if (fd_inherit(settings->keep_fds[i]) == -1)
@@ -121,14 +129,20 @@ static int
 take_identity(const struct settings *settings)
 {
 	const struct settings_identity *id = &settings->program_id;
+	uid_t uid = settings->sets_uid ? id->uid : (uid_t)-1;
+	gid_t gid = settings->sets_gid ? id->gid : (gid_t)-1;
 
-	return privs_become(settings->sets_uid ? id->uid : (uid_t)-1,
-	    settings->sets_gid ? id->gid : (gid_t)-1);
+	/* The monitor made the pipes; /dev/stdout opens for their owner. */
+	if (geteuid() == 0 &&
+	    (fchown(0, settings->sets_uid ? uid : 0, gid) == -1 ||
+		fchown(1, settings->sets_uid ? uid : 0, gid) == -1))
+		return -1;
+	return privs_become(uid, gid);
 }
 
 /* In the child: everything up to exec.  Returns the step that failed. */
 static enum step
-become_program(const struct program *program, int in, int out,
+become_program(const struct program *program, int in, int out, int report_fd,
     char *const *over, size_t count)
 {
 	const struct settings *settings = program->settings;
@@ -137,7 +151,7 @@ become_program(const struct program *program, int in, int out,
 	environment = environment_merge(program->environment, over, count);
 	if (environment == NULL)
 		return STEP_EXEC;
-	if (set_descriptors(settings, in, out) == -1)
+	if (set_descriptors(settings, in, out, report_fd) == -1)
 		return STEP_DESCRIPTORS;
 	if (enter_root(settings->program_root) == -1)
 		return STEP_ROOT;
@@ -161,7 +175,8 @@ program_spawn(const struct program *program, int in, int out, char *const *over,
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		outcome.step = become_program(program, in, out, over, count);
+		outcome.step =
+		    become_program(program, in, out, ends[1], over, count);
 		outcome.error = errno;
 		fd_write_all(ends[1], &outcome, sizeof(outcome));
 		_exit(111);

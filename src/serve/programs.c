@@ -75,8 +75,18 @@ read_environment(const struct msg *msg, char *over[OVER_MAX])
 	return msg_read_all(&r) == -1 ? -1 : count;
 }
 
+/*
+ * With --strict-close: a write end of the program's 0, which keeps end of
+ * file from it, whoever of us dies, until it has had its SIGTERM.
+ */
+static int
+take_input(struct msg *msg)
+{
+	return msg->fd_count < 3 ? -1 : msg->fds[--msg->fd_count];
+}
+
 void
-programs_exec(struct master *master, const struct msg *msg)
+programs_exec(struct master *master, struct msg *msg)
 {
 	char *over[OVER_MAX];
 	struct starting *starting;
@@ -85,10 +95,10 @@ programs_exec(struct master *master, const struct msg *msg)
 	pid_t pid;
 
 	count = read_environment(msg, over);
-	if (msg->fd_count != 2 || count == -1 ||
+	if (msg->fd_count < 2 || count == -1 ||
 	    master->starting_count >= master->starting_limit) {
 		refuse_exec(master, msg->conn, "unable to take descriptors",
-		    msg->fd_count == 2 ? EPROTO : EMFILE);
+		    msg->fd_count >= 2 ? EPROTO : EMFILE);
 		return;
 	}
 	pid = program_spawn(master->program, msg->fds[0], msg->fds[1], over,
@@ -101,7 +111,7 @@ programs_exec(struct master *master, const struct msg *msg)
 	chan_send_bytes(
 	    &master->monitor, MSG_STARTED, msg->conn, &number, sizeof(number));
 	/* As large as the monitor's table, so it cannot be full. */
-	if (pids_add(&master->programs, pid, msg->conn) == -1)
+	if (pids_add(&master->programs, pid, msg->conn, take_input(msg)) == -1)
 		kill(pid, SIGKILL);
 	starting = &master->starting[master->starting_count++];
 	*starting = (struct starting){ pid, msg->conn, exec_fd };
@@ -120,7 +130,20 @@ programs_signal(struct master *master, const struct msg *msg)
 	if (msg_read_all(&r) == 0 &&
 	    pids_has(&master->programs, pid, msg->conn))
 		kill(pid, signo);
+	pids_close_fd(&master->programs, pid, msg->conn);
 	chan_send_bytes(&master->monitor, MSG_SIGNALLED, msg->conn, NULL, 0);
+}
+
+void
+programs_close_input(struct master *master, const struct msg *msg)
+{
+	struct msg_reader r;
+	pid_t pid;
+
+	msg_read_from(&r, msg);
+	pid = (pid_t)msg_get_number(&r);
+	if (msg_read_all(&r) == 0)
+		pids_close_fd(&master->programs, pid, msg->conn);
 }
 
 void
@@ -160,5 +183,6 @@ programs_end(struct master *master)
 {
 	pids_signal_all(&master->programs, SIGTERM);
 	pids_signal_all(&master->programs, SIGCONT);
+	pids_close_fds(&master->programs);
 	master->kill_at = clock_after(clock_now(), KILL_MS);
 }

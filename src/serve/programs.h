@@ -12,14 +12,20 @@ struct master;
 struct msg;
 struct starting;
 
-/* EXEC: make the program; answers STARTED, or EXECFAILED. */
-void programs_exec(struct master *master, const struct msg *msg);
+/*
+ * EXEC: make the program; answers STARTED, or EXECFAILED.  Takes a third
+ * descriptor of the message.
+ */
+void programs_exec(struct master *master, struct msg *msg);
 
 /* It is known whether it runs: EXECED or EXECFAILED. */
 void programs_tell_outcome(struct master *master, struct starting *starting);
 
 /* SIGNAL; answers SIGNALLED. */
 void programs_signal(struct master *master, const struct msg *msg);
+
+/* CLOSE_INPUT: the program may see its end of file. */
+void programs_close_input(struct master *master, const struct msg *msg);
 
 /* KILL_SESSION: a session whose nursery is gone. */
 void programs_kill_orphan(const struct master *master, const struct msg *msg);

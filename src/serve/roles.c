@@ -21,22 +21,19 @@
 #include "serve/master_state.h"
 #include "serve/programs.h"
 
-#define RESTART_MAX_MS 60000 /* and twice as long as the last time */
+#define RESTART_MAX_MS 64000 /* and twice as long as the last time */
 #define RESTART_MS 1000	     /* a role that died young waits so long */
 
 /* A start that cannot be: say why, and let every role see our end. */
 void
 roles_give_up(struct master *master, const char *sentence)
 {
-	char line[1024];
-	int len;
+	char shown[960], line[1024];
 
-	len = snprintf(
-	    line, sizeof(line), "sslserver: fatal: (111) %s\n", sentence);
-	if (len > 0)
-		fd_write_all(2, line,
-		    (size_t)len < sizeof(line) ? (size_t)len
-					       : sizeof(line) - 1);
+	text_copy(shown, sizeof(shown), sentence);
+	text_format(line, sizeof(line), "sslserver: fatal: (111) %s\n",
+	    text_clean(shown));
+	fd_write_all(2, line, strlen(line));
 	msg_send_bytes(master->front_fd, MSG_FAILED, 0, NULL, 0, true);
 	_exit(111);
 }
@@ -133,6 +130,7 @@ start_logger(struct master *master, struct child *child)
 
 	if (fd_message_pair(ends) == -1) {
 		roles_fail(master, child, "unable to make a socket");
+		plan_retry(child, false);
 		return;
 	}
 	/* One direction only; full means: count the line as lost. */
@@ -346,8 +344,7 @@ obey_role(struct master *master, struct child *child, const struct msg *msg)
 	}
 }
 
-/* Take one piece; never waits for the next one of a long message. */
-void
+bool
 roles_hear(struct master *master, struct child *child)
 {
 	struct msg msg;
@@ -356,24 +353,26 @@ roles_hear(struct master *master, struct child *child)
 
 	r = msg_receive(child->life_fd, &master->room, &msg, 0, true, &more);
 	if (r == 0)
-		return;
-	if (r == -1 || (child->partial.len == 0 && !more)) {
-		if (r == 1)
-			obey_role(master, child, &msg);
-		else
-			fd_close(&child->life_fd); /* its death follows */
-		return;
+		return false;
+	if (r == -1) {
+		fd_close(&child->life_fd); /* its death follows */
+		return false;
+	}
+	if (child->partial.len == 0 && !more) {
+		obey_role(master, child, &msg);
+		return true;
 	}
 	if (buf_append(&child->partial, msg.body, msg.len) == -1) {
 		kill(child->pid, SIGKILL);
-		return;
+		return true;
 	}
 	if (more)
-		return;
+		return true;
 	msg.body = child->partial.data;
 	msg.len = child->partial.len;
 	obey_role(master, child, &msg);
 	buf_free(&child->partial);
+	return true;
 }
 
 void
@@ -385,9 +384,13 @@ roles_died(struct master *master, struct child *child, int status)
 	    child->name, (long)child->pid,
 	    WIFSIGNALED(status) ? "signal" : "status",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	/* What it said last explains it better than its status. */
-	while (child->life_fd != -1)
-		roles_hear(master, child);
+	/*
+	 * What it said last explains it better than its status.  All of it
+	 * is here; the end of file may not be, when a session that was just
+	 * forked still holds the other end.
+	 */
+	while (child->life_fd != -1 && roles_hear(master, child))
+		continue;
 	buf_free(&child->partial);
 	if (!master->is_serving)
 		roles_give_up(master, sentence);

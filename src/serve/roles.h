@@ -4,6 +4,7 @@
 #ifndef SERVE_ROLES_H
 #define SERVE_ROLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct child;
@@ -23,8 +24,11 @@ void roles_start_due(struct master *master);
 /* All is up: tell front, once.  With --check: exit 0. */
 void roles_begin_serving(struct master *master);
 
-/* Take one piece from a role's life line; never waits for the next. */
-void roles_hear(struct master *master, struct child *child);
+/*
+ * Take one piece from a role's life line; never waits for the next.
+ * Returns whether there was one.
+ */
+bool roles_hear(struct master *master, struct child *child);
 
 /* A role has been reaped. */
 void roles_died(struct master *master, struct child *child, int status);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "net/sock.h"
 #include "serve/msg.h"
 #include "tls/relay.h"
@@ -160,6 +161,44 @@ tell_facts(const struct session *session, const struct tlsconn *conn)
 }
 
 /*
+ * The monitor wants an end: the client sees its connection break off, which
+ * no close_notify makes look whole, and the program has its signal before
+ * its end of file.
+ */
+__attribute__((noreturn)) static void
+cut(struct session *session)
+{
+	fd_close(&session->client_fd);
+	finish(session, MSG_END_CUT, false, 0, "server is stopping");
+}
+
+/* Something came from the monitor while we relayed: END, or its own end. */
+__attribute__((noreturn)) static void
+leave_client(struct session *session)
+{
+	struct msg msg;
+
+	expect(session, MSG_END, &msg);
+	cut(session);
+}
+
+static void
+wait_for_program(struct session *session)
+{
+	struct msg msg;
+	bool more;
+
+	if (msg_receive(session->control_fd, &room, &msg, 0, false, &more) !=
+		1 ||
+	    more)
+		_exit(0);
+	if (msg.type == MSG_END)
+		cut(session);
+	if (msg.type != MSG_RUN)
+		_exit(0);
+}
+
+/*
  * Relay's report that the client's direction has ended.  With
  * --strict-close the monitor holds the program's input open too, so that
  * even the death of this process is not an end of file: it has to know.
@@ -189,8 +228,6 @@ end_of(enum relay_end end)
 		return MSG_END_RESET;
 	case RELAY_IDLE:
 		return MSG_END_IDLE;
-	case RELAY_CANCELLED:
-		_exit(0);
 	case RELAY_TLS:
 	default:
 		return MSG_END_TLS;
@@ -213,6 +250,8 @@ relay(struct session *session, struct tlsconn *conn)
 		.arg = session };
 
 	relay_run(&how, &result);
+	if (result.end == RELAY_CANCELLED)
+		leave_client(session);
 	finish(session, end_of(result.end), result.was_truncated, result.error,
 	    result.reason);
 }
@@ -221,7 +260,6 @@ void
 session_run(struct session *session)
 {
 	struct tlsconn *conn;
-	struct msg msg;
 
 	tlsctx_set_signer(session->ctx, sign, session);
 	conn = tlsconn_new(session->ctx, session->client_fd);
@@ -231,6 +269,6 @@ session_run(struct session *session)
 	shake_hands(session, conn);
 	sock_acknowledge(session->client_fd);
 	tell_facts(session, conn);
-	expect(session, MSG_RUN, &msg);
+	wait_for_program(session);
 	relay(session, conn);
 }

@@ -16,7 +16,7 @@ entries_come_and_go(void **state)
 
 	(void)state;
 	assert_int_equal(pids_init(&pids, 10), 0);
-	assert_int_equal(pids_add(&pids, 100, UINT64_MAX), 0);
+	assert_int_equal(pids_add(&pids, 100, UINT64_MAX, -1), 0);
 	assert_true(pids_has(&pids, 100, UINT64_MAX));
 	assert_false(pids_has(&pids, 100, 2));
 	assert_false(pids_has(&pids, 101, UINT64_MAX));
@@ -41,7 +41,7 @@ numbers_that_are_nobody(void **state)
 
 	(void)state;
 	assert_int_equal(pids_init(&pids, 10), 0);
-	assert_int_equal(pids_add(&pids, 100, 0), 0);
+	assert_int_equal(pids_add(&pids, 100, 0, -1), 0);
 	for (i = 0; i < COUNT(nobody); i++) {
 		assert_false(pids_has(&pids, nobody[i], 0));
 		assert_int_equal(pids_remove(&pids, nobody[i], &conn), -1);
@@ -57,9 +57,9 @@ a_pid_used_again_is_somebody_else(void **state)
 
 	(void)state;
 	assert_int_equal(pids_init(&pids, 2), 0);
-	assert_int_equal(pids_add(&pids, 7, 1000), 0);
+	assert_int_equal(pids_add(&pids, 7, 1000, -1), 0);
 	for (now = 1; now < 100; now++) {
-		assert_int_equal(pids_add(&pids, 100, now), 0);
+		assert_int_equal(pids_add(&pids, 100, now, -1), 0);
 		assert_true(pids_has(&pids, 100, now));
 		assert_false(pids_has(&pids, 100, now - 1));
 		assert_int_equal(pids_remove(&pids, 100, &conn), 0);
@@ -82,9 +82,9 @@ the_limit_is_exact_and_entries_return(void **state)
 	for (round = 0; round < 3; round++) {
 		for (pid = 1; pid <= 100; pid++)
 			assert_int_equal(
-			    pids_add(&pids, pid * 128, (uint64_t)pid), 0);
+			    pids_add(&pids, pid * 128, (uint64_t)pid, -1), 0);
 		assert_int_equal(pids.count, 100);
-		assert_int_equal(pids_add(&pids, 7, 7), -1);
+		assert_int_equal(pids_add(&pids, 7, 7, -1), -1);
 		assert_false(pids_has(&pids, 7, 7));
 		/* All share a bucket; out of the middle first. */
 		for (pid = 50; pid <= 100; pid++)
@@ -110,7 +110,7 @@ disowned_children_are_nobodys(void **state)
 	(void)state;
 	assert_int_equal(pids_init(&pids, 40), 0);
 	for (pid = 1; pid <= 40; pid++)
-		assert_int_equal(pids_add(&pids, pid, (uint64_t)pid), 0);
+		assert_int_equal(pids_add(&pids, pid, (uint64_t)pid, -1), 0);
 	pids_disown(&pids);
 	for (pid = 1; pid <= 40; pid++) {
 		assert_false(pids_has(&pids, pid, (uint64_t)pid));
@@ -148,7 +148,7 @@ a_signal_reaches_those_in_the_table(void **state)
 	assert_int_equal(pids_init(&pids, 4), 0);
 	for (i = 0; i < 4; i++) {
 		children[i] = make_child();
-		assert_int_equal(pids_add(&pids, children[i], 1), 0);
+		assert_int_equal(pids_add(&pids, children[i], 1, -1), 0);
 	}
 	assert_int_equal(pids_remove(&pids, children[3], &conn), 0);
 	pids_signal_all(&pids, SIGKILL);
