@@ -47,6 +47,7 @@ struct output {
 	bool is_blocked;	   /* the socket is full */
 	bool wants_input;	   /* TLS must read before it writes */
 	bool is_unsent;		   /* bytes may wait in TLS's buffer */
+	bool is_closed;		   /* close_notify and FIN are out */
 	const unsigned char *next; /* what TLS has not taken yet */
 	size_t len;
 	unsigned char bytes[PIECE];
@@ -98,7 +99,7 @@ end_errno(struct pump *pump, int error)
  * Input
  */
 
-/* The program is not interested any more: what comes is thrown away. */
+/* Nobody reads the pipe any more: what comes is thrown away. */
 static void
 stop_input(struct pump *pump)
 {
@@ -249,14 +250,12 @@ drain_output(struct pump *pump)
 		end_failed(pump, status);
 }
 
-/* All is sent and nothing will follow: say so, and let input go. */
+/* All is sent and nothing will follow: say so.  Input goes on. */
 static void
 close_output(struct pump *pump)
 {
-	enum tlsconn_status status;
+	enum tlsconn_status status = tlsconn_close_notify(pump->relay->conn);
 
-	stop_input(pump);
-	status = tlsconn_close_notify(pump->relay->conn);
 	if (status == TLSCONN_WANT_WRITE) {
 		pump->out.is_unsent = true;
 		pump->out.is_blocked = true;
@@ -264,7 +263,7 @@ close_output(struct pump *pump)
 		end_failed(pump, status);
 	} else {
 		shutdown(pump->relay->client_fd, SHUT_WR);
-		end(pump, RELAY_CLEAN, 0, "");
+		pump->out.is_closed = true;
 	}
 }
 
@@ -273,7 +272,8 @@ move_output(struct pump *pump)
 {
 	struct output *out = &pump->out;
 
-	if (pump->is_over || out->is_blocked || out->wants_input)
+	if (pump->is_over || out->is_closed || out->is_blocked ||
+	    out->wants_input)
 		return;
 	if (out->is_ready && out->len == 0)
 		fill_output(pump);
@@ -316,10 +316,9 @@ choose(const struct pump *pump, struct pollfd set[PLACES])
 	/* Without events it still tells of a reset. */
 	if (set[CLIENT].events != 0 || pump->is_watched)
 		set[CLIENT].fd = relay->client_fd;
-	if (pump->in.len > 0) {
-		set[PROGRAM_IN].fd = *relay->program_in;
-		set[PROGRAM_IN].events = POLLOUT;
-	}
+	/* Without events it still tells that its last reader has gone. */
+	set[PROGRAM_IN].fd = *relay->program_in;
+	set[PROGRAM_IN].events = pump->in.len > 0 ? POLLOUT : 0;
 	if (out->len == 0 && !out->is_unsent && !out->is_ready) {
 		set[PROGRAM_OUT].fd = *relay->program_out;
 		set[PROGRAM_OUT].events = POLLIN;
@@ -363,6 +362,8 @@ heed(struct pump *pump, const struct pollfd set[PLACES])
 		pump->in.is_ready |= pump->in.wants_output;
 		pump->in.wants_output = false;
 	}
+	if (set[PROGRAM_IN].revents & (POLLERR | POLLHUP | POLLNVAL))
+		stop_input(pump);
 	if (set[PROGRAM_OUT].revents != 0)
 		pump->out.is_ready = true;
 }
@@ -462,6 +463,9 @@ run(struct pump *pump)
 	while (!pump->is_over) {
 		move_input(pump);
 		move_output(pump);
+		/* The client has our end; the program has its, or is gone. */
+		if (pump->out.is_closed && *relay->program_in == -1)
+			end(pump, RELAY_CLEAN, 0, "");
 		if (!pump->is_over)
 			wait_for_work(pump);
 	}

@@ -4,8 +4,9 @@
  *
  * Half-close both ways: the client's close_notify becomes end of file for
  * the program while output still flows; the program's end of file becomes
- * close_notify after the last byte.  No state polls a descriptor that is
- * ready for ever: no busy loop.
+ * close_notify and FIN after the last byte, while input still flows for as
+ * long as anybody reads it.  No state polls a descriptor that is ready for
+ * ever: no busy loop.
  */
 #ifndef TLS_RELAY_H
 #define TLS_RELAY_H
@@ -15,11 +16,11 @@
 
 #include "tls/tlsconn.h"
 
-/* How long input is discarded after our close_notify and FIN, in ms. */
+/* How long input that nobody reads is discarded after our FIN, in ms. */
 #define RELAY_LINGER_MS 2000
 
 enum relay_end {
-	RELAY_CLEAN,	/* the program's output ended, all was sent */
+	RELAY_CLEAN,	/* all output was sent, all input has been read */
 	RELAY_RESET,	/* reset or failed write */
 	RELAY_TLS,	/* TLS error */
 	RELAY_IDLE,	/* no byte in either direction for idle_ms */
@@ -59,10 +60,16 @@ struct relay_result {
  * were: the program must have its signal before its input ends, or it
  * would take a cut stream for a whole one.  The socket is still open, shut
  * down for writing after CLEAN.  Pipes may be blocking or
- * not: no call of ours blocks on them.  A program that closes its input
- * early loses nothing but what the client still sends.  A client that
- * reads nothing stops the program's output, and the reverse; neither
- * stops the other direction.
+ * not: no call of ours blocks on them.  A client that reads nothing stops
+ * the program's output, and the reverse; neither stops the other
+ * direction.
+ *
+ * CLEAN needs the end of both directions.  Output has ended when all
+ * holders of the pipe have closed it and everything is sent, close_notify
+ * and FIN included.  Input has ended when the program has had the client's
+ * end, or when nobody is left to read the pipe: a program that has exited
+ * or closed its input loses nothing but what the client still sends.
+ * While output is over and input is not, every other end is possible too.
  */
 void relay_run(struct relay *relay, struct relay_result *result);
 

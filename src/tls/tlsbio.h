@@ -26,6 +26,7 @@ struct tlsbio {
 	int error;	   /* errno of the transfer that failed, or 0 */
 	bool is_ended;	   /* the peer's end of file was seen */
 	bool is_drained;   /* the last recv left nothing behind */
+	bool is_mute;	   /* what the library writes is thrown away */
 	uint64_t moved;	   /* bytes received and sent */
 	size_t start, len; /* what waits in bytes */
 	unsigned char bytes[TLSBIO_SIZE];

@@ -180,6 +180,11 @@ tlsconn_close_notify(struct tlsconn *conn)
 	answer = SSL_shutdown(conn->ssl);
 	if (answer < 0)
 		return conclude(conn, answer);
+	/*
+	 * Nothing may follow it, but the library would still answer a
+	 * KeyUpdate, and the socket may be shut down by then.
+	 */
+	conn->io.is_mute = true;
 	return tlsconn_flush(conn);
 }
 

@@ -53,7 +53,10 @@ enum tlsconn_status tlsconn_write(
 /* Send what waits in our buffer.  OK when nothing waits. */
 enum tlsconn_status tlsconn_flush(struct tlsconn *conn);
 
-/* Queue close_notify and send it as tlsconn_flush does. */
+/*
+ * Queue close_notify and send it as tlsconn_flush does.  Nothing can be
+ * written afterwards; reading goes on as before.
+ */
 enum tlsconn_status tlsconn_close_notify(struct tlsconn *conn);
 
 /* Are decrypted or received bytes waiting that poll(2) cannot see? */

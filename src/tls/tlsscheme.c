@@ -86,15 +86,16 @@ fits_tls13(unsigned scheme)
 }
 
 static bool
-fits_tls12(unsigned scheme)
+fits_tls12(const struct tlsscheme_policy *policy, unsigned scheme)
 {
 	switch (scheme) {
 	case TLSSCHEME_RSA_PKCS1_SHA1:
 	case TLSSCHEME_ECDSA_SHA1:
+	case TLSSCHEME_RSA_PKCS1_MD5_SHA1:
+		return policy->permits_old;
 	case TLSSCHEME_RSA_PKCS1_SHA256:
 	case TLSSCHEME_RSA_PKCS1_SHA384:
 	case TLSSCHEME_RSA_PKCS1_SHA512:
-	case TLSSCHEME_RSA_PKCS1_MD5_SHA1:
 		return true;
 	default:
 		return fits_tls13(scheme);
@@ -187,6 +188,22 @@ is_same(
 	return a_len == b_len && memcmp(a, b, a_len) == 0;
 }
 
+/* 1 < ys < p - 1 (big-endian, both len bytes, p odd)? */
+static bool
+is_dh_public(const unsigned char *ys, const unsigned char *p, size_t len)
+{
+	size_t i;
+	int order = memcmp(ys, p, len - 1);
+
+	/* All but the last byte alike: p - 1 differs in the last bit. */
+	if (order > 0 || (order == 0 && ys[len - 1] >= (p[len - 1] & 0xfe)))
+		return false;
+	for (i = 0; i < len - 1; i++)
+		if (ys[i] != 0)
+			return true;
+	return ys[len - 1] > 1;
+}
+
 /* ServerDHParams (RFC 5246, 7.4.3): p, g, Ys, each with its length. */
 static bool
 is_dhe(const struct tlsscheme_policy *policy, const unsigned char *params,
@@ -203,7 +220,7 @@ is_dhe(const struct tlsscheme_policy *policy, const unsigned char *params,
 		return false;
 	return is_same(p, p_len, policy->dh_p, policy->dh_p_len) &&
 	    is_same(g, g_len, policy->dh_g, policy->dh_g_len) &&
-	    ys_len == p_len;
+	    ys_len == p_len && ys_len > 0 && is_dh_public(ys, p, p_len);
 }
 
 bool
@@ -218,7 +235,8 @@ tlsscheme_permits(const struct tlsscheme_policy *policy, unsigned scheme,
 	 */
 	if (tlsscheme_is_tls13(text, len))
 		return policy->permits_tls13 && fits_tls13(scheme);
-	if (!policy->permits_tls12 || !fits_tls12(scheme) || len < RANDOMS)
+	if (!policy->permits_tls12 || !fits_tls12(policy, scheme) ||
+	    len < RANDOMS)
 		return false;
 	return is_ecdhe(policy, text + RANDOMS, len - RANDOMS) ||
 	    is_dhe(policy, text + RANDOMS, len - RANDOMS);
@@ -352,6 +370,25 @@ tlsscheme_dh(
 	return 0;
 }
 
+/*
+ * Will the library run at security level 0, the only one at which it asks
+ * for SHA-1 and MD5 (0 is what tlsctx sets for a TLSMIN below 1.2)?  The
+ * last @SECLEVEL in CIPHERS wins.
+ */
+static bool
+is_level_0(const struct tls_settings *settings, unsigned min)
+{
+	static const char command[] = "@SECLEVEL=";
+	const char *at = settings->ciphers;
+	bool is_0 = min < 2;
+
+	while (at != NULL && (at = strstr(at, command)) != NULL) {
+		at += strlen(command);
+		is_0 = *at == '0';
+	}
+	return is_0;
+}
+
 int
 tlsscheme_policy_init(struct tlsscheme_policy *policy,
     const struct tls_settings *settings, const struct tls_public *public)
@@ -365,6 +402,7 @@ tlsscheme_policy_init(struct tlsscheme_policy *policy,
 		return -1;
 	policy->permits_tls12 = min <= 2;
 	policy->permits_tls13 = max == 3;
+	policy->permits_old = is_level_0(settings, min);
 	tlsscheme_groups(policy, settings->tlsgroups);
 	if (public->dh == NULL)
 		return 0;

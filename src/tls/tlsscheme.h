@@ -44,6 +44,7 @@ struct tlsscheme_policy {
 	size_t group_count;
 	bool permits_tls12; /* TLSMIN is 1.2 or lower */
 	bool permits_tls13; /* TLSMAX is 1.3 */
+	bool permits_old;   /* SHA-1 and MD5: the security level is 0 */
 };
 
 /*
@@ -53,8 +54,10 @@ struct tlsscheme_policy {
  * SHA-1.  Up to 1.2 (RFC 8422, 5.4; RFC 5246, 7.4.3): two randoms of 32
  * bytes, then a named-curve ECDHE point of exactly that group's length
  * (uncompressed, on the curve, where the group is a Weierstrass curve), or
- * p, g and Ys with p and g exactly the policy's and Ys of p's size.
- * Nothing before, between or after.  Pure but for OpenSSL's curve tables.
+ * p, g and Ys with p and g exactly the policy's, Ys of p's size and
+ * 1 < Ys < p - 1.  Nothing before, between or after.  A scheme with SHA-1
+ * or MD5 needs permits_old as well: a signature of a broken hash may be
+ * one of another text too.  Pure but for OpenSSL's curve tables.
  */
 bool tlsscheme_permits(const struct tlsscheme_policy *policy, unsigned scheme,
     const unsigned char *text, size_t len);
@@ -72,7 +75,9 @@ void tlsscheme_groups(struct tlsscheme_policy *policy, const char *list);
 
 /*
  * The policy of a profile.  Its DH parameters point into public, which
- * must stay.  0, or -1: TLSMIN or TLSMAX cannot be read, or the DH
+ * must stay.  permits_old is set where the library itself would ask for
+ * such signatures: at security level 0, which a TLSMIN below 1.2 or an
+ * @SECLEVEL=0 in CIPHERS brings.  0, or -1: TLSMIN or TLSMAX cannot be read, or the DH
  * parameters (tlsfile_load and tlsctx_new have said so in words).
  */
 int tlsscheme_policy_init(struct tlsscheme_policy *policy,

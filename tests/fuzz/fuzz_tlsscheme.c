@@ -76,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scheme = schemes[data[0] & 7];
 	policy.permits_tls12 = !(data[0] & 8);
 	policy.permits_tls13 = !(data[0] & 16);
+	policy.permits_old = data[0] & 128;
 	tlsscheme_groups(
 	    &policy, data[0] & 32 ? "P-256:brainpoolP256r1" : NULL);
 	if (data[0] & 64) {

@@ -26,6 +26,12 @@ class Events:
         return [line.split()[0] for line in
                 read_text(self.path).splitlines() if line]
 
+    def count_bytes(self):
+        """How many were read."""
+        return sum(int(line.split()[1])
+                   for line in read_text(self.path).splitlines()
+                   if line.startswith('DATA'))
+
     def wait(self, word, seconds=5.0, count=1):
         return wait_for(lambda: self.words().count(word) >= count, seconds,
                         'event %s; seen: %r' % (word, self.words()))
@@ -63,18 +69,39 @@ def test_much_output_after_close_notify(start):
 
 
 def test_program_closes_its_output(start, events):
-    """Closing 1 alone is seen: close_notify while the program lives on."""
+    """Closing 1 alone is seen: close_notify while the program reads on,
+    for as long as the client has something to say."""
     server = start(*events.command('greet', 'mute'))
     with server.connect() as client:
         assert client.recv_all() == b'ready\n'
-        # What comes now is thrown away for a while, not refused.
-        client.send(b'ignored')
-        began = time.monotonic()
+        # The FIN as well.
         client.wait_close()
-        assert time.monotonic() - began < 2 + 2 * SLOW
-    events.wait('EXIT')
+        # Longer than input that nobody reads is waited for.
+        time.sleep(2.5)
+        for _ in range(10):
+            client.send(b'x' * 100000)
+        client.close_notify()
+        events.wait('EXIT')
+    assert events.count_bytes() == 1000000
     assert 'TERM' not in events.words()
+    server.wait_log(r'^sslserver: ended by \d+ status 0$')
     assert not server.lines('error|fatal')
+
+
+@pytest.mark.parametrize('leave', [Client.reset, Client.fin, Client.flush],
+                         ids=['reset', 'truncated', 'idle'])
+def test_input_is_cut_after_the_programs_output(start, events, leave):
+    """SIGTERM comes before an end-of-file that is none, then too."""
+    server = start(*events.command('greet', 'mute', 'ignore'),
+                   options=['-w', '1', '--strict-close'])
+    with server.connect() as client:
+        assert client.recv_all() == b'ready\n'
+        client.send(b'x')
+        events.wait('DATA')
+        leave(client)
+        events.wait('EXIT')
+    assert events.words() == ['START', 'DATA', 'TERM', 'EOF', 'EXIT']
+    server.wait_log(SPOKEN)
 
 
 def test_child_that_holds_the_output(start):

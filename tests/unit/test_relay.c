@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/fd.h"
@@ -225,6 +226,8 @@ program_ends_first(void **state)
 	scene.relay.greeting = "220 hello\r\n";
 	scene.relay.greeting_len = 11;
 	assert_int_equal(fd_write_all(scene.out, "text", 4), 0);
+	/* It exits: both are closed. */
+	fd_close(&scene.in);
 	fd_close(&scene.out);
 	start(&scene);
 	assert_int_equal(client_reads(&scene, bytes, 100, &how), 15);
@@ -238,7 +241,7 @@ program_ends_first(void **state)
 	SSL_write(scene.ssl, "later", 5);
 	fd_close(&scene.client_fd);
 	expect_end(&scene, RELAY_CLEAN);
-	assert_int_equal(fd_read_all(scene.in, bytes, 100), 0);
+	assert_int_equal(scene.truncations, 0);
 	assert_true(seconds(&scene) < 1.5);
 	clear(&scene);
 }
@@ -250,12 +253,334 @@ client_that_stays_is_left_after_the_linger(void **state)
 
 	(void)state;
 	prepare(&scene);
+	fd_close(&scene.in);
 	fd_close(&scene.out);
 	start(&scene);
 	expect_end(&scene, RELAY_CLEAN);
 	assert_true(seconds(&scene) >= RELAY_LINGER_MS / 1000.0);
 	assert_true(seconds(&scene) < RELAY_LINGER_MS / 1000.0 + 3);
 	assert_true(scene.cpu < 0.2);
+	clear(&scene);
+}
+
+/* Send until nothing moves any more; the program does not read. */
+static void
+stuff_input(struct scene *scene)
+{
+	static const char bytes[16384];
+	int quiet = 0;
+
+	fcntl(scene->client_fd, F_SETFL, O_NONBLOCK);
+	while (quiet < 10)
+		if (SSL_write(scene->ssl, bytes, sizeof(bytes)) <= 0) {
+			quiet++;
+			usleep(10000);
+		} else {
+			quiet = 0;
+		}
+	fcntl(scene->client_fd, F_SETFL, 0);
+}
+
+/* The program closes 1 and the client has seen that. */
+static void
+half_close(struct scene *scene)
+{
+	char bytes[10];
+	int how;
+
+	assert_int_equal(fd_write_all(scene->out, "hi", 2), 0);
+	fd_close(&scene->out);
+	assert_int_equal(client_reads(scene, bytes, 10, &how), 2);
+	assert_int_equal(how, 0);
+	assert_int_equal(recv(scene->client_fd, bytes, 1, 0), 0);
+}
+
+static unsigned char
+pattern(size_t at, unsigned salt)
+{
+	return (unsigned char)((at * 2654435761u >> 13) + salt);
+}
+
+/* In pieces of odd size, with a change of keys before each. */
+static void
+client_writes(struct scene *scene, size_t size)
+{
+	static unsigned char bytes[7001];
+	size_t at, i, n;
+
+	for (at = 0; at < size; at += n) {
+		n = size - at < sizeof(bytes) ? size - at : sizeof(bytes);
+		for (i = 0; i < n; i++)
+			bytes[i] = pattern(at + i, 3);
+		if (SSL_version(scene->ssl) == TLS1_3_VERSION)
+			SSL_key_update(scene->ssl, SSL_KEY_UPDATE_REQUESTED);
+		assert_int_equal(SSL_write(scene->ssl, bytes, (int)n), n);
+	}
+}
+
+#define HALF_SIZE ((size_t)1024 * 1024)
+
+/* Read fd to its end: how much of the client's pattern was there? */
+static size_t
+read_pattern(int fd)
+{
+	static unsigned char bytes[20011];
+	size_t at = 0;
+	ssize_t n, i;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		for (i = 0; i < n; i++)
+			if (bytes[i] != pattern(at++, 3))
+				return 0;
+	return at;
+}
+
+static void *
+program_reads_half(void *arg)
+{
+	struct scene *scene = arg;
+	static char wrong;
+
+	usleep(100000);
+	return read_pattern(scene->in) == HALF_SIZE ? NULL : &wrong;
+}
+
+static void
+input_goes_on_after_output(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct scene scene;
+	pthread_t reader;
+	void *wrong;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		prepare_version(&scene, versions[i]);
+		start(&scene);
+		half_close(&scene);
+		reader = in_thread(program_reads_half, &scene);
+		client_writes(&scene, HALF_SIZE);
+		SSL_shutdown(scene.ssl);
+		pthread_join(reader, &wrong);
+		assert_null(wrong);
+		expect_end(&scene, RELAY_CLEAN);
+		assert_false(scene.result.was_truncated);
+		assert_int_equal(scene.truncations, 0);
+		/* After close_notify both ways nothing is waited for. */
+		assert_true(seconds(&scene) < 1.5);
+		clear(&scene);
+	}
+}
+
+static void
+input_goes_on_while_output_is_stuck(void **state)
+{
+	static const char bytes[100000];
+	struct scene scene;
+	char *answer = malloc(8000000), got[5];
+	int how;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	/* More than the sockets hold: close_notify has to wait. */
+	fcntl(scene.out, F_SETFL, O_WRONLY | O_NONBLOCK);
+	while (write(scene.out, bytes, sizeof(bytes)) > 0 ||
+	    poll(NULL, 0, 50) != 0 ||
+	    write(scene.out, bytes, sizeof(bytes)) > 0)
+		continue;
+	fd_close(&scene.out);
+	SSL_write(scene.ssl, "first", 5);
+	assert_int_equal(fd_read_all(scene.in, got, 5), 5);
+	assert_memory_equal(got, "first", 5);
+	assert_true(client_reads(&scene, answer, 8000000, &how) > 100000);
+	assert_int_equal(how, 0);
+	SSL_write(scene.ssl, "then", 4);
+	SSL_shutdown(scene.ssl);
+	assert_int_equal(fd_read_all(scene.in, got, 5), 4);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+	free(answer);
+}
+
+/* A child that has the program's 0 alone and reports what it read there. */
+static pid_t
+fork_reader(struct scene *scene, int *report_fd)
+{
+	int report[2];
+	pid_t pid;
+
+	assert_int_equal(fd_pipe(report), 0);
+	pid = fork();
+	if (pid == 0) {
+		int keep[] = { scene->in, report[1] };
+		size_t len;
+
+		if (fd_close_except(keep, 2) == -1)
+			_exit(1);
+		len = read_pattern(scene->in);
+		_exit(fd_write_all(report[1], &len, sizeof(len)) == 0 ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	fd_close(&report[1]);
+	*report_fd = report[0];
+	return pid;
+}
+
+static void
+grandchild_reads_on(void **state)
+{
+	struct scene scene;
+	size_t len = 0;
+	int fd;
+
+	(void)state;
+	prepare(&scene);
+	assert_true(fork_reader(&scene, &fd) > 0);
+	/* The program itself is gone. */
+	fd_close(&scene.in);
+	start(&scene);
+	half_close(&scene);
+	/* Longer than the relay would linger if nobody read. */
+	usleep((RELAY_LINGER_MS + 300) * 1000);
+	client_writes(&scene, HALF_SIZE);
+	SSL_shutdown(scene.ssl);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_int_equal(fd_read_all(fd, &len, sizeof(len)), sizeof(len));
+	assert_int_equal(len, HALF_SIZE);
+	fd_close(&fd);
+	assert_true(wait(NULL) > 0);
+	assert_true(scene.cpu < 1);
+	clear(&scene);
+}
+
+static void
+last_reader_leaves_after_output(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	SSL_write(scene.ssl, "unread", 6);
+	usleep(50000);
+	fd_close(&scene.in);
+	usleep(50000);
+	/* Nobody is there who could be told of this. */
+	fd_close(&scene.client_fd);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_int_equal(scene.truncations, 0);
+	assert_false(scene.result.was_truncated);
+	assert_true(seconds(&scene) < 1.5);
+	clear(&scene);
+	/* With a full pipe; the client stays. */
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	stuff_input(&scene);
+	fd_close(&scene.in);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_true(scene.cpu < 0.5);
+	clear(&scene);
+}
+
+/* The program has bytes to read, and then no end of file. */
+static void
+expect_no_end(const struct scene *scene, size_t len)
+{
+	struct pollfd pollfd = { .fd = scene->in, .events = POLLIN };
+	char bytes[100];
+
+	assert_int_equal(fd_read_all(scene->in, bytes, len), len);
+	assert_int_equal(poll(&pollfd, 1, 0), 0);
+	assert_true(scene->program_in != -1);
+}
+
+static void
+client_that_never_ends_is_idle_after_output(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.idle_ms = 1000;
+	start(&scene);
+	half_close(&scene);
+	usleep(600000);
+	SSL_write(scene.ssl, "more", 4);
+	expect_end(&scene, RELAY_IDLE);
+	assert_true(seconds(&scene) >= 1.5 && seconds(&scene) < 4);
+	assert_true(scene.cpu < 0.2);
+	expect_no_end(&scene, 4);
+	clear(&scene);
+}
+
+static void
+truncation_after_output(void **state)
+{
+	struct scene scene;
+	char bytes[10];
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	SSL_write(scene.ssl, "cut", 3);
+	shutdown(scene.client_fd, SHUT_WR);
+	assert_int_equal(fd_read_all(scene.in, bytes, 10), 3);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_true(scene.result.was_truncated);
+	assert_int_equal(scene.truncations, 1);
+	assert_true(scene.input_open_at_truncation);
+	assert_true(seconds(&scene) < 1.5);
+	clear(&scene);
+	/* --strict-close. */
+	prepare(&scene);
+	scene.answer = -1;
+	start(&scene);
+	half_close(&scene);
+	SSL_write(scene.ssl, "cut", 3);
+	shutdown(scene.client_fd, SHUT_WR);
+	expect_end(&scene, RELAY_CANCELLED);
+	expect_no_end(&scene, 3);
+	clear(&scene);
+}
+
+static void
+failures_after_output(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	SSL_write(scene.ssl, "gone", 4);
+	usleep(50000);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	expect_end(&scene, RELAY_RESET);
+	assert_int_equal(scene.result.error, ECONNRESET);
+	expect_no_end(&scene, 4);
+	clear(&scene);
+	/* While its input is stuck. */
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	stuff_input(&scene);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	expect_end(&scene, RELAY_RESET);
+	clear(&scene);
+	/* No TLS. */
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	assert_int_equal(write(scene.client_fd, "EHLO example\r\n", 14), 14);
+	expect_end(&scene, RELAY_TLS);
+	expect_no_end(&scene, 0);
 	clear(&scene);
 }
 
@@ -323,24 +648,6 @@ reset_ends_and_leaves_the_pipes(void **state)
 	clear(&scene);
 }
 
-/* Send until nothing moves any more; the program does not read. */
-static void
-stuff_input(struct scene *scene)
-{
-	static const char bytes[16384];
-	int quiet = 0;
-
-	fcntl(scene->client_fd, F_SETFL, O_NONBLOCK);
-	while (quiet < 10)
-		if (SSL_write(scene->ssl, bytes, sizeof(bytes)) <= 0) {
-			quiet++;
-			usleep(10000);
-		} else {
-			quiet = 0;
-		}
-	fcntl(scene->client_fd, F_SETFL, 0);
-}
-
 static void
 reset_is_seen_while_input_is_stuck(void **state)
 {
@@ -390,7 +697,8 @@ idleness_ends_and_bytes_put_it_off(void **state)
 	}
 	expect_end(&scene, RELAY_IDLE);
 	assert_string_equal(scene.result.reason, "idle timeout");
-	assert_true(seconds(&scene) >= 1.9 && seconds(&scene) < 4);
+	/* 6 * 250 + 400 ms, less the start of the thread. */
+	assert_true(seconds(&scene) >= 1.8 && seconds(&scene) < 4);
 	assert_true(scene.cpu < 0.2);
 	/* A cut stream does not end with a close_notify. */
 	assert_int_equal(SSL_read(scene.ssl, &byte, 1), 1);
@@ -592,14 +900,57 @@ no_stuck_state_spins(void **state)
 	clear(&scene);
 }
 
+/* Over ends, half-closed, with a full pipe; the client leaves, or not. */
+static void
+try_stuck_after_output(const int ends[2], bool leaves)
+{
+	struct scene scene;
+	char bytes[1000];
+	ssize_t n;
+
+	prepare_over(&scene, TLS1_3_VERSION, ends);
+	start(&scene);
+	half_close(&scene);
+	stuff_input(&scene);
+	if (leaves)
+		fd_close(&scene.client_fd);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	if (leaves) {
+		/* Both FINs: nothing of what was sent may be lost. */
+		while ((n = read(scene.in, bytes, sizeof(bytes))) > 0)
+			continue;
+		assert_int_equal(n, 0);
+		expect_end(&scene, RELAY_CLEAN);
+		assert_true(scene.result.was_truncated);
+	} else {
+		fd_close(&scene.cancel[1]);
+		expect_end(&scene, RELAY_CANCELLED);
+	}
+	clear(&scene);
+}
+
+static void
+no_state_after_output_spins(void **state)
+{
+	struct scene scene;
+	int ends[2], leaves;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	half_close(&scene);
+	assert_true(cpu_while_waiting(&scene) < 0.1);
+	expect_quiet(&scene);
+	for (leaves = 0; leaves < 2; leaves++) {
+		tcp_pair(ends);
+		try_stuck_after_output(ends, leaves);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+		try_stuck_after_output(ends, leaves);
+	}
+}
+
 /* Both directions at once, each with a pattern of its own. */
 #define BULK ((size_t)20 * 1024 * 1024)
-
-static unsigned char
-pattern(size_t at, unsigned salt)
-{
-	return (unsigned char)((at * 2654435761u >> 13) + salt);
-}
 
 static void *
 program_writes(void *arg)
@@ -754,6 +1105,13 @@ main(void)
 		cmocka_unit_test(client_half_closes_first),
 		cmocka_unit_test(program_ends_first),
 		cmocka_unit_test(client_that_stays_is_left_after_the_linger),
+		cmocka_unit_test(input_goes_on_after_output),
+		cmocka_unit_test(input_goes_on_while_output_is_stuck),
+		cmocka_unit_test(grandchild_reads_on),
+		cmocka_unit_test(last_reader_leaves_after_output),
+		cmocka_unit_test(client_that_never_ends_is_idle_after_output),
+		cmocka_unit_test(truncation_after_output),
+		cmocka_unit_test(failures_after_output),
 		cmocka_unit_test(bare_fin_is_end_of_file_and_told_before),
 		cmocka_unit_test(strict_close_withholds_the_end),
 		cmocka_unit_test(reset_ends_and_leaves_the_pipes),
@@ -765,6 +1123,7 @@ main(void)
 		cmocka_unit_test(program_that_closes_its_input_still_answers),
 		cmocka_unit_test(no_quiet_state_spins),
 		cmocka_unit_test(no_stuck_state_spins),
+		cmocka_unit_test(no_state_after_output_spins),
 		cmocka_unit_test(both_ways_at_once_intact),
 		cmocka_unit_test(key_updates_in_a_stream),
 	};

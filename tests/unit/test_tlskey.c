@@ -131,6 +131,34 @@ other_texts_are_refused(void **state)
 }
 
 static void
+old_schemes_are_refused(void **state)
+{
+	struct tlsscheme_policy narrow = policy;
+	struct tlskey *rsa = tlskey_new(make_key("RSA2048"));
+	struct tlskey *ec = tlskey_new(make_key("P-256"));
+	unsigned char signature[TLSSCHEME_SIGNATURE_MAX];
+	size_t i;
+
+	(void)state;
+	narrow.permits_old = false;
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		struct tlskey *key = *schemes[i].kind == 'E' ? ec : rsa;
+
+		if (schemes[i].digest == NULL ||
+		    strstr(schemes[i].digest, "SHA1") == NULL)
+			continue;
+		errno = 0;
+		assert_int_equal(
+		    tlskey_sign(key, &narrow, schemes[i].scheme, tls12,
+			sizeof(tls12), signature, sizeof(signature)),
+		    -1);
+		assert_int_equal(errno, EPERM);
+	}
+	tlskey_free(rsa);
+	tlskey_free(ec);
+}
+
+static void
 other_kinds_are_refused(void **state)
 {
 	static const char *const kinds[] = { "X25519", "ED448", "RSA512" };
@@ -155,6 +183,7 @@ set_up(void **state)
 	(void)state;
 	tlsscheme_groups(&policy, NULL);
 	policy.permits_tls12 = policy.permits_tls13 = true;
+	policy.permits_old = true;
 	memset(tls13, ' ', 64);
 	memcpy(tls13 + 64, "TLS 1.3, server CertificateVerify", 34);
 	tls12[64] = 3;
@@ -170,6 +199,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_signs_its_schemes),
 		cmocka_unit_test(other_texts_are_refused),
+		cmocka_unit_test(old_schemes_are_refused),
 		cmocka_unit_test(other_kinds_are_refused),
 	};
 

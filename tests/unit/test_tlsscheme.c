@@ -26,11 +26,21 @@ is_for_tls13(unsigned scheme)
 		scheme <= TLSSCHEME_ED25519);
 }
 
+static bool
+is_old(unsigned scheme)
+{
+	return scheme == TLSSCHEME_RSA_PKCS1_SHA1 ||
+	    scheme == TLSSCHEME_ECDSA_SHA1 ||
+	    scheme == TLSSCHEME_RSA_PKCS1_MD5_SHA1;
+}
+
+/* Permits all there is. */
 static struct tlsscheme_policy
-default_policy(void)
+wide_policy(void)
 {
 	struct tlsscheme_policy policy = { .permits_tls12 = true,
-		.permits_tls13 = true };
+		.permits_tls13 = true,
+		.permits_old = true };
 
 	tlsscheme_groups(&policy, NULL);
 	return policy;
@@ -78,7 +88,7 @@ put_vector(unsigned char *at, const unsigned char *bytes, size_t len)
 static void
 tls13_text_has_its_schemes_only(void **state)
 {
-	struct tlsscheme_policy policy = default_policy();
+	struct tlsscheme_policy policy = wide_policy();
 	unsigned char text[200];
 	size_t i, len;
 
@@ -101,7 +111,7 @@ tls13_text_has_its_schemes_only(void **state)
 static void
 tls13_text_is_exact(void **state)
 {
-	struct tlsscheme_policy policy = default_policy();
+	struct tlsscheme_policy policy = wide_policy();
 	unsigned char text[200] = { 0 };
 	size_t i, len;
 
@@ -136,7 +146,7 @@ static const struct {
 static void
 ecdhe_on_each_group(void **state)
 {
-	struct tlsscheme_policy policy = default_policy(), narrow;
+	struct tlsscheme_policy policy = wide_policy(), narrow;
 	unsigned char text[400];
 	size_t i, j, len;
 
@@ -175,9 +185,24 @@ ecdhe_on_each_group(void **state)
 }
 
 static void
+old_schemes_need_permission(void **state)
+{
+	struct tlsscheme_policy policy = wide_policy();
+	unsigned char text[400];
+	size_t i, len = make_ecdhe(text, 23, "P-256");
+
+	(void)state;
+	policy.permits_old = false;
+	for (i = 0; i < COUNT(all_schemes); i++)
+		assert_int_equal(
+		    tlsscheme_permits(&policy, all_schemes[i], text, len),
+		    !is_old(all_schemes[i]));
+}
+
+static void
 points_must_be_on_their_curve(void **state)
 {
-	struct tlsscheme_policy policy = default_policy();
+	struct tlsscheme_policy policy = wide_policy();
 	unsigned char text[400];
 	size_t i, len;
 
@@ -206,7 +231,7 @@ points_must_be_on_their_curve(void **state)
 static void
 dhe_has_exactly_our_parameters(void **state)
 {
-	struct tlsscheme_policy policy = default_policy();
+	struct tlsscheme_policy policy = wide_policy();
 	unsigned char p[256], g = 2, ys[257], text[2000];
 	size_t i, len;
 
@@ -243,10 +268,63 @@ dhe_has_exactly_our_parameters(void **state)
 	    tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256, text, len));
 }
 
+/* Is ys permitted beside p (both len bytes) and 2? */
+static bool
+permits_ys(const unsigned char *p, const unsigned char *ys, size_t len)
+{
+	struct tlsscheme_policy policy = wide_policy();
+	unsigned char g = 2, text[2000];
+	size_t n = 64;
+
+	policy.dh_p = p;
+	policy.dh_p_len = len;
+	policy.dh_g = &g;
+	policy.dh_g_len = 1;
+	memset(text, 7, 64);
+	n += put_vector(text + n, p, len);
+	n += put_vector(text + n, &g, 1);
+	n += put_vector(text + n, ys, len);
+	return tlsscheme_permits(&policy, TLSSCHEME_RSA_PKCS1_SHA256, text, n);
+}
+
+static void
+dhe_value_is_inside_the_group(void **state)
+{
+	unsigned char p[256], ys[256] = { 0 };
+	unsigned i;
+
+	(void)state;
+	memset(p, 0xc3, sizeof(p));
+	for (i = 0; i < 256; i++) {
+		ys[255] = (unsigned char)i;
+		assert_int_equal(permits_ys(p, ys, 256), i > 1);
+	}
+	ys[255] = 0;
+	ys[254] = 1;
+	assert_true(permits_ys(p, ys, 256));
+	memcpy(ys, p, 256);
+	for (i = 0; i < 256; i++) {
+		ys[255] = (unsigned char)i;
+		assert_int_equal(permits_ys(p, ys, 256), i < 0xc2);
+	}
+	/* Decided by the bytes before. */
+	ys[100]--;
+	assert_true(permits_ys(p, ys, 256));
+	ys[100] += 2;
+	ys[255] = 2;
+	assert_false(permits_ys(p, ys, 256));
+	/* In one byte: 2 to 21 of 23. */
+	p[0] = 23;
+	for (i = 0; i < 256; i++) {
+		ys[0] = (unsigned char)i;
+		assert_int_equal(permits_ys(p, ys, 1), i >= 2 && i <= 21);
+	}
+}
+
 static void
 other_texts_are_refused(void **state)
 {
-	struct tlsscheme_policy policy = default_policy();
+	struct tlsscheme_policy policy = wide_policy();
 	unsigned char text[TLSSCHEME_TEXT_MAX + 1];
 	size_t i, len;
 
@@ -336,6 +414,44 @@ policy_follows_the_settings(void **state)
 	    tlsscheme_policy_init(&policy, &settings, &public), -1);
 }
 
+static void
+old_schemes_follow_the_security_level(void **state)
+{
+	static const struct {
+		const char *tlsmin, *ciphers;
+		bool permits;
+	} cases[] = {
+		{ NULL, NULL, false },
+		{ "", "", false },
+		{ "1.2", NULL, false },
+		{ "1.3", NULL, false },
+		{ "1.1", NULL, true },
+		{ "1.0", "", true },
+		{ "1.0", "ECDHE+AES", true },
+		{ "1.0", "ECDHE:@SECLEVEL=1", false },
+		{ NULL, "ECDHE:@SECLEVEL=0", true },
+		{ "1.2", "@SECLEVEL=0 ECDHE", true },
+		{ NULL, "ECDHE@SECLEVEL=0", true },
+		{ NULL, "ECDHE:@SECLEVEL=2", false },
+		{ NULL, "@SECLEVEL=0:ECDHE:@SECLEVEL=1", false },
+		{ NULL, "@SECLEVEL=1:ECDHE:@SECLEVEL=0", true },
+		{ "1.0", "@SECLEVEL=", false },
+	};
+	struct tls_public public = { .chain_count = 0 };
+	struct tlsscheme_policy policy;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		struct tls_settings settings = { .tlsmin = cases[i].tlsmin,
+			.ciphers = cases[i].ciphers };
+
+		assert_int_equal(
+		    tlsscheme_policy_init(&policy, &settings, &public), 0);
+		assert_int_equal(policy.permits_old, cases[i].permits);
+	}
+}
+
 int
 main(void)
 {
@@ -343,12 +459,15 @@ main(void)
 		cmocka_unit_test(tls13_text_has_its_schemes_only),
 		cmocka_unit_test(tls13_text_is_exact),
 		cmocka_unit_test(ecdhe_on_each_group),
+		cmocka_unit_test(old_schemes_need_permission),
 		cmocka_unit_test(points_must_be_on_their_curve),
 		cmocka_unit_test(dhe_has_exactly_our_parameters),
+		cmocka_unit_test(dhe_value_is_inside_the_group),
 		cmocka_unit_test(other_texts_are_refused),
 		cmocka_unit_test(group_lists_are_read),
 		cmocka_unit_test(dh_parameters_are_found_in_der),
 		cmocka_unit_test(policy_follows_the_settings),
+		cmocka_unit_test(old_schemes_follow_the_security_level),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
