@@ -2,27 +2,32 @@
 #
 #   make            the programs, in build/bin
 #   make demo       a small service behind sslserver, fetched with curl
-#   make check      every test; last line: N passed, M failed, K skipped
-#   make install    programs, manual, users (prefix=, DESTDIR=)
+#   make check      every test, 4 to 7 minutes; last line: N passed, M failed,
+#                   K skipped
+#   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
 #   make bench      CPU time per connection beside tcpserver
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.
+# In a build directory of another user root builds as that user.
 # Meson options: make MESON_ARGS=-Dnursery=dynamic (first call, or after
 # make distclean).
 
 BUILD = build
 MESON_ARGS =
 FUZZ_SECONDS = 20
-prefix =
+prefix = /usr/local
 DESTDIR =
 
+as_owner = tools/as-owner $(BUILD)
+dest = $(abspath $(DESTDIR))
+
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@$(as_owner) ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
 	@tools/deps build
-	@meson setup $(BUILD) $(MESON_ARGS)
+	@$(as_owner) meson setup $(BUILD) $(MESON_ARGS)
 
 demo:
 	@tools/deps demo
@@ -32,20 +37,22 @@ demo:
 check:
 	@tools/deps check
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@meson configure $(BUILD) -Dtests=true
+	@$(as_owner) meson configure $(BUILD) -Dtests=true
 	@tests/check $(BUILD)
 
 install: $(BUILD)/build.ninja
-	@$(if $(prefix),meson configure $(BUILD) --prefix=$(prefix))
-	@ninja -C $(BUILD)
-	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
-	@$(if $(DESTDIR),:,tools/users)
+	@$(as_owner) meson configure $(BUILD) --prefix='$(prefix)'
+	@$(as_owner) ninja -C $(BUILD)
+	@DESTDIR='$(dest)' meson install -C $(BUILD) --no-rebuild
+	@[ "$$(id -u)" -ne 0 ] || chown -h --reference=$(BUILD) \
+	    $(BUILD)/meson-logs/install-log.txt
+	@DESTDIR='$(dest)' tools/users
 
 bench:
 	@tools/deps bench
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@meson configure $(BUILD) -Dbench=true
-	@ninja -C $(BUILD)
+	@$(as_owner) meson configure $(BUILD) -Dbench=true
+	@$(as_owner) ninja -C $(BUILD)
 	@bench/run $(BUILD)
 
 fuzz:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 
 import pytest
 
@@ -27,11 +28,19 @@ def run_with(certs, options=(), **settings):
 
 
 @pytest.fixture
-def port_probe():
-    """A port that is free now; tells whether somebody listens there."""
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
+def own_address():
+    """A loopback address that nobody else listens on."""
+    pid = os.getpid()
+    return '127.%d.%d.%d' % (64 + (pid >> 16) % 64, pid >> 8 & 255, pid & 255)
+
+
+def listeners(address):
+    """The lines of the kernel's table that listen on that IPv4 address."""
+    number, = struct.unpack('=I', socket.inet_aton(address))
+    with open('/proc/net/tcp', encoding='ascii') as table:
+        rows = [line.split() for line in table][1:]
+    return [row for row in rows
+            if row[1].startswith('%08X:' % number) and row[3] == '0A']
 
 
 @pytest.mark.parametrize('name', ['CERTFILE', 'CERTCHAINFILE', 'KEYFILE',
@@ -245,12 +254,13 @@ def test_explain(pki):
         assert word in result.out
 
 
-def test_failed_start_leaves_nobody_listening(pki, port_probe):
-    result = run_server(['127.0.0.1', port_probe, '/bin/cat'],
+def test_failed_start_leaves_nobody_listening(pki, start, own_address):
+    start(host=own_address)
+    assert len(listeners(own_address)) == 1
+    result = run_server([own_address, '0', '/bin/cat'],
                         env=dict(pki.ecdsa, CERTFILE='/nonexistent'))
     check_start_error(result, '/nonexistent')
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(('127.0.0.1', port_probe), 1)
+    assert len(listeners(own_address)) == 1
 
 
 @pytest.mark.root
