@@ -4,7 +4,7 @@
 #   make demo       a small service behind sslserver, fetched with curl
 #   make check      every test; last line: N passed, M failed, K skipped
 #   make install    programs, manual, users (prefix=, DESTDIR=)
-#   make bench      CPU time per connection beside tcpserver
+#   make bench      CPU time per connection beside tcpserver; rule tables
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.
@@ -47,6 +47,7 @@ bench:
 	@meson configure $(BUILD) -Dbench=true
 	@ninja -C $(BUILD)
 	@bench/run $(BUILD)
+	@bench/rules $(BUILD)
 
 fuzz:
 	@tools/deps fuzz
