@@ -54,6 +54,7 @@ bench:
 	@$(as_owner) meson configure $(BUILD) -Dbench=true
 	@$(as_owner) ninja -C $(BUILD)
 	@bench/run $(BUILD)
+	@bench/rules $(BUILD)
 
 fuzz:
 	@tools/deps fuzz

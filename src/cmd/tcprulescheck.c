@@ -1,0 +1,139 @@
+/*
+ * tcprulescheck: what a rule table says of a client.
+ *
+ * Run by an administrator, with their rights; the client is described in
+ * the environment.  The look-up is the very one of the server.  The file is
+ * read, not mapped, and not trusted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "config.h"
+#include "net/ip.h"
+#include "rules/rules.h"
+
+#define USAGE "usage: tcprulescheck rules.cdb\n"
+
+__attribute__((noreturn)) static void
+die(int code, const char *what, const char *which, const char *reason)
+{
+	fprintf(stderr, "tcprulescheck: fatal: (%d) %s %s: %s\n", code, what,
+	    which, reason);
+	exit(code);
+}
+
+/* The whole file.  The caller owns it. */
+static unsigned char *
+read_table(const char *path, size_t *len)
+{
+	struct stat status;
+	unsigned char *table;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1 || fstat(fd, &status) == -1)
+		die(111, "unable to read", path, strerror(errno));
+	if (!S_ISREG(status.st_mode) || status.st_size > RULES_SIZE_MAX)
+		die(111, "unable to read", path, "it is no rule table");
+	table = malloc((size_t)status.st_size + 1);
+	if (table == NULL)
+		die(111, "unable to read", path, strerror(errno));
+	n = fd_read_all(fd, table, (size_t)status.st_size);
+	if (n == -1)
+		die(111, "unable to read", path, strerror(errno));
+	fd_close(&fd);
+	*len = (size_t)n;
+	return table;
+}
+
+/* The client of the environment; ip is where its address goes. */
+static void
+read_client(struct rules_client *client, struct ip *ip)
+{
+	const char *address = getenv("TCPREMOTEIP");
+
+	memset(client, 0, sizeof(*client));
+	client->host = getenv("TCPREMOTEHOST");
+	client->info = getenv("TCPREMOTEINFO");
+	if (address == NULL || address[0] == '\0')
+		return;
+	if (ip_parse(address, ip) == -1)
+		die(100, "unable to read", "TCPREMOTEIP", "it is no address");
+	client->ip = ip->bytes;
+}
+
+static void
+print_verdict(const struct rules_verdict *verdict)
+{
+	const char *variable;
+	size_t at = 0;
+
+	if (verdict->is_found) {
+		fputs("rule ", stdout);
+		fwrite(verdict->key, 1, verdict->key_len, stdout);
+		fputs(":\n", stdout);
+	} else {
+		fputs("default:\n", stdout);
+	}
+	/* Who is refused gets no program, and so no variables. */
+	while (!verdict->denies &&
+	    (variable = rules_variable(verdict, &at)) != NULL)
+		printf("set environment variable %s\n", variable);
+	puts(verdict->denies ? "deny connection" : "allow connection");
+}
+
+/* The file named on the command line. */
+static const char *
+read_command_line(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(USAGE, stdout);
+		exit(fflush(stdout) == 0 ? 0 : 111);
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("tcprulescheck " VERSION);
+		exit(fflush(stdout) == 0 ? 0 : 111);
+	}
+	if (argc > 1 && strcmp(argv[1], "--") == 0) {
+		argc--;
+		argv++;
+	} else if (argc > 1 && argv[1][0] == '-') {
+		argc = 0;
+	}
+	if (argc != 2) {
+		fputs("tcprulescheck: " USAGE, stderr);
+		exit(100);
+	}
+	return argv[1];
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rules_client client;
+	struct rules_verdict verdict;
+	struct ip ip;
+	const char *path;
+	unsigned char *table;
+	size_t len;
+
+	if (fd_fill_standard() == -1)
+		return 111;
+	path = read_command_line(argc, argv);
+	read_client(&client, &ip);
+	table = read_table(path, &len);
+	if (rules_check(table, len) == -1 ||
+	    rules_decide(&verdict, table, len, &client) == -1)
+		die(111, "unable to use", path, "it is no sound rule table");
+	print_verdict(&verdict);
+	free(table);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 111;
+}

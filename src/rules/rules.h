@@ -1,0 +1,76 @@
+/*
+ * rules: the look-up of a client in a rule table, and its verdict.
+ *
+ * A table is a constant database (cdb) as tcprules writes it, whole in
+ * memory that nobody changes while it is used.  Its bytes are not trusted:
+ * no offset in it leads outside of it.  Pure functions; nothing allocates
+ * or blocks.
+ */
+#ifndef RULES_RULES_H
+#define RULES_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A file cannot be longer: its offsets have 32 bits. */
+#define RULES_SIZE_MAX 4294967295U
+
+/* What is known of a client.  Unknown is NULL. */
+struct rules_client {
+	const unsigned char *ip; /* 16 bytes, IPv4 as ::ffff:a.b.c.d */
+	const char *host;	 /* lower case */
+	const char *info;	 /* what IDENT said */
+};
+
+/* Its pointers lead into the table, which must stay as long. */
+struct rules_verdict {
+	bool is_found;	 /* a rule matched; if none did, all is allowed */
+	bool is_default; /* the one with the empty address */
+	bool denies;
+	const unsigned char *key; /* of the rule; not terminated */
+	size_t key_len;
+	const unsigned char *data;
+	size_t data_len;
+};
+
+/*
+ * Is this a whole, sound table?  To be asked once for a new one: every
+ * record can be reached, lies inside, has the hash under which it is filed,
+ * and instructions that are understood.  Takes time in proportion to len,
+ * whatever the bytes are.  0 or -1.
+ */
+int rules_check(const void *table, size_t len);
+
+/*
+ * Look the client up, first hit wins: info@ip, info@=host, ip, =host, IPv4
+ * cut back dot by dot, prefixes from the longest, =.suffixes from the
+ * longest, = for any known host, and the empty key.  Early rules are those
+ * found with host and info NULL.  0 and the verdict, or -1 when the table
+ * is damaged, which one that passed rules_check is not; the verdict then
+ * is to deny.
+ */
+int rules_decide(struct rules_verdict *verdict, const void *table, size_t len,
+    const struct rules_client *client);
+
+/*
+ * The next variable that the rule sets, as NAME=VALUE with its NUL, lying
+ * in the table; NULL after the last.  *at is 0 for the first and is
+ * advanced.
+ */
+const char *rules_variable(const struct rules_verdict *verdict, size_t *at);
+
+/*
+ * The offset of the first record with this key: the one that every look-up
+ * finds.  0 when there is none or the table is damaged.
+ */
+size_t rules_locate(
+    const void *table, size_t len, const void *key, size_t key_len);
+
+/*
+ * The key of the record at that offset and, in *key_len, its length; NULL
+ * when no whole record lies there.
+ */
+const unsigned char *rules_key_at(
+    const void *table, size_t len, size_t offset, size_t *key_len);
+
+#endif
