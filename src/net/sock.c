@@ -1,5 +1,5 @@
 /*
- * sock: the listening socket and accepted connections.
+ * sock: the listening socket, accepted and own connections.
  *
  * The listener is made at start, with the privileges of whoever starts us,
  * because ports below 1024 need them; the monitor accepts without any.  No
@@ -109,6 +109,45 @@ sock_kill_options(int fd)
 	if (!ip_is_v4(&local.ip))
 		return 0;
 	return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
+}
+
+/* The port of a connection is chosen when both ends are known. */
+static int
+bind_address(int fd, struct ip_endpoint local, int family)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	local.port = 0;
+	len = ip_to_sockaddr(&ss, &local, family);
+	if (len == 0) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+#ifdef IP_BIND_ADDRESS_NO_PORT
+	/* Else there are no more connections than ports to all together. */
+	(void)set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+#endif
+	return bind(fd, (struct sockaddr *)&ss, len);
+}
+
+int
+sock_connect_from(
+    const struct ip_endpoint *local, const struct ip_endpoint *remote)
+{
+	int family = ip_is_v4(&remote->ip) ? AF_INET : AF_INET6;
+	struct sockaddr_storage ss;
+	socklen_t len = ip_to_sockaddr(&ss, remote, family);
+	int fd;
+
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (bind_address(fd, *local, family) == -1 ||
+	    (connect(fd, (struct sockaddr *)&ss, len) == -1 &&
+		errno != EINPROGRESS))
+		fd_close(&fd);
+	return fd;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * sock: the listening socket and accepted connections.
+ * sock: the listening socket, accepted and own connections.
  */
 #ifndef NET_SOCK_H
 #define NET_SOCK_H
@@ -40,6 +40,14 @@ int sock_local(int fd, struct ip_endpoint *local);
  * where the connection is IPv6.  0 or -1.
  */
 int sock_kill_options(int fd);
+
+/*
+ * Begin a connection to remote from the address, not the port, of local:
+ * close-on-exec, non-blocking.  Returns the descriptor, which takes output
+ * or gives an error when connecting has ended, or -1 with errno.
+ */
+int sock_connect_from(
+    const struct ip_endpoint *local, const struct ip_endpoint *remote);
 
 /*
  * Send the acknowledgement that the kernel is holding back, where it can be

@@ -61,7 +61,14 @@ enum msg_type {
 	MSG_TRUNCATED,	 /* end of file without close_notify */
 	MSG_GO,		 /* the program has had its signal */
 	MSG_DONE,	 /* end (enum msg_end), truncated, errno, text */
-	MSG_TYPES	 /* number of types, not a type */
+	/* master to resolver: also WORK */
+	MSG_SERVERS, /* name servers; see query.h */
+	/* monitor to resolver */
+	MSG_QUERY,  /* struct query; see query.h */
+	MSG_CANCEL, /* the connection has ended, say nothing */
+	/* resolver to monitor */
+	MSG_NAMES, /* struct query_names; answers a QUERY, once */
+	MSG_TYPES  /* number of types, not a type */
 };
 
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
