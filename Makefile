@@ -5,7 +5,7 @@
 #   make check      every test, 4 to 7 minutes; last line: N passed, M failed,
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
-#   make bench      CPU time per connection beside tcpserver
+#   make bench      CPU time per connection beside tcpserver; rule tables
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.

@@ -3,11 +3,13 @@
  *
  *   load plain PORT COUNT CONCURRENCY
  *   load tls PORT COUNT CONCURRENCY CAFILE
+ *   load refused PORT COUNT CONCURRENCY
  *   load floor CERT KEY COUNT
  *
  * One process, one epoll.  A connection sends a line, expects "served" and
- * the end (with TLS: close_notify).  Exits 1 when one fails: a figure made
- * of failures would be a lie.  floor prints the CPU microseconds of the
+ * the end (with TLS: close_notify); refused: sends nothing and expects the
+ * end or a reset, not a byte.  Exits 1 when one fails: a figure made of
+ * failures would be a lie.  floor prints the CPU microseconds of the
  * server's side of a handshake in memory.
  */
 #include "load_tls.h"
@@ -24,7 +26,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum step { STEP_CONNECT, STEP_HANDSHAKE, STEP_SEND, STEP_RECEIVE };
+enum step {
+	STEP_CONNECT,
+	STEP_HANDSHAKE,
+	STEP_SEND,
+	STEP_RECEIVE,
+	STEP_REFUSAL
+};
 
 static const char request[] = "please\n";
 static const char expected[] = "served\n";
@@ -40,6 +48,7 @@ struct client {
 struct load {
 	struct ssl_ctx_st *ctx; /* NULL: plain */
 	struct sockaddr_in server;
+	bool is_refused; /* what is to be expected */
 	unsigned count, started, ended;
 	int epoll_fd;
 };
@@ -70,6 +79,7 @@ client_start(struct load *load, struct client *client)
 	event.data.ptr = client;
 	if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, client->fd, &event) == -1)
 		fail("epoll_ctl");
+	client->step = load->is_refused ? STEP_REFUSAL : STEP_CONNECT;
 	load->started++;
 }
 
@@ -115,6 +125,17 @@ client_receive(struct client *client)
 	return plain_result(recv(client->fd, room, size, 0), LOAD_READ);
 }
 
+/* 0: the server ended the connection without a word; or LOAD_*. */
+static ssize_t
+client_be_refused(struct client *client)
+{
+	ssize_t result = client_receive(client);
+
+	if (result > 0)
+		return LOAD_FAILED;
+	return result == LOAD_FAILED && errno == ECONNRESET ? 0 : result;
+}
+
 /* One step.  1: go on; 0: the end, all is well; or LOAD_*. */
 static ssize_t
 client_step(struct client *client)
@@ -137,6 +158,8 @@ client_step(struct client *client)
 			return result;
 		client->step = STEP_RECEIVE;
 		return result == sizeof(request) - 1 ? 1 : LOAD_FAILED;
+	case STEP_REFUSAL:
+		return client_be_refused(client);
 	default:
 		result = client_receive(client);
 		if (result > 0)
@@ -214,6 +237,8 @@ main(int argc, char **argv)
 	}
 	if (argc == 6 && strcmp(argv[1], "tls") == 0) {
 		load.ctx = load_tls_client(argv[5]);
+	} else if (argc == 5 && strcmp(argv[1], "refused") == 0) {
+		load.is_refused = true;
 	} else if (argc != 5 || strcmp(argv[1], "plain") != 0) {
 		fprintf(stderr, "load: usage: see the head of load.c\n");
 		return 100;

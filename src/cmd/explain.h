@@ -7,7 +7,10 @@
 struct ip_endpoint;
 struct settings;
 
-/* Print on descriptor 1 what is in effect, one `name: value' a line. */
+/*
+ * Print on descriptor 1 what is in effect, one `name: value' a line; what
+ * nobody has changed is marked as default.
+ */
 void explain_settings(
     const struct settings *settings, const struct ip_endpoint *local);
 

@@ -24,6 +24,24 @@
 /* (uid_t)-1 means "leave as it is" to the system calls. */
 #define ID_MAX 4294967294UL
 
+/* One of our own identities: what asks for it, and who it is otherwise. */
+struct role {
+	const char *who;
+	const char *users[2], *groups[2]; /* variables; the first beats */
+	const char *built_in;
+};
+
+enum { KEY, NET, MON, ROLES };
+
+static const struct role roles[ROLES] = {
+	[KEY] = { "the key process", { "SSL_UID", "SSL_USER" },
+	    { "SSL_GID", "SSL_GROUP" }, "_sslkey" },
+	[NET] = { "the network processes", { "SSLNET_USER", NULL },
+	    { NULL, NULL }, "_sslnet" },
+	[MON] = { "the monitor", { "SSLMON_USER", NULL }, { NULL, NULL },
+	    "_sslmon" },
+};
+
 static int
 refuse(char error[IDENTITY_ERROR_SIZE], int code, const char *sentence,
     const char *word)
@@ -33,6 +51,17 @@ refuse(char error[IDENTITY_ERROR_SIZE], int code, const char *sentence,
 	text_format(error, IDENTITY_ERROR_SIZE, "%s%s", sentence,
 	    text_printable(shown, word, strlen(word)));
 	return code;
+}
+
+/* The same, and what the word was given by. */
+static int
+refuse_word(char error[IDENTITY_ERROR_SIZE], int code, const char *giver,
+    const char *sentence, const char *word)
+{
+	char whole[96];
+
+	text_format(whole, sizeof(whole), "%s: %s ", giver, sentence);
+	return refuse(error, code, whole, word);
 }
 
 /* A word as uid; a name also sets *gid to its primary group. */
@@ -118,59 +147,22 @@ resolve_program(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	bool is_name;
 
 	if (is_bad_number(o->user))
-		return refuse(error, 100, "bad uid: ", o->user);
+		return refuse_word(error, 100, "-u", "bad uid", o->user);
 	if (is_bad_number(o->group))
-		return refuse(error, 100, "bad gid: ", o->group);
+		return refuse_word(error, 100, "-g", "bad gid", o->group);
 	if (o->user != NULL) {
 		if (find_user(o->user, &id->uid, &id->gid, &is_name) == -1)
-			return refuse(error, 111, "unknown user: ", o->user);
+			return refuse_word(
+			    error, 111, "-u", "unknown user", o->user);
 		s->sets_uid = true;
 		s->sets_gid = is_name;
 	}
 	if (o->group != NULL) {
 		if (find_group(o->group, &id->gid) == -1)
-			return refuse(error, 111, "unknown group: ", o->group);
+			return refuse_word(
+			    error, 111, "-g", "unknown group", o->group);
 		s->sets_gid = true;
 	}
-	return 0;
-}
-
-/*
- * One of our own identities: a number or name from the environment, else
- * the built-in user, else nobody.
- */
-static int
-resolve_role(struct settings_identity *id, const char *user_word,
-    const char *group_word, const char *built_in,
-    char error[IDENTITY_ERROR_SIZE])
-{
-	const struct passwd *entry;
-	bool is_name;
-
-	id->is_set = true;
-	if (user_word == NULL) {
-		entry = getpwnam(built_in);
-		if (entry == NULL)
-			entry = getpwnam("nobody");
-		/* Without root nobody is needed: all stay what they are. */
-		if (entry == NULL && geteuid() != 0)
-			return 0;
-		if (entry == NULL)
-			return refuse(error, 111,
-			    "neither this user nor "
-			    "nobody exists: ",
-			    built_in);
-		id->uid = entry->pw_uid;
-		id->gid = entry->pw_gid;
-	} else {
-		/* A number alone: its group has the same number. */
-		if (find_user(user_word, &id->uid, &id->gid, &is_name) == -1)
-			return refuse(error, 111, "unknown user: ", user_word);
-		if (!is_name)
-			id->gid = (gid_t)id->uid;
-	}
-	if (group_word != NULL && find_group(group_word, &id->gid) == -1)
-		return refuse(error, 111, "unknown group: ", group_word);
 	return 0;
 }
 
@@ -183,20 +175,75 @@ variable(const char *name)
 	return value == NULL || value[0] == '\0' ? NULL : value;
 }
 
+/* The name of the variable that counts, or NULL: none is set. */
+static const char *
+first_set(const char *const names[2])
+{
+	size_t i;
+
+	for (i = 0; i < 2 && names[i] != NULL; i++)
+		if (variable(names[i]) != NULL)
+			return names[i];
+	return NULL;
+}
+
+/* Nobody has said who this role is: the built-in user, else nobody. */
+static int
+take_built_in(struct settings_identity *id, const char *built_in,
+    char error[IDENTITY_ERROR_SIZE])
+{
+	const struct passwd *entry = getpwnam(built_in);
+
+	if (entry == NULL)
+		entry = getpwnam("nobody");
+	/* Without root nobody is needed: all stay what they are. */
+	if (entry == NULL && geteuid() != 0)
+		return 0;
+	if (entry == NULL)
+		return refuse(error, 111,
+		    "neither this user nor nobody exists: ", built_in);
+	id->uid = entry->pw_uid;
+	id->gid = entry->pw_gid;
+	return 0;
+}
+
+static int
+resolve_role(struct settings_identity *id, const struct role *role,
+    char error[IDENTITY_ERROR_SIZE])
+{
+	const char *user = first_set(role->users);
+	const char *group = first_set(role->groups);
+	bool is_name;
+
+	id->is_set = true;
+	if (user == NULL) {
+		if (take_built_in(id, role->built_in, error) != 0)
+			return 111;
+	} else {
+		if (find_user(variable(user), &id->uid, &id->gid, &is_name) ==
+		    -1)
+			return refuse_word(
+			    error, 111, user, "unknown user", variable(user));
+		/* A number alone: its group has the same number. */
+		if (!is_name)
+			id->gid = (gid_t)id->uid;
+	}
+	if (group != NULL && find_group(variable(group), &id->gid) == -1)
+		return refuse_word(
+		    error, 111, group, "unknown group", variable(group));
+	return 0;
+}
+
 static int
 resolve_roles(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 {
-	const char *uid = variable("SSL_UID"), *gid = variable("SSL_GID");
 	int code;
 
-	code = resolve_role(&s->key_id, uid ? uid : variable("SSL_USER"),
-	    gid ? gid : variable("SSL_GROUP"), "_sslkey", error);
+	code = resolve_role(&s->key_id, &roles[KEY], error);
 	if (code == 0)
-		code = resolve_role(&s->net_id, variable("SSLNET_USER"), NULL,
-		    "_sslnet", error);
+		code = resolve_role(&s->net_id, &roles[NET], error);
 	if (code == 0)
-		code = resolve_role(&s->mon_id, variable("SSLMON_USER"), NULL,
-		    "_sslmon", error);
+		code = resolve_role(&s->mon_id, &roles[MON], error);
 	return code;
 }
 
@@ -212,13 +259,9 @@ is_present(const struct settings_identity *id, bool has_uid, bool has_gid)
 static int
 check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 {
-	static const struct {
-		const char *user, *number;
-	} asked[] = { { "SSL_USER", "SSL_UID" }, { "SSLNET_USER", NULL },
-		{ "SSLMON_USER", NULL } };
-	struct settings_identity *ids[] = { &s->key_id, &s->net_id,
+	struct settings_identity *ids[ROLES] = { &s->key_id, &s->net_id,
 		&s->mon_id };
-	bool has_uid, has_gid;
+	const char *user, *group;
 	size_t i;
 
 	if (s->program_root != NULL)
@@ -233,20 +276,16 @@ check_without_root(struct settings *s, char error[IDENTITY_ERROR_SIZE])
 		    "-u, -g and -U need root for "
 		    "another identity than the present one",
 		    "");
-	for (i = 0; i < 3; i++) {
-		has_gid = i == 0 &&
-		    (variable("SSL_GID") != NULL ||
-			variable("SSL_GROUP") != NULL);
-		has_uid = variable(asked[i].user) != NULL ||
-		    (asked[i].number != NULL &&
-			variable(asked[i].number) != NULL);
-		if (!is_present(ids[i], has_uid, has_gid))
+	for (i = 0; i < ROLES; i++) {
+		user = first_set(roles[i].users);
+		group = first_set(roles[i].groups);
+		if (!is_present(ids[i], user != NULL, group != NULL))
 			return refuse(error, 111,
 			    "needs root for another "
 			    "identity than the present one: ",
-			    asked[i].user);
+			    user != NULL ? user : group);
 	}
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < ROLES; i++)
 		ids[i]->is_set = false;
 	s->sets_uid = s->sets_gid = false;
 	return 0;
@@ -304,35 +343,103 @@ warn(const char *format, ...)
 }
 
 static void
-warn_of_equals(const struct settings *s)
+append(char *text, size_t size, const char *separator, const char *word)
 {
-	const struct {
-		const char *name;
-		uid_t uid;
-	} who[] = { { "the key process (SSL_UID)", s->key_id.uid },
-		{ "the network processes (SSLNET_USER)", s->net_id.uid },
-		{ "the monitor (SSLMON_USER)", s->mon_id.uid },
-		{ "the program (-u)", s->sets_uid ? s->program_id.uid : 0 },
-		{ "root", 0 } };
-	const size_t count = sizeof(who) / sizeof(who[0]);
-	char names[256] = "";
-	bool is_shared;
-	size_t i, j, used = 0;
+	size_t used = strlen(text);
 
-	for (i = 0; i < count; i++) {
-		is_shared = false;
-		for (j = 0; j < count; j++)
-			/* The program as root has a warning of its own. */
-			if (i != j && who[i].uid == who[j].uid &&
-			    !(i >= 3 && j >= 3))
-				is_shared = true;
-		if (is_shared)
-			used +=
-			    (size_t)snprintf(names + used, sizeof(names) - used,
-				"%s%s", used ? ", " : "", who[i].name);
+	text_format(
+	    text + used, size - used, "%s%s", used > 0 ? separator : "", word);
+}
+
+struct holder {
+	char who[64];
+	uid_t uid;
+};
+
+#define HOLDERS (ROLES + 2)
+
+/* Everybody who should have a user to themselves. */
+static void
+list_holders(struct holder holders[HOLDERS], const struct settings *s)
+{
+	const uid_t uids[HOLDERS] = { s->key_id.uid, s->net_id.uid,
+		s->mon_id.uid, s->sets_uid ? s->program_id.uid : 0, 0 };
+	size_t i;
+
+	for (i = 0; i < HOLDERS; i++)
+		holders[i].uid = uids[i];
+	for (i = 0; i < ROLES; i++)
+		text_format(holders[i].who, sizeof(holders[i].who), "%s (%s)",
+		    roles[i].who, roles[i].users[0]);
+	text_copy(holders[i].who, sizeof(holders[i].who), "the program (-u)");
+	i++;
+	text_copy(holders[i].who, sizeof(holders[i].who), "root");
+}
+
+/* "sharing user NAME: " and who has the user of holders[first], or "". */
+static void
+name_sharers(
+    char *text, size_t size, const struct holder *holders, size_t first)
+{
+	const struct passwd *entry = getpwuid(holders[first].uid);
+	size_t i, count = 0;
+	char names[256] = "";
+
+	text[0] = '\0';
+	for (i = 0; i < HOLDERS; i++) {
+		if (holders[i].uid != holders[first].uid)
+			continue;
+		if (i < first) /* they are named already */
+			return;
+		append(names, sizeof(names), ", ", holders[i].who);
+		count++;
 	}
-	if (used > 0)
-		warn("sharing a user: %s", names);
+	/* The program as root has a warning of its own. */
+	if (count < 2 || first >= ROLES)
+		return;
+	if (entry != NULL)
+		text_format(text, size, "sharing user %.32s: %s",
+		    entry->pw_name, names);
+	else
+		text_format(text, size, "sharing user %lu: %s",
+		    (unsigned long)holders[first].uid, names);
+}
+
+/* The built-in users that are wanted and do not exist. */
+static void
+name_missing(char *text, size_t size)
+{
+	size_t i;
+
+	text[0] = '\0';
+	for (i = 0; i < ROLES; i++)
+		if (first_set(roles[i].users) == NULL &&
+		    getpwnam(roles[i].built_in) == NULL)
+			append(text, size, ", ", roles[i].built_in);
+}
+
+/* One line of all that is not as separate as it could be. */
+static void
+warn_of_sharing(const struct settings *s)
+{
+	struct holder holders[HOLDERS];
+	char line[448] = "", part[320], missing[64];
+	size_t i;
+
+	list_holders(holders, s);
+	for (i = 0; i < HOLDERS; i++) {
+		name_sharers(part, sizeof(part), holders, i);
+		if (part[0] != '\0')
+			append(line, sizeof(line), "; ", part);
+	}
+	name_missing(missing, sizeof(missing));
+	if (missing[0] != '\0') {
+		text_format(part, sizeof(part),
+		    "no user %s (make install makes them)", missing);
+		append(line, sizeof(line), "; ", part);
+	}
+	if (line[0] != '\0')
+		warn("%s", line);
 }
 
 void
@@ -346,5 +453,5 @@ identity_warn(const struct options *o)
 		warn("no -u: programs run as root");
 	else if (!s->sets_gid && getegid() == 0)
 		warn("-u %s without -g: programs keep gid 0", o->user);
-	warn_of_equals(s);
+	warn_of_sharing(s);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "serve/table.h"
@@ -56,9 +57,9 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ '4', "ipv4", NULL, NOW, "IPv4 addresses of host only" },
 	{ '6', "ipv6", NULL, NOW, "IPv6 addresses of host only" },
 	{ 'c', "connections", "n", NOW, "at most n at once (40)" },
-	{ 'y', "early-rules", "cdb", LATER, "rules by remote IP alone" },
-	{ 'x', "rules", "cdb", LATER, "rules by IP, name and IDENT" },
-	{ 'X', "missing-rules-ok", NULL, LATER,
+	{ 'y', "early-rules", "cdb", NOW, "rules by remote IP alone" },
+	{ 'x', "rules", "cdb", NOW, "rules by IP, name and IDENT" },
+	{ 'X', "missing-rules-ok", NULL, NOW,
 	    "a missing rule file is an empty one" },
 	{ 'B', "greeting", "text", NOW, "send text first" },
 	{ 'u', "user", "id", NOW, "uid of the program" },
@@ -72,11 +73,11 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ 'w', "idle-timeout", "s", NOW,
 	    "seconds without a byte either way (3600)" },
 	{ 'I', "interface", "name", NOW, "for link-local addresses" },
-	{ 'h', "remote-name", NULL, LATER, "look up the remote name" },
-	{ 'H', "no-remote-name", NULL, NOW, "do not (default)" },
-	{ 'p', "paranoid", NULL, LATER, "check that name against the IP" },
+	{ 'h', "remote-name", NULL, NOW, "look up the remote name (default)" },
+	{ 'H', "no-remote-name", NULL, NOW, "do not" },
+	{ 'p', "paranoid", NULL, NOW, "check that name against the IP" },
 	{ 'P', "no-paranoid", NULL, NOW, "do not (default)" },
-	{ 'r', "ident", NULL, LATER, "IDENT query" },
+	{ 'r', "ident", NULL, NOW, "IDENT query" },
 	{ 'R', "no-ident", NULL, NOW, "none (default)" },
 	{ 'o', "source-route", NULL, NOW, "keep IP options" },
 	{ 'O', "no-source-route", NULL, NOW, "drop them (default)" },
@@ -94,11 +95,12 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ 'Z', "no-client-cert", NULL, NOW, "require none (default)" },
 	{ ROOT, "root", "dir", NOW, "chroot of the program" },
 	{ DRAIN, "drain", "s", NOW,
-	    "after SIGTERM wait s seconds for connections" },
+	    "after SIGTERM wait s seconds for connections (leave at once)" },
 	{ KILL_AFTER, "kill-after", "s", NOW,
-	    "SIGKILL the program s seconds after its connection" },
+	    "SIGKILL the program s seconds after its connection (never)" },
 	{ KEEP_FD, "keep-fd", "n", NOW, "leave descriptor n to the program" },
-	{ KEEPERS, "keepers", "n", NOW, "processes that sign" },
+	{ KEEPERS, "keepers", "n", NOW,
+	    "processes that sign (one per processor, at most 8)" },
 	{ REQUIRE_SANDBOX, "require-sandbox", NULL, NOW,
 	    "do not start without one" },
 	{ STRICT_NAMES, "strict-names", NULL, LATER,
@@ -111,15 +113,22 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ VERSION_OPTION, "version", NULL, NOW, "versions" } };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
+#define KEEPERS_DEFAULT_MAX 8
+
+/* Room for an option as messages show it. */
+#define SHOWN_SIZE 48
+
 /* Longest wait: its milliseconds fit into an int. */
 #define SECONDS_MAX (INT_MAX / 1000)
 
 const char *
 options_usage(void)
 {
-	return "sslserver: usage: sslserver [-qQvV146UHPRoOdDESNZ] [-c n] "
+	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDESNZ] [-c n] "
+	       "[-y cdb] [-x cdb] "
 	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
-	       "[-w s] [-I ifname] host port program [args...]\n";
+	       "[-w s] [-I ifname] host port program [args...]"
+	       "; see sslserver --help\n";
 }
 
 void
@@ -154,6 +163,31 @@ find_row(int code)
 	return NULL;
 }
 
+/* The row of `--name' or `--name=value', typed in full, or NULL. */
+static const struct option_row *
+find_long(const char *typed)
+{
+	const char *name = typed + 2;
+	size_t len = strcspn(name, "="), i;
+
+	for (i = 0; i < ROWS; i++)
+		if (strlen(rows[i].name) == len &&
+		    memcmp(rows[i].name, name, len) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+/* The option as it was typed, a letter with its name. */
+static void
+show_option(char shown[SHOWN_SIZE], const struct option_row *row, bool is_long)
+{
+	if (is_long)
+		text_format(shown, SHOWN_SIZE, "--%s", row->name);
+	else
+		text_format(
+		    shown, SHOWN_SIZE, "-%c (--%s)", row->code, row->name);
+}
+
 /* What getopt_long wants, made from the table. */
 static void
 fill_getopt(char *letters, struct option *longs)
@@ -186,8 +220,19 @@ refuse(char error[OPTIONS_ERROR_SIZE], const char *sentence, const char *word)
 	return -1;
 }
 
+/* The same of an option, which is shown first. */
 static int
-read_number(const struct option_row *row, const char *word, unsigned long min,
+refuse_option(char error[OPTIONS_ERROR_SIZE], const char *shown,
+    const char *sentence, const char *word)
+{
+	char whole[SHOWN_SIZE + 96];
+
+	text_format(whole, sizeof(whole), "%s %s", shown, sentence);
+	return refuse(error, whole, word);
+}
+
+static int
+read_number(const char *shown, const char *word, unsigned long min,
     unsigned long max, unsigned long *n, char error[OPTIONS_ERROR_SIZE])
 {
 	char sentence[96];
@@ -195,28 +240,28 @@ read_number(const struct option_row *row, const char *word, unsigned long min,
 	if (text_number(word, min, max, n) == 0)
 		return 0;
 	text_format(sentence, sizeof(sentence),
-	    "--%s takes a whole number from %lu to %lu, not ", row->name, min,
-	    max);
-	return refuse(error, sentence, word);
+	    "takes a whole number from %lu to %lu, not ", min, max);
+	return refuse_option(error, shown, sentence, word);
 }
 
 static int
 keep_fd(struct settings *s, unsigned long n, char error[OPTIONS_ERROR_SIZE])
 {
 	if (s->keep_fd_count == SETTINGS_KEEP_FDS_MAX)
-		return refuse(error, "too many --keep-fd", "");
+		return refuse_option(
+		    error, "--keep-fd", "is given too many times", "");
 	s->keep_fds[s->keep_fd_count++] = (int)n;
 	return 0;
 }
 
 /* Options with a number. */
 static int
-apply_number(struct settings *s, const struct option_row *row, const char *word,
+apply_number(struct settings *s, int code, const char *shown, const char *word,
     char error[OPTIONS_ERROR_SIZE])
 {
 	unsigned long min = 1, max = SECONDS_MAX, n;
 
-	switch (row->code) {
+	switch (code) {
 	case 'c':
 		max = TABLE_LIMIT_MAX;
 		break;
@@ -237,9 +282,9 @@ apply_number(struct settings *s, const struct option_row *row, const char *word,
 	default:
 		break;
 	}
-	if (read_number(row, word, min, max, &n, error) == -1)
+	if (read_number(shown, word, min, max, &n, error) == -1)
 		return -1;
-	switch (row->code) {
+	switch (code) {
 	case 'c':
 		s->limit = n;
 		break;
@@ -263,7 +308,10 @@ apply_number(struct settings *s, const struct option_row *row, const char *word,
 	case KEEPERS:
 		s->keepers = (unsigned)n;
 		break;
-	default: /* -t: checked, and used once -r is there */
+	case 't':
+		s->ident_s = (unsigned)n;
+		break;
+	default:
 		break;
 	}
 	return 0;
@@ -271,13 +319,13 @@ apply_number(struct settings *s, const struct option_row *row, const char *word,
 
 /* Host names are lower case wherever we show them. */
 static int
-set_local_name(
-    struct options *o, const char *word, char error[OPTIONS_ERROR_SIZE])
+set_local_name(struct options *o, const char *shown, const char *word,
+    char error[OPTIONS_ERROR_SIZE])
 {
 	size_t i;
 
 	if (text_copy(o->local_name, sizeof(o->local_name), word) == -1)
-		return refuse(error, "--local-name is too long", "");
+		return refuse_option(error, shown, "is too long", "");
 	for (i = 0; o->local_name[i] != '\0'; i++)
 		if (o->local_name[i] >= 'A' && o->local_name[i] <= 'Z')
 			o->local_name[i] += 'a' - 'A';
@@ -286,18 +334,18 @@ set_local_name(
 }
 
 static int
-apply_text(struct options *o, const struct option_row *row, const char *word,
+apply_text(struct options *o, int code, const char *shown, const char *word,
     char error[OPTIONS_ERROR_SIZE])
 {
 	struct settings *s = &o->settings;
 
-	switch (row->code) {
+	switch (code) {
 	case 'B':
 		s->greeting = word;
 		s->greeting_len = strlen(word);
 		if (s->greeting_len > SETTINGS_GREETING_MAX)
-			return refuse(
-			    error, "--greeting has more than 1000 bytes", "");
+			return refuse_option(
+			    error, shown, "has more than 1000 bytes", "");
 		break;
 	case 'u':
 		o->user = word;
@@ -306,7 +354,13 @@ apply_text(struct options *o, const struct option_row *row, const char *word,
 		o->group = word;
 		break;
 	case 'l':
-		return set_local_name(o, word, error);
+		return set_local_name(o, shown, word, error);
+	case 'y':
+		s->early_rules = word;
+		break;
+	case 'x':
+		s->rules = word;
+		break;
 	case 'I':
 		s->interface = word;
 		break;
@@ -314,7 +368,7 @@ apply_text(struct options *o, const struct option_row *row, const char *word,
 		s->program_root = word;
 		break;
 	default:
-		return apply_number(s, row, word, error);
+		return apply_number(s, code, shown, word, error);
 	}
 	return 0;
 }
@@ -358,6 +412,21 @@ apply_flag(struct options *o, int code)
 	case 'D':
 		s->no_delay = code == 'D';
 		break;
+	case 'X':
+		s->missing_is_empty = true;
+		break;
+	case 'h':
+	case 'H':
+		s->wants_name = code == 'h';
+		break;
+	case 'p':
+	case 'P':
+		s->is_paranoid = code == 'p';
+		break;
+	case 'r':
+	case 'R':
+		s->wants_ident = code == 'r';
+		break;
 	case 'E':
 		s->has_tcp_environment = false;
 		break;
@@ -379,13 +448,25 @@ apply_flag(struct options *o, int code)
 	case VERSION_OPTION:
 		o->wants_version = true;
 		break;
-	default: /* -H -P -R -S -N -Z: what we do anyway */
+	default: /* -S -N -Z: what we do anyway */
 		break;
 	}
 }
 
-static void
-set_defaults(struct options *o)
+/* One per processor, within reason. */
+static unsigned
+default_keepers(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (processors < 1)
+		return 1;
+	return processors > KEEPERS_DEFAULT_MAX ? KEEPERS_DEFAULT_MAX
+						: (unsigned)processors;
+}
+
+void
+options_defaults(struct options *o)
 {
 	struct settings *s = &o->settings;
 
@@ -393,26 +474,57 @@ set_defaults(struct options *o)
 	s->family = AF_UNSPEC;
 	s->backlog = 20;
 	s->limit = 40;
+	s->wants_name = true;
+	s->ident_s = 26;
+	s->limits.per_source = s->limits.per_network = LIMITS_NONE;
 	s->handshake_s = 26;
 	s->idle_s = 3600;
 	s->drain_s = s->kill_after_s = SETTINGS_NEVER;
+	s->keepers = default_keepers();
 	s->no_delay = true;
 	s->has_tcp_environment = true;
 	s->verbosity = VERBOSITY_ERRORS;
 }
 
-/* The word getopt stumbled over, as it was typed. */
+/* No option of that name or letter. */
 static int
-refuse_unknown(char **argv, int code, char error[OPTIONS_ERROR_SIZE])
+refuse_unknown(const char *typed, bool is_long, char error[OPTIONS_ERROR_SIZE])
 {
-	char letter[3] = { '-', (char)optopt, '\0' };
-	bool is_letter = optopt > 0 && optopt < 256;
+	char shown[OPTIONS_ERROR_SIZE] = { '-', (char)optopt, '\0' };
 
-	if (code == ':')
-		return refuse(error, "option needs a word: ",
-		    is_letter ? letter : argv[optind - 1]);
-	return refuse(
-	    error, "unknown option: ", is_letter ? letter : argv[optind - 1]);
+	if (is_long)
+		text_format(shown, sizeof(shown), "%.*s",
+		    (int)strcspn(typed, "="), typed);
+	return refuse(error, "unknown option: ", shown);
+}
+
+/*
+ * What getopt_long made of the word typed.  It takes a long name that is cut
+ * short, too; what that means could change with every new option.
+ */
+static int
+take_option(struct options *o, int code, const char *typed,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	bool is_long = text_begins(typed, "--");
+	bool is_odd = code == '?' || code == ':';
+	const struct option_row *row =
+	    is_long ? find_long(typed) : find_row(is_odd ? optopt : code);
+	char shown[SHOWN_SIZE];
+
+	if (row == NULL)
+		return refuse_unknown(typed, is_long, error);
+	show_option(shown, row, is_long);
+	if (row->availability == LATER)
+		return refuse_option(
+		    error, shown, "is not in this version", "");
+	if (is_odd)
+		return refuse_option(error, shown,
+		    code == ':' ? "needs a value" : "takes no value", "");
+	if (row->word != NULL)
+		return apply_text(o, code, shown, optarg, error);
+	apply_flag(o, code);
+	return 0;
 }
 
 static int
@@ -440,25 +552,21 @@ int
 options_read(
     struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
-	const struct option_row *row;
 	struct option longs[ROWS + 1];
 	char letters[2 * ROWS + 3];
+	const char *typed;
 	int code;
 
-	set_defaults(o);
+	options_defaults(o);
 	fill_getopt(letters, longs);
 	opterr = 0;
-	while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		row = find_row(code);
-		if (row == NULL)
-			return refuse_unknown(argv, code, error);
-		if (row->availability == LATER)
-			return refuse(
-			    error, "not in this version: --", row->name);
-		if (row->word == NULL)
-			apply_flag(o, code);
-		else if (apply_text(o, row, optarg, error) == -1)
+	for (;;) {
+		/* Until the first call it may be 0. */
+		typed = argv[optind > 0 ? optind : 1];
+		code = getopt_long(argc, argv, letters, longs, NULL);
+		if (code == -1)
+			return read_words(o, argc, argv, error);
+		if (take_option(o, code, typed, error) == -1)
 			return -1;
 	}
-	return read_words(o, argc, argv, error);
 }

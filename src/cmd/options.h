@@ -19,10 +19,14 @@ struct options {
 	bool wants_help, wants_version;
 };
 
+/* What holds when nothing is said. */
+void options_defaults(struct options *options);
+
 /*
  * Read the whole command line; touches nothing else.  0 and *options, or
- * -1 and one sentence: an unknown option, one that this version does not
- * have, a missing word, a malformed or out-of-range number.
+ * -1 and one sentence: an unknown option or one that is not typed in
+ * full, one that this version does not have, a missing word, a malformed or
+ * out-of-range number.
  */
 int options_read(struct options *options, int argc, char **argv,
     char error[OPTIONS_ERROR_SIZE]);

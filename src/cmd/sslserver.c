@@ -6,6 +6,9 @@
  * line, the environment and the user database; what the network could
  * answer is looked up by a child without rights.
  */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,11 +26,10 @@
 #include "serve/bindhost.h"
 #include "serve/front.h"
 #include "serve/master.h"
+#include "serve/privs.h"
 #include "serve/program.h"
 #include "serve/sandbox.h"
 #include "serve/title.h"
-
-#define KEEPERS_DEFAULT_MAX 8
 
 __attribute__((noreturn)) static void
 die(int code, const char *sentence)
@@ -62,32 +64,126 @@ close_inherited(const struct settings *s)
 
 /* Settings of later versions, which some start scripts have already. */
 static void
-warn_of_unknown(const struct settings *s)
+warn_of_unknown(void)
 {
-	static const char *const later[] = { "CERTDIR", "SNI", "CRLFILE",
-		"ALPN", "TICKETKEYS", "MAXCONIP", "MAXCONNET" };
-	size_t i;
+	static const char *const later[] = { "CERTDIR", "SNI", "CAFILE",
+		"CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE",
+		"VERIFYDEPTH", "ALPN", "TICKETKEYS" };
+	char line[160] = "";
+	const char *value;
+	size_t i, used;
 
-	for (i = 0; i < sizeof(later) / sizeof(later[0]) &&
-	     s->verbosity >= VERBOSITY_ERRORS;
-	     i++)
-		if (getenv(later[i]) != NULL)
-			fprintf(stderr,
-			    "sslserver: warning: $%s has no "
-			    "effect in this version\n",
-			    later[i]);
+	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		value = getenv(later[i]);
+		if (value == NULL || value[0] == '\0')
+			continue;
+		used = strlen(line);
+		text_format(line + used, sizeof(line) - used, "%s%s",
+		    used > 0 ? ", " : "", later[i]);
+	}
+	if (line[0] != '\0')
+		fprintf(stderr,
+		    "sslserver: warning: without effect in this version: "
+		    "%s\n",
+		    line);
 }
 
-static void
-set_keepers(struct settings *s)
+/*
+ * Why the program can probably not be run; 0: no reason seen.  Looked at
+ * from outside: to become the program's user here would let its processes
+ * hold up our start.  A link below --root leads elsewhere from there.
+ */
+static int
+doubt_program(const struct settings *s)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	char path[4096];
+	struct stat st;
 
-	if (s->keepers != 0)
+	if (text_format(path, sizeof(path), "%s%s%s",
+		s->program_root == NULL ? "" : s->program_root,
+		s->program_root == NULL ? "" : "/", s->program[0]) == -1)
+		return 0;
+	if (s->program_root != NULL && lstat(path, &st) == 0 &&
+	    S_ISLNK(st.st_mode))
+		return 0;
+	if (stat(path, &st) == -1)
+		return errno;
+	return !S_ISREG(st.st_mode) ||
+		(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0
+	    ? EACCES
+	    : 0;
+}
+
+/* It would fail each connection; but it may still come. */
+static void
+warn_of_program(const struct settings *s)
+{
+	char sentence[768];
+	int error;
+
+	/* Without a slash it depends on the PATH that rules may set. */
+	if (strchr(s->program[0], '/') == NULL)
 		return;
-	s->keepers = processors < 1	       ? 1
-	    : processors > KEEPERS_DEFAULT_MAX ? KEEPERS_DEFAULT_MAX
-					       : (unsigned)processors;
+	error = doubt_program(s);
+	if (error == 0)
+		return;
+	text_format(sentence, sizeof(sentence),
+	    "unable to run %.256s%s%.256s: %s", s->program[0],
+	    s->program_root == NULL ? "" : " under --root ",
+	    s->program_root == NULL ? "" : s->program_root, strerror(error));
+	fprintf(stderr, "sslserver: warning: %s\n", text_clean(sentence));
+}
+
+/* What would start, but probably not as it is meant. */
+static void
+warn(const struct options *options)
+{
+	identity_warn(options);
+	if (options->settings.verbosity < VERBOSITY_ERRORS)
+		return;
+	warn_of_unknown();
+	warn_of_program(&options->settings);
+}
+
+/* MAXCONIP and MAXCONNET of the start.  -c is their ceiling in any case. */
+static void
+read_limits(struct settings *s)
+{
+	const char *value = getenv("MAXCONIP");
+
+	if (value != NULL && value[0] != '\0' &&
+	    limits_read_source(&s->limits, value) == -1)
+		die(111, "MAXCONIP is not a number");
+	value = getenv("MAXCONNET");
+	if (value != NULL && value[0] != '\0' &&
+	    limits_read_network(&s->limits, value) == -1)
+		die(111, "MAXCONNET is not number/prefix");
+}
+
+/* Whom to ask for names. */
+static void
+read_names(struct settings *s)
+{
+	const char *servers = getenv("DNSCACHEIP");
+	const char *domain = getenv("LOCALDOMAIN");
+	int fd;
+
+	s->wants_resolver =
+	    s->wants_name || s->wants_ident || s->local_name == NULL;
+	if (!s->wants_resolver)
+		return;
+	if (servers != NULL) {
+		if (resolvconf_servers(&s->names, servers) == -1)
+			die(111, "DNSCACHEIP is not a list of addresses");
+	} else {
+		fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+		if (fd == -1 || resolvconf_read(&s->names, fd) == -1)
+			resolvconf_parse(&s->names, "", 0);
+		s->has_resolv_conf = true;
+		fd_close(&fd);
+	}
+	if (domain != NULL && resolvconf_domain(&s->names, domain) == -1)
+		die(111, "LOCALDOMAIN is not a domain name");
 }
 
 static int
@@ -165,7 +261,8 @@ check_settings(struct options *options, struct sock_listen *how)
 		die(111,
 		    "--require-sandbox: this version has no sandbox for "
 		    "this system");
-	set_keepers(s);
+	read_limits(s);
+	read_names(s);
 }
 
 int
@@ -187,8 +284,7 @@ main(int argc, char **argv)
 		explain_settings(s, &how.local);
 		return fflush(stdout) == 0 ? 0 : 111;
 	}
-	identity_warn(&options);
-	warn_of_unknown(s);
+	warn(&options);
 	program.environment = program_environment();
 	if (program.environment == NULL || fd_set_null(0) == -1)
 		die(111, "out of memory");

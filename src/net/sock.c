@@ -150,6 +150,18 @@ sock_connect_from(
 	return fd;
 }
 
+int
+sock_connected(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return -1;
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
 void
 sock_acknowledge(int fd)
 {

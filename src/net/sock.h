@@ -43,11 +43,14 @@ int sock_kill_options(int fd);
 
 /*
  * Begin a connection to remote from the address, not the port, of local:
- * close-on-exec, non-blocking.  Returns the descriptor, which takes output
- * or gives an error when connecting has ended, or -1 with errno.
+ * close-on-exec, non-blocking.  Returns the descriptor, to be polled for
+ * output and asked by sock_connected, or -1 with errno.
  */
 int sock_connect_from(
     const struct ip_endpoint *local, const struct ip_endpoint *remote);
+
+/* How connecting ended: 0, or -1 with errno.  Nothing is waited for. */
+int sock_connected(int fd);
 
 /*
  * Send the acknowledgement that the kernel is holding back, where it can be

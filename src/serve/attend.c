@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "serve/admission.h"
 #include "serve/environment.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
@@ -35,6 +36,18 @@ interface_name(const struct monitor *m, const struct connection *conn,
 	return m->settings->interface;
 }
 
+/* What rules say comes last: it wins. */
+static void
+put_variables(struct msg_writer *w, const struct connection *conn)
+{
+	size_t at = 0;
+
+	while (at < conn->variables_len) {
+		msg_put_text(w, conn->variables + at);
+		at += strlen(conn->variables + at) + 1;
+	}
+}
+
 /* The handshake is done: have the program made. */
 static void
 execute(struct monitor *m, struct connection *conn)
@@ -43,7 +56,9 @@ execute(struct monitor *m, struct connection *conn)
 	char name[IF_NAMESIZE];
 	struct environment env = { .local = &conn->local,
 		.remote = &conn->remote,
-		.local_host = m->settings->local_name,
+		.local_host = conn->local_host,
+		.remote_host = conn->host,
+		.remote_info = conn->info,
 		.interface = interface_name(m, conn, name),
 		.has_tcp = m->settings->has_tcp_environment };
 	struct msg msg = { .type = MSG_EXEC,
@@ -58,7 +73,11 @@ execute(struct monitor *m, struct connection *conn)
 		life_fail(m, conn, "environment too large");
 		return;
 	}
-	msg_written(&w, &msg.len);
+	put_variables(&w, conn);
+	if (msg_written(&w, &msg.len) == -1) {
+		life_fail(m, conn, "environment too large");
+		return;
+	}
 	if (conn->input_fd != -1)
 		msg.fds[msg.fd_count++] = conn->input_fd;
 	conn->program_in = conn->program_out = conn->input_fd = -1;
@@ -235,6 +254,10 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	struct connection *conn = timer->data;
 
 	(void)revents;
+	if (conn->state == CONN_LOOKUP) {
+		admission_without_names(m, conn);
+		return;
+	}
 	if (conn->state == CONN_HANDSHAKE)
 		life_fail(m, conn, "handshake timeout");
 	else if (conn->state == CONN_STARTING) {

@@ -22,11 +22,13 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "build_id.h"
+#include "net/ident.h"
 #include "config.h"
 #include "serve/logger.h"
 #include "serve/monitor.h"
 #include "serve/msg.h"
 #include "serve/privs.h"
+#include "serve/resolver.h"
 #include "serve/role.h"
 #include "serve/sandbox.h"
 #include "serve/title.h"
@@ -250,11 +252,12 @@ children_configure(const struct children *children, enum children_kind kind,
  * say.  Failure ends it: with a sentence if there is somebody to read it.
  */
 static void
-settle(const struct children *children, const char *title, int keep_fd,
-    size_t descriptors, enum sandbox_role role)
+settle(const struct children *children, const char *title,
+    const struct settings_identity *identity, int keep_fd, size_t descriptors,
+    enum sandbox_role role)
 {
 	int keep[] = { 0, 1, 2, keep_fd, children->jail_fd };
-	struct privs privs = { .identity = &children->settings->mon_id,
+	struct privs privs = { .identity = identity,
 		.root_fd = children->jail_fd,
 		.descriptors = descriptors,
 		.processes = 0 };
@@ -282,7 +285,8 @@ become_monitor(const struct children *children, int life_fd)
 		    life_fd, MSG_FAILED, 0, error, strlen(error) + 1, true);
 		_exit(111);
 	}
-	settle(children, "monitor", life_fd, PRIVS_KEEP, SANDBOX_MONITOR);
+	settle(children, "monitor", &settings->mon_id, life_fd, PRIVS_KEEP,
+	    SANDBOX_MONITOR);
 	monitor_run(settings, life_fd);
 }
 
@@ -306,6 +310,46 @@ children_fork_monitor(const struct children *children, int *life_fd)
 	return pid;
 }
 
+__attribute__((noreturn)) static void
+become_resolver(const struct children *children, const struct resolvconf *names,
+    int life_fd)
+{
+	const struct settings *settings = children->settings;
+	struct resolver_settings how;
+
+	if (hide_standard() == -1)
+		_exit(111);
+	memset(&how, 0, sizeof(how));
+	memcpy(how.servers, names->servers, sizeof(how.servers));
+	how.server_count = names->server_count;
+	how.limit = settings->limit;
+	how.ident_port = IDENT_PORT;
+	settle(children, "resolver", &settings->net_id, life_fd,
+	    resolver_descriptors(settings->limit), SANDBOX_RESOLVER);
+	resolver_run(&how, life_fd);
+}
+
+pid_t
+children_fork_resolver(const struct children *children,
+    const struct resolvconf *names, int *life_fd)
+{
+	int ends[2], error;
+	pid_t pid;
+
+	if (fd_message_pair(ends) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		become_resolver(children, names, ends[1]);
+	error = errno;
+	fd_close(&ends[1]);
+	if (pid == -1)
+		fd_close(&ends[0]);
+	*life_fd = ends[0];
+	errno = error;
+	return pid;
+}
+
 pid_t
 children_fork_logger(const struct children *children, int work_fd)
 {
@@ -313,7 +357,8 @@ children_fork_logger(const struct children *children, int work_fd)
 
 	if (pid != 0)
 		return pid;
-	settle(children, "logger", work_fd, LOGGER_DESCRIPTORS, SANDBOX_LOGGER);
+	settle(children, "logger", &children->settings->mon_id, work_fd,
+	    LOGGER_DESCRIPTORS, SANDBOX_LOGGER);
 	logger_run(work_fd);
 	_exit(0);
 }

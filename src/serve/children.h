@@ -10,6 +10,8 @@
 
 #include "serve/settings.h"
 
+struct resolvconf;
+
 /* What starting a role needs; made once, while master is what it is. */
 struct children {
 	const struct settings *settings;
@@ -49,6 +51,12 @@ int children_configure(const struct children *children, enum children_kind kind,
  * Returns its pid and master's end in *life_fd, or -1 with errno.
  */
 pid_t children_fork_monitor(const struct children *children, int *life_fd);
+
+/*
+ * Fork the resolver, which asks these servers.  As children_fork_monitor.
+ */
+pid_t children_fork_resolver(const struct children *children,
+    const struct resolvconf *names, int *life_fd);
 
 /* Fork the logger with the reading end of its socket. */
 pid_t children_fork_logger(const struct children *children, int work_fd);

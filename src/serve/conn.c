@@ -26,6 +26,18 @@ struct rule {
 /* clang-format on */
 
 static const struct rule table[CONN_STATES][CONN_EVENTS] = {
+	/* Nobody is there who could say anything. */
+	[CONN_LOOKUP] = {
+		[CONN_SIGN] = NO,
+		[CONN_FACTS] = NO,
+		[CONN_INPUT_ENDED] = NO,
+		[CONN_TRUNCATED] = NO,
+		[CONN_DONE] = NO,
+		[CONN_STARTED] = LATE,
+		[CONN_EXECED] = LATE,
+		[CONN_EXECFAILED] = LATE,
+		[CONN_EXITED] = LATE,
+	},
 	[CONN_HANDSHAKE] = {
 		[CONN_SIGN] = ONCE(HANDSHAKE),
 		[CONN_FACTS] = ONCE_AFTER(SIGN, STARTING),

@@ -8,6 +8,7 @@
 #define SERVE_CONN_H
 
 enum conn_state {
+	CONN_LOOKUP,	/* its names are being looked up */
 	CONN_HANDSHAKE, /* a session speaks TLS with the client */
 	CONN_STARTING,	/* master makes the program */
 	CONN_RUNNING,	/* the session relays */

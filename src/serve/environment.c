@@ -31,7 +31,7 @@ static void
 put(struct msg_writer *w, const char *prefix, const char *name,
     const char *value)
 {
-	char text[512];
+	char text[1024]; /* the longest value is IDENT's, 512 bytes */
 
 	if (value == NULL)
 		return;

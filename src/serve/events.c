@@ -109,25 +109,35 @@ events_pid(struct events *events, pid_t pid, const struct ip *remote)
 		    ip_format(ip, remote));
 }
 
-void
-events_ok(struct events *events, pid_t pid, pid_t session,
-    const struct events_client *client)
+/* `ok' and `deny': whom a line is about, from both ends. */
+static void
+say_client(struct events *events, const char *what, pid_t pid,
+    const struct events_client *client, const char *suffix)
 {
-	char local[IP_TEXT_SIZE], remote[IP_TEXT_SIZE], suffix[32] = "";
+	char local[IP_TEXT_SIZE], remote[IP_TEXT_SIZE];
 	char local_host[TEXT_PRINTABLE_SIZE], host[TEXT_PRINTABLE_SIZE];
 	char info[TEXT_PRINTABLE_SIZE];
 
 	if (events->verbosity < VERBOSITY_ALL)
 		return;
-	if (events->verbosity >= VERBOSITY_DETAILS)
-		text_format(
-		    suffix, sizeof(suffix), " session %ld", (long)session);
-	say(events, VERBOSITY_ALL, "ok %ld %s:%s:%u %s:%s:%s:%u%s", (long)pid,
-	    known(client->local_host, local_host),
+	say(events, VERBOSITY_ALL, "%s %ld %s:%s:%u %s:%s:%s:%u%s", what,
+	    (long)pid, known(client->local_host, local_host),
 	    ip_format(local, &client->local->ip), client->local->port,
 	    known(client->remote_host, host),
 	    ip_format(remote, &client->remote->ip),
 	    known(client->remote_info, info), client->remote->port, suffix);
+}
+
+void
+events_ok(struct events *events, pid_t pid, pid_t session,
+    const struct events_client *client)
+{
+	char suffix[32] = "";
+
+	if (events->verbosity >= VERBOSITY_DETAILS)
+		text_format(
+		    suffix, sizeof(suffix), " session %ld", (long)session);
+	say_client(events, "ok", pid, client, suffix);
 }
 
 void
@@ -246,4 +256,36 @@ events_report_lost(struct events *events)
 {
 	if (events->lost > 0)
 		(void)report_lost(events);
+}
+
+void
+events_deny(
+    struct events *events, const struct events_client *client, size_t limit)
+{
+	char suffix[64] = "";
+
+	if (limit > 0)
+		text_format(suffix, sizeof(suffix),
+		    " ip connection limit:%zu exceeded", limit);
+	say_client(events, "deny", 0, client, suffix);
+}
+
+void
+events_limit(struct events *events, const struct ip *remote, size_t limit)
+{
+	char ip[IP_TEXT_SIZE];
+
+	if (events->verbosity >= VERBOSITY_ERRORS)
+		say(events, VERBOSITY_ERRORS,
+		    "warning: ip connection limit of %zu exceeded for: %s",
+		    limit, ip_format(ip, remote));
+}
+
+void
+events_rules_unusable(struct events *events, const char *path, const char *ip)
+{
+	say(events, VERBOSITY_ERRORS,
+	    "error: (110) rule file %s is unusable, connection refused from: "
+	    "%s",
+	    path, ip);
 }

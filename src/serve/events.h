@@ -39,6 +39,17 @@ void events_status(
 void events_pid(struct events *events, pid_t pid, const struct ip *remote);
 void events_ok(struct events *events, pid_t pid, pid_t session,
     const struct events_client *client);
+/* limit 0: by a rule; else by that limit of a rule. */
+void events_deny(
+    struct events *events, const struct events_client *client, size_t limit);
+
+/* Over the limit at accept. */
+void events_limit(struct events *events, const struct ip *remote, size_t limit);
+
+/* No table to decide by: refused. */
+void events_rules_unusable(
+    struct events *events, const char *path, const char *ip);
+
 void events_tls(
     struct events *events, pid_t pid, const char *protocol, const char *cipher);
 void events_ended(struct events *events, pid_t pid, int wait_status);

@@ -47,7 +47,8 @@ print_address(const struct front *front)
 
 	text_format(line, sizeof(line), "%s : %u [%zu/%zu]\n",
 	    ip_format(ip, &front->bound->ip), front->bound->port,
-	    front->settings->limit, front->settings->limit);
+	    front->settings->limit,
+	    limits_shown(&front->settings->limits, front->settings->limit));
 	fd_write_all(1, line, strlen(line));
 }
 

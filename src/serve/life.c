@@ -42,6 +42,7 @@ life_release_if_over(struct monitor *m, struct connection *conn)
 	ev_io_stop(m->loop, &conn->control);
 	ev_timer_stop(m->loop, &conn->deadline);
 	ev_timer_stop(m->loop, &conn->kill_after);
+	limits_release(&m->limits, &conn->hold);
 	table_release(&m->table, conn);
 	monitor_tell_status(m);
 	monitor_watch_listener(m);
@@ -128,10 +129,11 @@ life_end_session(struct monitor *m, struct connection *conn)
 void
 life_tell_ok(struct monitor *m, const struct connection *conn)
 {
-	const struct events_client client = { .local_host =
-						  m->settings->local_name,
+	const struct events_client client = { .local_host = conn->local_host,
 		.local = &conn->local,
-		.remote = &conn->remote };
+		.remote = &conn->remote,
+		.remote_host = conn->host,
+		.remote_info = conn->info };
 
 	events_ok(&m->events, life_shown_pid(conn), conn->session, &client);
 }

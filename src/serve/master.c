@@ -31,6 +31,7 @@
 #include "serve/privs.h"
 #include "serve/programs.h"
 #include "serve/roles.h"
+#include "serve/ruletables.h"
 #include "serve/title.h"
 
 /* Messages to the monitor at once: five per connection, and the roles'. */
@@ -184,6 +185,8 @@ reap(struct master *master)
 	while (sig_next() != 0)
 		continue;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (ruletables_reaped(master, pid, status))
+			continue;
 		if (pids_remove(&master->programs, pid, &conn) == 0) {
 			programs_died(master, pid, conn, status);
 			continue;
@@ -229,6 +232,8 @@ timeout(const struct master *master)
 
 	if (chan_is_held(&master->monitor))
 		next = clock_after(now, HELD_MS);
+	if (master->look_at < next)
+		next = master->look_at;
 	if (master->drain_at < next)
 		next = master->drain_at;
 	if (master->kill_at < next)
@@ -327,10 +332,15 @@ prepare(struct master *master)
 		master->children[i].name = i == LOGGER ? "logger"
 		    : i == MONITOR		       ? "monitor"
 		    : i == NURSERY		       ? "nursery"
+		    : i == RESOLVER		       ? "resolver"
 						       : "keeper";
 	}
 	events_init(&master->events, -1, settings->verbosity);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
+	ruletables_prepare(master);
+	/* Nobody to ask for: ready as it is. */
+	if (!settings->wants_resolver)
+		master->children[RESOLVER].state = ROLE_READY;
 	if (children_prepare(&master->how, settings, error) == -1)
 		roles_give_up(master, error);
 	master->signal_fd = sig_pipe();
@@ -355,6 +365,7 @@ master_run(const struct settings *settings, const struct program *program,
 	while (!(master.is_stopping && master.is_idle &&
 	    master.programs.count == 0)) {
 		roles_start_due(&master);
+		ruletables_look(&master);
 		turn(&master);
 		keep_deadlines(&master);
 	}

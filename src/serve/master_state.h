@@ -19,7 +19,9 @@
 #include "serve/children.h"
 #include "serve/events.h"
 #include "serve/msg.h"
+#include "net/resolvconf.h"
 #include "serve/pids.h"
+#include "serve/rulefile.h"
 #include "serve/settings.h"
 
 struct program;
@@ -40,7 +42,7 @@ struct child {
 };
 
 /* Slots of children[]. */
-enum { LOGGER, MONITOR, NURSERY, KEEPER };
+enum { LOGGER, MONITOR, NURSERY, RESOLVER, KEEPER };
 
 /* A program between fork and exec. */
 struct starting {
@@ -59,6 +61,12 @@ struct master {
 	struct events events;
 	unsigned char *public; /* what the first keeper read */
 	size_t public_len;
+	struct rulefile rulefiles[2]; /* -y, -x */
+	int rule_fds[2];	      /* the last sound copies; -1 */
+	enum rulefile_news rule_news[2];
+	struct resolvconf names;
+	struct timespec names_changed; /* of resolv.conf */
+	int64_t look_at;	       /* at those files */
 	struct pids programs;
 	struct starting *starting; /* limit of them */
 	size_t starting_count;

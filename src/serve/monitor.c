@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "net/sock.h"
+#include "serve/admission.h"
 #include "serve/attend.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
@@ -38,6 +39,7 @@
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
+#define REFUSALS_PER_TURN 16
 
 /* Channels.  The queue is flushed when the socket takes more. */
 
@@ -127,8 +129,8 @@ on_pause_over(struct ev_loop *loop, ev_timer *timer, int revents)
 void
 monitor_tell_status(struct monitor *m)
 {
-	events_status(
-	    &m->events, m->table.count, m->table.limit, m->table.limit);
+	events_status(&m->events, m->table.count, m->table.limit,
+	    limits_shown(&m->settings->limits, m->table.limit));
 }
 
 /* Accepting. */
@@ -221,13 +223,9 @@ refuse(struct monitor *m, struct connection *conn, int error)
 	life_release_if_over(m, conn);
 }
 
-static void
-admit(struct monitor *m, struct connection *conn, int client_fd)
+void
+monitor_prepare(struct monitor *m, struct connection *conn)
 {
-	if (sock_local(client_fd, &conn->local) == -1)
-		memset(&conn->local, 0, sizeof(conn->local));
-	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
-		sock_kill_options(client_fd);
 	ev_io_init(&conn->control, attend_on_session, -1, EV_READ);
 	conn->control.data = conn;
 	ev_timer_init(&conn->deadline, attend_on_deadline,
@@ -236,36 +234,38 @@ admit(struct monitor *m, struct connection *conn, int client_fd)
 	ev_timer_init(&conn->kill_after, attend_on_kill_after, 0, 0);
 	conn->kill_after.data = conn;
 	conn->status = STATUS_FAILED;
-	monitor_tell_status(m);
+}
+
+void
+monitor_admit(struct monitor *m, struct connection *conn, int client_fd)
+{
+	/* Others may have been admitted while this one's names were asked. */
+	if (make_spare(m) == -1) {
+		refuse(m, conn, errno);
+		fd_close(&client_fd);
+		pause_accepting(m, errno);
+		return;
+	}
+	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
+		sock_kill_options(client_fd);
 	if (ask_for_session(m, conn, client_fd) == -1) {
 		refuse(m, conn, errno);
 		return;
 	}
+	ev_timer_set(&conn->deadline, (double)m->settings->handshake_s, 0);
 	ev_timer_start(m->loop, &conn->deadline);
 }
 
-static void
-on_listener(struct ev_loop *loop, ev_io *io, int revents)
+/* Accept one client.  Returns whether there may be more to refuse. */
+static bool
+accept_client(struct monitor *m)
 {
-	struct monitor *m = ev_userdata(loop);
 	struct ip_endpoint remote;
-	struct connection *conn;
 	int client_fd;
 
-	(void)io;
-	(void)revents;
-	if (make_spare(m) == -1) {
-		pause_accepting(m, errno);
-		return;
-	}
 	client_fd = sock_accept(m->listen_fd, &remote);
-	if (client_fd != -1) {
-		conn = table_take(&m->table); /* there is one: see watch */
-		conn->remote = remote;
-		admit(m, conn, client_fd);
-		monitor_watch_listener(m);
-		return;
-	}
+	if (client_fd != -1)
+		return !admission_begin(m, client_fd, &remote);
 	switch (errno) {
 	case EMFILE:
 	case ENFILE:
@@ -275,12 +275,31 @@ on_listener(struct ev_loop *loop, ev_io *io, int revents)
 		break;
 	case EINVAL: /* master has shut it down */
 	case EBADF:
-		ev_io_stop(loop, &m->listen_io);
+		ev_io_stop(m->loop, &m->listen_io);
 		fd_close(&m->listen_fd);
 		break;
-	default: /* that client is gone already */
+	default: /* that client is gone already, or there is none */
 		break;
 	}
+	return false;
+}
+
+static void
+on_listener(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct monitor *m = ev_userdata(loop);
+	int i;
+
+	(void)io;
+	(void)revents;
+	if (make_spare(m) == -1) {
+		pause_accepting(m, errno);
+		return;
+	}
+	/* One that is let in ends the turn; a flood is refused in rows. */
+	for (i = 0; i < REFUSALS_PER_TURN && accept_client(m); i++)
+		continue;
+	monitor_watch_listener(m);
 }
 
 /* What the nursery says. */
@@ -368,6 +387,47 @@ on_nursery(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
+/* What the resolver says. */
+
+static void
+resolver_is_gone(struct monitor *m)
+{
+	struct connection *conn;
+
+	ev_io_stop(m->loop, &m->resolver_io);
+	chan_close(&m->resolver);
+	for (conn = table_next(&m->table, NULL); conn != NULL;
+	     conn = table_next(&m->table, conn))
+		if (conn->state == CONN_LOOKUP)
+			admission_without_names(m, conn);
+}
+
+static void
+on_resolver(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct monitor *m = ev_userdata(loop);
+	struct connection *conn;
+	struct msg msg;
+	bool more;
+	int r, i;
+
+	if (revents & EV_WRITE)
+		chan_flush(&m->resolver);
+	monitor_watch(m, &m->resolver, io);
+	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
+		r = msg_receive(m->resolver.fd, &m->room, &msg, 0, true, &more);
+		if (r == 0)
+			return;
+		if (r == -1 || more || msg.type != MSG_NAMES) {
+			resolver_is_gone(m);
+			return;
+		}
+		conn = table_find(&m->table, msg.conn);
+		if (conn != NULL)
+			admission_take_names(m, conn, &msg);
+	}
+}
+
 /* What master says. */
 
 static void
@@ -389,6 +449,15 @@ take_nursery(struct monitor *m, int fd)
 	monitor_watch_listener(m);
 }
 
+static void
+take_resolver(struct monitor *m, int fd)
+{
+	if (m->resolver.fd != -1)
+		resolver_is_gone(m);
+	chan_open(&m->resolver, fd);
+	monitor_watch(m, &m->resolver, &m->resolver_io);
+}
+
 /* Connections without a program end; the others go on. */
 static void
 stop(struct monitor *m)
@@ -400,7 +469,9 @@ stop(struct monitor *m)
 	fd_close(&m->listen_fd);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
-		if (conn->state == CONN_HANDSHAKE) {
+		if (conn->state == CONN_LOOKUP)
+			admission_cancel(m, conn);
+		else if (conn->state == CONN_HANDSHAKE) {
 			conn->state = CONN_CLOSING;
 			life_end_session(m, conn);
 		}
@@ -416,6 +487,9 @@ cut(struct monitor *m, struct connection *conn)
 {
 	conn->is_cut = true;
 	switch (conn->state) {
+	case CONN_LOOKUP:
+		admission_cancel(m, conn);
+		break;
 	case CONN_STARTING:
 	case CONN_RUNNING:
 		life_tell_session(conn, MSG_END);
@@ -454,6 +528,11 @@ take_descriptor(struct monitor *m, struct msg *msg)
 
 	msg_read_from(&r, msg);
 	number = msg_get_number(&r);
+	if (msg->type == MSG_RULES) {
+		admission_take_rules(
+		    m, msg, msg->fd_count == 1 ? msg->fds[0] : -1);
+		return;
+	}
 	if (msg->fd_count != 1) {
 		msg_close_fds(msg);
 		return;
@@ -465,6 +544,9 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		break;
 	case MSG_NURSERY:
 		take_nursery(m, fd);
+		break;
+	case MSG_RESOLVER:
+		take_resolver(m, fd);
 		break;
 	case MSG_KEEPER:
 		signing_take_keeper(m, number, fd);
@@ -559,15 +641,18 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	forget_spare(&m->spare);
 	/* NOENV: the environment has no say in how we wait. */
 	m->loop = ev_loop_new(EVFLAG_NOENV);
-	if (m->loop == NULL || table_init(&m->table, settings->limit) == -1)
+	if (m->loop == NULL || table_init(&m->table, settings->limit) == -1 ||
+	    limits_init(&m->limits, settings->limit + 1) == -1)
 		return -1;
 	ev_set_userdata(m->loop, m);
 	events_init(&m->events, -1, settings->verbosity);
 	/* A connection has at most so many messages under way. */
 	chan_init(&m->master, settings->limit * 8 + 64);
 	chan_init(&m->nursery, settings->limit * 4 + 64);
+	chan_init(&m->resolver, settings->limit * 4 + 64);
 	ev_io_init(&m->master_io, on_master, -1, EV_READ);
 	ev_io_init(&m->nursery_io, on_nursery, -1, EV_READ);
+	ev_io_init(&m->resolver_io, on_resolver, -1, EV_READ);
 	ev_io_init(&m->listen_io, on_listener, -1, EV_READ);
 	ev_timer_init(&m->pause, on_pause_over, PAUSE_SECONDS, 0);
 	m->pause.data = m;

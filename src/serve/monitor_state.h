@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "serve/chan.h"
+#include "net/dns.h"
 #include "serve/events.h"
 #include "serve/msg.h"
 #include "serve/settings.h"
@@ -32,13 +33,32 @@ struct spare {
 	int input;	/* --strict-close: ours, of in[1] */
 };
 
+/* A sealed copy of a rule file, mapped; bytes NULL: none. */
+struct rule_table {
+	void *bytes;
+	size_t len;
+	bool is_missing; /* the file is not there */
+};
+
+#define LOCAL_NAMES_MAX 16
+
+/* What a local address is called; "": it has no name. */
+struct local_name {
+	struct ip ip;
+	char name[DNS_NAME_SIZE];
+};
+
 struct monitor {
 	const struct settings *settings;
 	struct ev_loop *loop;
 	struct table table;
 	struct events events;
-	struct chan master, nursery;
-	ev_io master_io, nursery_io, listen_io;
+	struct chan master, nursery, resolver;
+	ev_io master_io, nursery_io, resolver_io, listen_io;
+	struct limits limits;
+	struct rule_table early_rules, rules;
+	struct local_name local_names[LOCAL_NAMES_MAX];
+	size_t local_name_count;
 	ev_timer pause;
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	int listen_fd;
@@ -57,6 +77,12 @@ int monitor_send_nursery(struct monitor *m, const struct msg *msg);
 
 /* Accept if there is room, a nursery and no pause; else do not. */
 void monitor_watch_listener(struct monitor *m);
+
+/* Make the connection's watchers and find its local end. */
+void monitor_prepare(struct monitor *m, struct connection *conn);
+
+/* It has been admitted: have a session made.  Takes client_fd. */
+void monitor_admit(struct monitor *m, struct connection *conn, int client_fd);
 
 /* The `status:' line. */
 void monitor_tell_status(struct monitor *m);

@@ -36,6 +36,8 @@ enum msg_type {
 	MSG_NURSERY,	/* fd */
 	MSG_KEEPER,	/* number; fd */
 	MSG_LOGGER,	/* fd */
+	MSG_RESOLVER,	/* fd */
+	MSG_RULES,	/* which, enum rulefile_news, errno; fd if new */
 	MSG_STARTED,	/* pid of the program, or of the session */
 	MSG_EXECED,	/* the program runs */
 	MSG_EXECFAILED, /* errno */

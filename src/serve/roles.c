@@ -20,9 +20,11 @@
 #include "base/text.h"
 #include "serve/master_state.h"
 #include "serve/programs.h"
+#include "serve/ruletables.h"
 
-#define RESTART_MAX_MS 64000 /* and twice as long as the last time */
-#define RESTART_MS 1000	     /* a role that died young waits so long */
+#define STATUS_NOT_LOADED 127 /* says the dynamic loader */
+#define RESTART_MAX_MS 64000  /* and twice as long as the last time */
+#define RESTART_MS 1000	      /* a role that died young waits so long */
 
 /* A start that cannot be: say why, and let every role see our end. */
 void
@@ -76,7 +78,8 @@ connect_role(struct master *master, struct child *child)
 	struct msg msg = { .type = MSG_WORK, .fd_count = 1 };
 	int ends[2];
 
-	if (child->state != ROLE_READY || master->monitor.fd == -1)
+	if (child->state != ROLE_READY || master->monitor.fd == -1 ||
+	    child->life_fd == -1)
 		return;
 	if (fd_message_pair(ends) == -1) {
 		roles_fail(master, child, "unable to make a socket");
@@ -90,7 +93,10 @@ connect_role(struct master *master, struct child *child)
 		give_monitor(master, MSG_KEEPER,
 		    (uint64_t)(child - &master->children[KEEPER]), ends[1]);
 	else
-		give_monitor(master, MSG_NURSERY, 0, ends[1]);
+		give_monitor(master,
+		    child == &master->children[RESOLVER] ? MSG_RESOLVER
+							 : MSG_NURSERY,
+		    0, ends[1]);
 }
 
 /*
@@ -195,10 +201,23 @@ start_monitor(struct master *master, struct child *child)
 	give_monitor(master, MSG_LOGGER, 0, fd_dup_above(master->events.fd, 3));
 	for (i = NURSERY; i < master->child_count; i++)
 		connect_role(master, &master->children[i]);
+	ruletables_tell(master);
 	give_monitor(
 	    master, MSG_LISTENER, 0, fd_dup_above(master->listen_fd, 3));
 	if (master->is_stopping)
 		chan_send_bytes(&master->monitor, MSG_STOP, 0, NULL, 0);
+}
+
+static void
+start_resolver(struct master *master, struct child *child)
+{
+	pid_t pid;
+
+	pid = children_fork_resolver(
+	    &master->how, &master->names, &child->life_fd);
+	note_start(child, pid, ROLE_STARTING);
+	if (pid == -1)
+		roles_fail(master, child, "unable to fork the resolver");
 }
 
 /* May this role be started now? */
@@ -211,11 +230,14 @@ is_due(const struct master *master, const struct child *child)
 		return false;
 	switch (child - master->children) {
 	case LOGGER:
+	case RESOLVER:
 	case KEEPER:
 		return true;
 	case MONITOR:
 		/* At zero: not while a program of the last one lives. */
-		if (master->settings->only_checks || master->programs.count > 0)
+		if (master->settings->only_checks ||
+		    master->programs.count > 0 ||
+		    !ruletables_are_settled(master))
 			return false;
 		for (i = NURSERY;
 		     i < master->child_count && !master->is_serving; i++)
@@ -224,25 +246,6 @@ is_due(const struct master *master, const struct child *child)
 		return true;
 	default:
 		return master->public != NULL;
-	}
-}
-
-void
-roles_start_due(struct master *master)
-{
-	struct child *child;
-	size_t i;
-
-	for (i = 0; i < master->child_count; i++) {
-		child = &master->children[i];
-		if (!is_due(master, child))
-			continue;
-		if (i == LOGGER)
-			start_logger(master, child);
-		else if (i == MONITOR)
-			start_monitor(master, child);
-		else
-			start_executable(master, child);
 	}
 }
 
@@ -266,6 +269,30 @@ all_are_ready(const struct master *master)
 		if (master->children[i].state != ROLE_READY)
 			return false;
 	return true;
+}
+
+void
+roles_start_due(struct master *master)
+{
+	struct child *child;
+	size_t i;
+
+	for (i = 0; i < master->child_count; i++) {
+		child = &master->children[i];
+		if (!is_due(master, child))
+			continue;
+		if (i == LOGGER)
+			start_logger(master, child);
+		else if (i == MONITOR)
+			start_monitor(master, child);
+		else if (i == RESOLVER)
+			start_resolver(master, child);
+		else
+			start_executable(master, child);
+	}
+	if (master->settings->only_checks && all_are_ready(master) &&
+	    ruletables_are_settled(master))
+		roles_begin_serving(master);
 }
 
 /* What all keepers read must be the same; the first one decides. */
@@ -294,8 +321,6 @@ role_is_ready(struct master *master, struct child *child, const struct msg *msg)
 	if (is_keeper(master, child))
 		take_public(master, child, msg);
 	connect_role(master, child);
-	if (master->settings->only_checks && all_are_ready(master))
-		roles_begin_serving(master);
 }
 
 static void
@@ -375,15 +400,29 @@ roles_hear(struct master *master, struct child *child)
 	return true;
 }
 
+static void
+describe_end(const struct child *child, int status, char *sentence, size_t size)
+{
+	if (child->state == ROLE_STARTING && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == STATUS_NOT_LOADED)
+		text_format(sentence, size,
+		    "%s could not be loaded (exit status %d); is a memory "
+		    "limit (softlimit -m) too low?",
+		    child->name, STATUS_NOT_LOADED);
+	else
+		text_format(sentence, size, "%s %ld ended by %s %d",
+		    child->name, (long)child->pid,
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status)
+					: WEXITSTATUS(status));
+}
+
 void
 roles_died(struct master *master, struct child *child, int status)
 {
 	char sentence[160];
 
-	text_format(sentence, sizeof(sentence), "%s %ld ended by %s %d",
-	    child->name, (long)child->pid,
-	    WIFSIGNALED(status) ? "signal" : "status",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	describe_end(child, status, sentence, sizeof(sentence));
 	/*
 	 * What it said last explains it better than its status.  All of it
 	 * is here; the end of file may not be, when a session that was just

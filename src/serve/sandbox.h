@@ -13,6 +13,7 @@ enum sandbox_role {
 	SANDBOX_MONITOR,
 	SANDBOX_KEEPER,
 	SANDBOX_NURSERY, /* inherited by sessions */
+	SANDBOX_RESOLVER,
 	SANDBOX_LOGGER
 };
 

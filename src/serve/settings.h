@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "net/resolvconf.h"
+#include "serve/limits.h"
+
 #define SETTINGS_KEEP_FDS_MAX 16
 #define SETTINGS_KEEPERS_MAX 64
 #define SETTINGS_GREETING_MAX 1000
@@ -44,8 +47,21 @@ struct settings {
 	unsigned idle_s;      /* -w */
 	long drain_s;	      /* --drain, or SETTINGS_NEVER */
 	long kill_after_s;    /* --kill-after, or SETTINGS_NEVER */
-	bool no_delay;	      /* -D */
-	bool keeps_options;   /* -o */
+	/* admission */
+	const char *early_rules;     /* -y, or NULL */
+	const char *rules;	     /* -x, or NULL */
+	bool missing_is_empty;	     /* -X */
+	bool wants_name;	     /* -h */
+	bool is_paranoid;	     /* -p */
+	bool wants_resolver;	     /* any look-up at all */
+	bool wants_ident;	     /* -r */
+	unsigned ident_s;	     /* -t */
+	struct limits_policy limits; /* MAXCONIP, MAXCONNET */
+	struct resolvconf names;     /* servers and search domain */
+	bool has_resolv_conf;	     /* names are from that file */
+
+	bool no_delay;	    /* -D */
+	bool keeps_options; /* -o */
 	bool strict_close;
 	const char *greeting; /* -B, or NULL */
 	size_t greeting_len;

@@ -41,6 +41,7 @@ table_take(struct table *table)
 	table->count++;
 	memset(conn, 0, sizeof(*conn));
 	conn->id = ++table->serial << SLOT_BITS | (uint64_t)(conn - table->all);
+	conn->client_fd = -1;
 	conn->control_fd = conn->program_in = conn->program_out =
 	    conn->input_fd = -1;
 	conn->keeper = -1;
@@ -65,6 +66,11 @@ table_release(struct table *table, struct connection *conn)
 	fd_close(&conn->program_in);
 	fd_close(&conn->program_out);
 	fd_close(&conn->input_fd);
+	fd_close(&conn->client_fd);
+	free(conn->variables);
+	free(conn->host);
+	free(conn->info);
+	conn->variables = conn->host = conn->info = NULL;
 	free(conn->unsigned_request);
 	conn->unsigned_request = NULL;
 	conn->id = 0;

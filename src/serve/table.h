@@ -13,6 +13,7 @@
 
 #include "net/ip.h"
 #include "serve/conn.h"
+#include "serve/limits.h"
 
 #define TABLE_LIMIT_MAX 1000000
 
@@ -22,6 +23,17 @@ struct connection {
 	enum conn_state state;
 	unsigned seen; /* see conn_next */
 	struct ip_endpoint local, remote;
+
+	/* admission */
+	int client_fd; /* until there is a session */
+	struct limits_hold hold;
+	struct limits_policy early_limits;
+	bool has_early_limit;
+	bool skips_rules; /* -y has decided */
+	char *variables;  /* of rules, NAME=value and NUL each; owned */
+	size_t variables_len;
+	char *host, *info;	/* NULL: unknown; owned */
+	const char *local_host; /* NULL: unknown; the monitor's */
 
 	int control_fd;		     /* our end to the session */
 	int program_in, program_out; /* the program's 0 and 1, until EXEC */

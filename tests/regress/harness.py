@@ -30,8 +30,10 @@ SANITIZED = os.environ.get('UCSPI_SANITIZED', '') not in ('', '0')
 ROOT = os.geteuid() == 0
 SSLSERVER = os.path.join(BIN, 'sslserver')
 
-# The roles that live as long as the server does.
-LONG_LIVED = {'front', 'master', 'monitor', 'logger', 'keeper', 'nursery'}
+# The roles that live as long as the server does; a resolver only when
+# names or IDENT are wanted.
+LONG_LIVED = {'front', 'master', 'monitor', 'logger', 'keeper', 'nursery',
+              'resolver'}
 SANITIZER_REPORT = re.compile(
     r'ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer')
 
@@ -322,7 +324,7 @@ class Server:
     def wait_idle(self, seconds=2.0):
         """Until only the long-lived roles are left."""
         def look():
-            return set(self.roles()) == LONG_LIVED
+            return set(self.roles()) | {'resolver'} == LONG_LIVED
         try:
             wait_for(look, seconds, 'only the long-lived roles are left')
         except Timeout as late:
@@ -359,6 +361,14 @@ class Server:
             return client.recv_all()
         finally:
             client.close()
+
+    def is_refused(self, **settings):
+        """Is a connection closed before a byte of TLS comes?"""
+        try:
+            self.connect(**settings).close()
+            return False
+        except (Truncated, ConnectionResetError, BrokenPipeError):
+            return True
 
     def check_service(self, text=b'are you there?', **settings):
         """Holds for any program that echoes its input."""
@@ -399,7 +409,9 @@ class Server:
 def clean_environment():
     """What a supervisor gives: little, and nothing of ours."""
     env = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
-           'LANG': 'C'}
+           'LANG': 'C',
+           # No name server: every name is unknown at once.
+           'DNSCACHEIP': ''}
     for name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS',
                  'LD_LIBRARY_PATH'):
         if name in os.environ:
@@ -482,7 +494,7 @@ class Client:
     """
 
     def __init__(self, address, port, timeout=20.0, handshake=True,
-                 context=None, sni=None, receive_buffer=None):
+                 context=None, sni=None, receive_buffer=None, source=None):
         self.timeout = timeout * SLOW
         family = socket.AF_INET6 if ':' in address else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -490,6 +502,8 @@ class Client:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                  receive_buffer)
         self.sock.settimeout(self.timeout)
+        if source is not None:
+            self.sock.bind((source, 0))
         target = socket.getaddrinfo(address, port, family,
                                     socket.SOCK_STREAM)[0][4]
         try:

@@ -169,6 +169,8 @@ def test_exec_failure(start):
     with server.connect() as client:
         client.wait_end()
     check_lines(server, [
+        r'warning: unable to run /nonexistent/program: '
+        r'No such file or directory',
         r'status: 1/40/\d+',
         r'pid (?P<s1>\d+) from 127\.0\.0\.1',
         r'ok (?P<p1>\d+) :LOCAL :127\.0\.0\.1::\d+',

@@ -11,10 +11,10 @@ from harness import (KEEPER_ID, LONG_LIVED, MONITOR_ID, NET_ID, PROGRAM_ID,
                      ROOT, descriptors, proc_limits, read_proc, read_stat,
                      run_server, status_fields)
 
-OWN_ROOT = {'monitor', 'logger', 'nursery', 'session', 'keeper'}
+OWN_ROOT = {'monitor', 'logger', 'nursery', 'session', 'keeper', 'resolver'}
 # Roles that have given up what they were started with.
 DROPPED = {'monitor': MONITOR_ID, 'logger': MONITOR_ID, 'keeper': KEEPER_ID,
-           'nursery': NET_ID, 'session': NET_ID}
+           'nursery': NET_ID, 'session': NET_ID, 'resolver': NET_ID}
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_roles_and_titles(running):
     server, roles = running
     counts = {name: len(pids) for name, pids in roles.items()}
     assert counts == {'front': 1, 'master': 1, 'monitor': 1, 'logger': 1,
-                      'keeper': 2, 'nursery': 1, 'session': 1, 'program': 1}
+                      'keeper': 2, 'nursery': 1, 'session': 1, 'program': 1,
+                      'resolver': 1}
     words = read_proc(server.front, 'cmdline').split(b'\0')[:-1]
     assert [word.decode() for word in words] == server.arguments
 
@@ -42,7 +43,8 @@ def test_parents(running):
     server, roles = running
     master = roles['master'][0]
     assert read_stat(master).ppid == server.front
-    for name in ('monitor', 'logger', 'keeper', 'nursery', 'program'):
+    for name in ('monitor', 'logger', 'keeper', 'nursery', 'resolver',
+                 'program'):
         for pid in roles[name]:
             assert read_stat(pid).ppid == master, name
     assert read_stat(roles['session'][0]).ppid == roles['nursery'][0]
@@ -208,13 +210,13 @@ def test_role_descriptors(start):
     server.check_service()
     server.wait_idle()
     roles = server.roles()
-    limits = {'keeper': 2, 'nursery': 2, 'logger': 1}
+    limits = {'keeper': 2, 'nursery': 2, 'logger': 1, 'resolver': 2}
     for name, most in limits.items():
         found = kinds(roles[name][0])
         sockets = [k for k in found.values() if k == 'socket']
         assert len(sockets) <= most, (name, found)
         allowed = {'null', 'socket', 'pipe', 'eventpoll', 'eventfd',
-                   'signalfd'}
+                   'timerfd', 'signalfd'}
         if name == 'logger' or harness.SANITIZED:
             allowed.add(server.log_path)
         assert set(found.values()) <= allowed, (name, found)
@@ -258,7 +260,8 @@ def test_clients_are_not_shared(start):
         assert not held[0] & held[1]
         monitor = set(descriptors(server.pid('monitor')).values())
         clients = {inode_of(first), inode_of(second)}
-        everyone = [fd for name in ('keeper', 'nursery', 'logger', 'master')
+        everyone = [fd for name in ('keeper', 'nursery', 'logger', 'master',
+                                    'resolver')
                     for pid in server.pids(name)
                     for fd in descriptors(pid).values()]
         assert not clients & (monitor | set(everyone))
@@ -312,6 +315,18 @@ def test_other_build_is_refused(workdir, pki):
         harness.SSLSERVER = own
     assert result.code == 111
     assert 'build' in result.err
+
+
+@pytest.mark.parametrize('options, has_resolver', [
+    (['-H', '-l', 'here'], False), (['-H', '-R', '-l', 'here'], False),
+    (['-H'], True), (['-l', 'here'], True), (['-H', '-l', 'here', '-r'], True),
+], ids=str)
+def test_resolver_only_when_wanted(start, options, has_resolver):
+    """For names, our own included, and for IDENT."""
+    server = start(options=options)
+    server.check_service()
+    server.wait_idle()
+    assert (len(server.pids('resolver')) == 1) == has_resolver
 
 
 def test_long_lived_roles_only(start):

@@ -12,6 +12,8 @@ static const char *const first[CONN_STATES] = {
 	 * SIGN FACTS INPUT_ENDED TRUNCATED DONE;
 	 * STARTED EXECED EXECFAILED EXITED
 	 */
+	[CONN_LOOKUP] = "VVVVV"
+			"LLLL",
 	[CONN_HANDSHAKE] = "PPVVP"
 			   "LLLL",
 	[CONN_STARTING] = "VVVPP"
@@ -24,6 +26,8 @@ static const char *const first[CONN_STATES] = {
 
 /* What has happened before: a session may not, master cannot. */
 static const char *const again[CONN_STATES] = {
+	[CONN_LOOKUP] = "VVVVV"
+			"LLLL",
 	[CONN_HANDSHAKE] = "VVVVV"
 			   "LLLL",
 	[CONN_STARTING] = "VVVVV"
@@ -34,8 +38,10 @@ static const char *const again[CONN_STATES] = {
 			 "LLLL",
 };
 
-/* Where a permitted event leads: H S R C. */
+/* Where a permitted event leads: H S R C; from L only admission leads. */
 static const char *const leads[CONN_STATES] = {
+	[CONN_LOOKUP] = "-----"
+			"----",
 	[CONN_HANDSHAKE] = "HS--C"
 			   "----",
 	[CONN_STARTING] = "---SC"
@@ -46,7 +52,7 @@ static const char *const leads[CONN_STATES] = {
 			 "CCCC",
 };
 
-static const char state_letters[] = "HSRC", verdict_letters[] = "PLV";
+static const char state_letters[] = "LHSRC", verdict_letters[] = "PLV";
 
 /* Every state, every history, every event. */
 static void

@@ -130,6 +130,11 @@ what_does_not_fit_is_refused(void **state)
 	}
 	msg_write_to(&w, bytes, whole);
 	assert_int_equal(environment_put(&env, &w), 0);
+	/* As long as IDENT's can be. */
+	memset(name, 'x', 512);
+	name[512] = '\0';
+	msg_write_to(&w, bytes, sizeof(bytes));
+	assert_int_equal(environment_put(&env, &w), 0);
 	/* A value is there whole or the environment is not made. */
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';

@@ -134,6 +134,7 @@ unknown_words_are_named(void **state)
 		{ " 1", 111 }, { "a\nb", 111 } };
 	static const char *const roles[] = { "SSL_USER", "SSL_UID", "SSL_GROUP",
 		"SSL_GID", "SSLNET_USER", "SSLMON_USER" };
+	char expected[64];
 	size_t i, j;
 
 	(void)state;
@@ -141,15 +142,19 @@ unknown_words_are_named(void **state)
 		assert_int_equal(
 		    resolve(words[i].word, NULL, false), words[i].code);
 		assert_non_null(strstr(error,
-		    words[i].code == 100 ? "bad uid: " : "unknown user: "));
+		    words[i].code == 100 ? "-u: bad uid "
+					 : "-u: unknown user "));
 		assert_int_equal(
 		    resolve(NULL, words[i].word, false), words[i].code);
 		assert_non_null(strstr(error,
-		    words[i].code == 100 ? "bad gid: " : "unknown group: "));
+		    words[i].code == 100 ? "-g: bad gid "
+					 : "-g: unknown group "));
 		assert_null(strchr(error, '\n'));
 		for (j = 0; j < COUNT(roles) && words[i].word[0] != '\0'; j++) {
 			assert_int_equal(with(roles[j], words[i].word), 111);
-			assert_non_null(strstr(error, "unknown "));
+			snprintf(expected, sizeof(expected), "%s: unknown ",
+			    roles[j]);
+			assert_ptr_equal(strstr(error, expected), error);
 		}
 	}
 }
@@ -290,23 +295,66 @@ what_is_unwise(void **state)
 			   : "sslserver: warning: -u 64077 without -g: "
 			     "programs keep gid 0\n");
 	assert_string_equal(warnings("64072", "64077"),
-	    "sslserver: warning: sharing a user: the network processes "
+	    "sslserver: warning: sharing user 64072: the network processes "
 	    "(SSLNET_USER), the program (-u)\n");
 	setenv("SSLMON_USER", "64071", 1);
 	assert_string_equal(warnings("64077", "64077"),
-	    "sslserver: warning: sharing a user: the key process (SSL_UID), "
-	    "the monitor (SSLMON_USER)\n");
+	    "sslserver: warning: sharing user 64071: the key process "
+	    "(SSL_UID), the monitor (SSLMON_USER)\n");
+	/* Two pairs still are one line. */
+	assert_string_equal(warnings("64072", "64077"),
+	    "sslserver: warning: sharing user 64071: the key process "
+	    "(SSL_UID), the monitor (SSLMON_USER); sharing user 64072: "
+	    "the network processes (SSLNET_USER), the program (-u)\n");
 	setenv("SSL_UID", "0", 1);
 	assert_string_equal(warnings("64077", "64077"),
-	    "sslserver: warning: sharing a user: the key process (SSL_UID), "
-	    "root\n");
-	/* All of them still is one line. */
+	    "sslserver: warning: sharing user root: the key process "
+	    "(SSL_UID), root\n");
 	setenv("SSLNET_USER", "0", 1);
 	setenv("SSLMON_USER", "0", 1);
 	assert_string_equal(warnings("0", "0"),
-	    "sslserver: warning: sharing a user: the key process (SSL_UID), "
-	    "the network processes (SSLNET_USER), the monitor (SSLMON_USER), "
-	    "the program (-u), root\n");
+	    "sslserver: warning: sharing user root: the key process "
+	    "(SSL_UID), the network processes (SSLNET_USER), the monitor "
+	    "(SSLMON_USER), the program (-u), root\n");
+	clear_variables();
+}
+
+/* A name that no user has, as the sentence ends: see what_is_missing. */
+static void
+expect_missing(const char *text, const char *name, bool is_wanted)
+{
+	const char *part = strstr(text, "; no user ");
+
+	if (part == NULL)
+		part = strstr(text, "warning: no user ");
+	if ((part != NULL && strstr(part, name) != NULL) !=
+	    (is_wanted && getpwnam(name) == NULL))
+		fail_msg("%s: %s", name, text);
+	if (part != NULL)
+		assert_non_null(strstr(part, " (make install makes them)\n"));
+}
+
+static void
+missing_users_are_named(void **state)
+{
+	const char *text;
+
+	(void)state;
+	need_root();
+	if (getpwnam("nobody") == NULL)
+		SKIP("no user nobody");
+	text = warnings("64077", "64077");
+	expect_missing(text, "_sslkey", true);
+	expect_missing(text, "_sslnet", true);
+	expect_missing(text, "_sslmon", true);
+	/* Alone it shares nothing, and is worth the line all the same. */
+	setenv("SSL_UID", "64071", 1);
+	setenv("SSLNET_USER", "64072", 1);
+	text = warnings("64077", "64077");
+	assert_null(strstr(text, "sharing"));
+	expect_missing(text, "_sslkey", false);
+	expect_missing(text, "_sslnet", false);
+	expect_missing(text, "_sslmon", true);
 	clear_variables();
 }
 
@@ -396,6 +444,7 @@ main(void)
 		cmocka_unit_test(built_in_users),
 		cmocka_unit_test(roles_by_name_and_number),
 		cmocka_unit_test(what_is_unwise),
+		cmocka_unit_test(missing_users_are_named),
 		cmocka_unit_test(without_root_nothing_is_ignored),
 	};
 

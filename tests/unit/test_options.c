@@ -86,6 +86,14 @@ defaults(void **state)
 	assert_false(s->strict_close);
 	assert_null(s->greeting);
 	assert_null(s->local_name);
+	assert_true(s->early_rules == NULL && s->rules == NULL);
+	assert_false(s->missing_is_empty);
+	assert_true(s->wants_name);
+	assert_false(s->is_paranoid || s->wants_ident);
+	assert_int_equal(s->ident_s, 26);
+	assert_true(s->limits.per_source == LIMITS_NONE);
+	assert_true(s->limits.per_network == LIMITS_NONE);
+	assert_in_range(s->keepers, 1, 8);
 	assert_null(o.user);
 	assert_null(o.group);
 	assert_false(o.takes_user_from_env);
@@ -122,6 +130,16 @@ later_of_opposites_wins(void **state)
 	assert_true(o.takes_user_from_env && o.user == NULL);
 	assert_string_equal(o.group, "b");
 	assert_int_equal(o.settings.limit, 2);
+	good("-hHh -pPp -rRr 0 443 p");
+	assert_true(o.settings.wants_name && o.settings.is_paranoid);
+	assert_true(o.settings.wants_ident);
+	good("-hH -pP -rR 0 443 p");
+	assert_false(o.settings.wants_name || o.settings.is_paranoid);
+	assert_false(o.settings.wants_ident);
+	good("-y a -x b -y c -x d -X 0 443 p");
+	assert_string_equal(o.settings.early_rules, "c");
+	assert_string_equal(o.settings.rules, "d");
+	assert_true(o.settings.missing_is_empty);
 	good("-qV -64 -Oo -dD 0 443 p");
 	assert_int_equal(o.settings.verbosity, VERBOSITY_DETAILS);
 	assert_int_equal(o.settings.family, AF_INET);
@@ -163,18 +181,24 @@ static const struct row {
 	{ "-4", "--ipv4", NULL, true },
 	{ "-6", "--ipv6", NULL, true },
 	{ "-c", "--connections", "7", true },
+	{ "-y", "--early-rules", "early.cdb", true },
+	{ "-x", "--rules", "rules.cdb", true },
+	{ "-X", "--missing-rules-ok", NULL, true },
 	{ "-B", "--greeting", "hello", true },
 	{ "-u", "--user", "joe", true },
 	{ "-g", "--group", "staff", true },
 	{ "-U", "--env-user", NULL, true },
 	{ "-b", "--backlog", "7", true },
 	{ "-l", "--local-name", "here.example", true },
-	{ "-t", "--ident-timeout", "7", false },
+	{ "-t", "--ident-timeout", "7", true },
 	{ "-T", "--handshake-timeout", "7", true },
 	{ "-w", "--idle-timeout", "7", true },
 	{ "-I", "--interface", "eth0", true },
-	{ "-H", "--no-remote-name", NULL, false },
+	{ "-h", "--remote-name", NULL, false },
+	{ "-H", "--no-remote-name", NULL, true },
+	{ "-p", "--paranoid", NULL, true },
 	{ "-P", "--no-paranoid", NULL, false },
+	{ "-r", "--ident", NULL, true },
 	{ "-R", "--no-ident", NULL, false },
 	{ "-o", "--source-route", NULL, true },
 	{ "-O", "--no-source-route", NULL, false },
@@ -188,7 +212,7 @@ static const struct row {
 	{ NULL, "--drain", "7", true },
 	{ NULL, "--kill-after", "7", true },
 	{ NULL, "--keep-fd", "7", true },
-	{ NULL, "--keepers", "7", true },
+	{ NULL, "--keepers", "63", true },
 	{ NULL, "--require-sandbox", NULL, true },
 	{ NULL, "--strict-close", NULL, true },
 	{ NULL, "--check", NULL, true },
@@ -198,12 +222,6 @@ static const struct row {
 /* Options that this version refuses. */
 static const struct row later[] = {
 	{ "-3", "--passphrase", NULL, false },
-	{ "-y", "--early-rules", "a", false },
-	{ "-x", "--rules", "a", false },
-	{ "-X", "--missing-rules-ok", NULL, false },
-	{ "-h", "--remote-name", NULL, false },
-	{ "-p", "--paranoid", NULL, false },
-	{ "-r", "--ident", NULL, false },
 	{ "-e", "--tcp-env", NULL, false },
 	{ "-s", "--tls-env", NULL, false },
 	{ "-n", "--delayed-tls", NULL, false },
@@ -376,6 +394,69 @@ options_not_built_are_refused(void **state)
 	bad("-nN 0 443 p", "not in this version");
 }
 
+/* A name cut short could mean something else in another version. */
+static void
+long_names_are_typed_in_full(void **state)
+{
+	static const struct row *const tables[] = { rows, later };
+	static const size_t counts[] = { COUNT(rows), COUNT(later) };
+	char name[64], expected[96];
+	size_t i, j, len;
+
+	(void)state;
+	for (j = 0; j < COUNT(tables); j++) {
+		for (i = 0; i < counts[j]; i++) {
+			len = strlen(tables[j][i].name) - 1;
+			snprintf(name, sizeof(name), "%.*s", (int)len,
+			    tables[j][i].name);
+			snprintf(expected, sizeof(expected),
+			    "unknown option: %s", name);
+			bad(with(name, tables[j][i].word), expected);
+			assert_string_equal(error, expected);
+			strcat(name, "=7");
+			bad(with(name, NULL), expected);
+			assert_string_equal(error, expected);
+		}
+	}
+	bad("--conn 3 0 443 p", "unknown option: --conn");
+	bad("--no 0 443 p", "unknown option: --no");
+	bad("-v --ver 0 443 p", "unknown option: --ver");
+	bad("--=7 0 443 p", "unknown option: --");
+}
+
+/* Expect exactly this sentence. */
+static void
+says(const char *text, const char *sentence)
+{
+	bad(text, "");
+	assert_string_equal(error, sentence);
+}
+
+static void
+messages_name_what_was_typed(void **state)
+{
+	(void)state;
+	says("-c x 0 443 p",
+	    "-c (--connections) takes a whole number from 1 to 1000000, "
+	    "not x");
+	says("-vc0 0 443 p",
+	    "-c (--connections) takes a whole number from 1 to 1000000, "
+	    "not 0");
+	says("--connections=x 0 443 p",
+	    "--connections takes a whole number from 1 to 1000000, not x");
+	says("--connections x 0 443 p",
+	    "--connections takes a whole number from 1 to 1000000, not x");
+	says("-n 0 443 p", "-n (--delayed-tls) is not in this version");
+	says("-vn 0 443 p", "-n (--delayed-tls) is not in this version");
+	says("--delayed-tls 0 443 p", "--delayed-tls is not in this version");
+	says("--quiet=x 0 443 p", "--quiet takes no value");
+	says("--check= 0 443 p", "--check takes no value");
+	says("-v -c", "-c (--connections) needs a value");
+	says("-vc", "-c (--connections) needs a value");
+	says("--drain", "--drain needs a value");
+	says("-vW 0 443 p", "unknown option: -W");
+}
+
 static void
 wrong_use(void **state)
 {
@@ -419,6 +500,7 @@ help_and_version_need_no_words(void **state)
 	good("--version");
 	assert_true(o.wants_version);
 	assert_int_equal(strncmp(options_usage(), "sslserver: usage: ", 18), 0);
+	assert_non_null(strstr(options_usage(), "; see sslserver --help\n"));
 	assert_ptr_equal(strchr(options_usage(), '\n'),
 	    options_usage() + strlen(options_usage()) - 1);
 }
@@ -500,6 +582,9 @@ help_lists_every_option(void **state)
 	for (i = 0; i < COUNT(later); i++)
 		if (!has_line(help, &later[i], true))
 			fail_msg("%s is not in the help", later[i].name);
+	assert_non_null(strstr(help, "(leave at once)\n"));
+	assert_non_null(strstr(help, "(never)\n"));
+	assert_non_null(strstr(help, "(one per processor, at most 8)\n"));
 }
 
 int
@@ -516,6 +601,8 @@ main(void)
 		cmocka_unit_test(ranges_end_where_they_say),
 		cmocka_unit_test(kept_descriptors_have_a_limit),
 		cmocka_unit_test(options_not_built_are_refused),
+		cmocka_unit_test(long_names_are_typed_in_full),
+		cmocka_unit_test(messages_name_what_was_typed),
 		cmocka_unit_test(wrong_use),
 		cmocka_unit_test(empty_words),
 		cmocka_unit_test(greetings_have_a_limit),

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct table table;
 
@@ -102,6 +103,13 @@ a_fresh_connection_owns_nothing(void **state)
 	conn->program_in = fds[1];
 	conn->program_out = dup(0);
 	conn->input_fd = dup(0);
+	conn->client_fd = dup(0);
+	conn->host = strdup("host");
+	conn->info = strdup("info");
+	conn->variables = strdup("A=b");
+	conn->variables_len = 4;
+	conn->local_host = "here";
+	conn->has_early_limit = conn->skips_rules = true;
 	conn->unsigned_request = malloc(8);
 	conn->unsigned_len = 8;
 	conn->wants_term = conn->wants_go = conn->is_orphan = true;
@@ -118,13 +126,20 @@ a_fresh_connection_owns_nothing(void **state)
 	assert_int_equal(conn->program_in, -1);
 	assert_int_equal(conn->program_out, -1);
 	assert_int_equal(conn->input_fd, -1);
+	assert_int_equal(conn->client_fd, -1);
+	assert_null(conn->host);
+	assert_null(conn->info);
+	assert_null(conn->variables);
+	assert_int_equal(conn->variables_len, 0);
+	assert_null(conn->local_host);
+	assert_false(conn->has_early_limit || conn->skips_rules);
 	assert_int_equal(conn->keeper, -1);
 	assert_null(conn->unsigned_request);
 	assert_false(conn->wants_term || conn->wants_go || conn->is_orphan);
 	assert_false(conn->session_is_gone || conn->is_reaped);
 	assert_false(conn->control_has_ended || conn->is_cut);
 	assert_true(conn->program_is_gone);
-	assert_int_equal(conn->state, CONN_HANDSHAKE);
+	assert_int_equal(conn->state, CONN_LOOKUP);
 	assert_true(conn->seen == 0 && conn->status == 0);
 	assert_true(conn->session == 0 && conn->program == 0);
 	table_release(&table, conn);

@@ -1,0 +1,477 @@
+/*
+ * Admission.  Runs in the monitor.
+ *
+ * Tables are sealed copies that master handed over after a child without
+ * rights had checked them; nobody can change them while they are mapped.
+ * Names come from the resolver, which meets the network, and were checked
+ * when they were decoded.
+ */
+#include "serve/admission.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "net/sock.h"
+#include "rules/rules.h"
+#include "serve/life.h"
+#include "serve/monitor_state.h"
+#include "serve/profile.h"
+#include "serve/query.h"
+#include "serve/rulefile.h"
+
+/* PTR and forward confirmation together. */
+#define NAMES_MS 10000
+/* After the resolver's own deadline. */
+#define PATIENCE_SECONDS 1.0
+/* All variables of a connection's rules. */
+#define VARIABLES_MAX 16384
+
+enum outcome { ALLOW, DENY, UNUSABLE };
+
+/* Rule tables. */
+
+static void
+unmap(struct rule_table *table)
+{
+	if (table->bytes != NULL)
+		munmap(table->bytes, table->len);
+	table->bytes = NULL;
+	table->len = 0;
+}
+
+static int
+map(struct rule_table *table, int fd)
+{
+	struct stat st;
+	void *bytes;
+
+	if (fstat(fd, &st) == -1 || st.st_size <= 0)
+		return -1;
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -1;
+	unmap(table);
+	table->bytes = bytes;
+	table->len = (size_t)st.st_size;
+	return 0;
+}
+
+void
+admission_take_rules(struct monitor *m, const struct msg *msg, int fd)
+{
+	struct msg_reader r;
+	struct rule_table *table;
+	uint64_t which, news;
+
+	msg_read_from(&r, msg);
+	which = msg_get_number(&r);
+	news = msg_get_number(&r);
+	table = which == 0 ? &m->early_rules : &m->rules;
+	table->is_missing = news == RULEFILE_MISSING;
+	if (news == RULEFILE_NEW && fd != -1 && map(table, fd) == -1)
+		events_error(&m->events, "unable to map a rule table");
+	else if (news == RULEFILE_MISSING)
+		unmap(table);
+	fd_close(&fd);
+}
+
+/*
+ * What the table says of the client.  Without a table: unusable, unless it
+ * is missing and that is permitted.
+ */
+static enum outcome
+look_up(const struct monitor *m, const struct rule_table *table,
+    const struct rules_client *client, struct rules_verdict *verdict)
+{
+	memset(verdict, 0, sizeof(*verdict));
+	if (table->bytes == NULL)
+		return table->is_missing && m->settings->missing_is_empty
+		    ? ALLOW
+		    : UNUSABLE;
+	if (rules_decide(verdict, table->bytes, table->len, client) == -1)
+		return UNUSABLE;
+	return verdict->is_found && verdict->denies ? DENY : ALLOW;
+}
+
+/* Variables that the rules of a connection set. */
+
+static bool
+is_variable(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(text, name, len) == 0 && text[len] == '=';
+}
+
+/* Those would need a profile of their own, which this version has not. */
+static bool
+is_of_a_profile(const char *text)
+{
+	static const char *const others[] = { "CERTDIR", "CAFILE", "CADIR",
+		"CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE", "VERIFYDEPTH",
+		"ALPN" };
+	size_t i;
+
+	for (i = 0; i < PROFILE_VARIABLES; i++)
+		if (is_variable(text, profile_name(i)))
+			return true;
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (is_variable(text, others[i]))
+			return true;
+	return false;
+}
+
+/* A copy, as the table can be replaced before the program starts. */
+static int
+keep_variable(struct connection *conn, const char *text)
+{
+	size_t len = strlen(text) + 1;
+	char *grown;
+
+	if (len > VARIABLES_MAX - conn->variables_len)
+		return -1;
+	grown = realloc(conn->variables, conn->variables_len + len);
+	if (grown == NULL)
+		return -1;
+	memcpy(grown + conn->variables_len, text, len);
+	conn->variables = grown;
+	conn->variables_len += len;
+	return 0;
+}
+
+/*
+ * Take the variables of a rule.  0; or -1: the connection cannot be served
+ * as the rule says, and a line has said why.
+ */
+static int
+take_variables(struct monitor *m, struct connection *conn,
+    const struct rules_verdict *verdict, struct limits_policy *policy,
+    bool *has_limit)
+{
+	char shown[TEXT_PRINTABLE_SIZE];
+	const char *text;
+	size_t at = 0;
+	int r;
+
+	while (verdict->is_found &&
+	    (text = rules_variable(verdict, &at)) != NULL) {
+		r = 0;
+		if (is_of_a_profile(text)) {
+			events_error(&m->events,
+			    "a rule sets %s: TLS settings of a rule are not "
+			    "in this version",
+			    text_printable(shown, text, strcspn(text, "=")));
+			return -1;
+		}
+		if (is_variable(text, "MAXCONIP")) {
+			r = limits_read_source(policy, strchr(text, '=') + 1);
+			*has_limit = true;
+		} else if (is_variable(text, "MAXCONNET")) {
+			r = limits_read_network(policy, strchr(text, '=') + 1);
+			*has_limit = true;
+		}
+		if (r == -1 || keep_variable(conn, text) == -1) {
+			events_error(&m->events,
+			    "a rule's variable is "
+			    "malformed or too long: %s",
+			    text_printable(shown, text, strlen(text)));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Refusals. */
+
+static void
+tell_deny(struct monitor *m, const struct connection *conn, size_t limit)
+{
+	const struct events_client client = { .local_host = conn->local_host,
+		.local = &conn->local,
+		.remote = &conn->remote,
+		.remote_host = conn->host,
+		.remote_info = conn->info };
+
+	events_deny(&m->events, &client, limit);
+}
+
+static void
+tell_unusable(struct monitor *m, const char *path, const struct ip *ip)
+{
+	char text[IP_TEXT_SIZE], shown[TEXT_PRINTABLE_SIZE];
+
+	events_rules_unusable(&m->events,
+	    text_printable(shown, path, strlen(path)), ip_format(text, ip));
+}
+
+/* The connection has a place, and loses it. */
+static void
+refuse(struct monitor *m, struct connection *conn)
+{
+	fd_close(&conn->client_fd);
+	conn->session_is_gone = true;
+	life_release_if_over(m, conn);
+}
+
+/* The last step. */
+
+static void
+decide(struct monitor *m, struct connection *conn)
+{
+	const struct rules_client client = { .ip = conn->remote.ip.bytes,
+		.host = conn->host,
+		.info = conn->info };
+	struct limits_policy policy = m->settings->limits;
+	enum outcome outcome = ALLOW;
+	struct rules_verdict verdict;
+	bool has_limit = conn->has_early_limit;
+	int client_fd;
+
+	ev_timer_stop(m->loop, &conn->deadline);
+	if (has_limit)
+		policy = conn->early_limits;
+	memset(&verdict, 0, sizeof(verdict));
+	if (m->settings->rules != NULL && !conn->skips_rules)
+		outcome = look_up(m, &m->rules, &client, &verdict);
+	if (outcome == UNUSABLE)
+		tell_unusable(m, m->settings->rules, &conn->remote.ip);
+	if (outcome != ALLOW) {
+		tell_deny(m, conn, 0);
+		refuse(m, conn);
+		return;
+	}
+	if (take_variables(m, conn, &verdict, &policy, &has_limit) == -1) {
+		tell_deny(m, conn, 0);
+		refuse(m, conn);
+		return;
+	}
+	if (has_limit) {
+		switch (limits_change(
+		    &m->limits, &conn->hold, &conn->remote.ip, &policy)) {
+		case LIMITS_SOURCE:
+			tell_deny(m, conn, policy.per_source);
+			refuse(m, conn);
+			return;
+		case LIMITS_NETWORK:
+			tell_deny(m, conn, policy.per_network);
+			refuse(m, conn);
+			return;
+		case LIMITS_WITHIN:
+			break;
+		}
+	}
+	client_fd = conn->client_fd;
+	conn->client_fd = -1;
+	conn->state = CONN_HANDSHAKE;
+	monitor_admit(m, conn, client_fd);
+}
+
+/* Names. */
+
+static struct local_name *
+find_local_name(struct monitor *m, const struct ip *ip)
+{
+	size_t i;
+
+	for (i = 0; i < m->local_name_count; i++)
+		if (ip_equal(&m->local_names[i].ip, ip))
+			return &m->local_names[i];
+	return NULL;
+}
+
+/* Once per local address, whatever the answer is. */
+static void
+keep_local_name(struct monitor *m, const struct ip *ip, const char *name)
+{
+	struct local_name *local = find_local_name(m, ip);
+
+	if (local == NULL && m->local_name_count < LOCAL_NAMES_MAX)
+		local = &m->local_names[m->local_name_count++];
+	if (local == NULL)
+		return;
+	local->ip = *ip;
+	text_copy(local->name, sizeof(local->name), name ? name : "");
+}
+
+/* Point the connection at its local name; false: that must be asked. */
+static bool
+set_local_host(struct monitor *m, struct connection *conn)
+{
+	const struct local_name *local;
+
+	if (m->settings->local_name != NULL) {
+		conn->local_host = m->settings->local_name;
+		return true;
+	}
+	local = find_local_name(m, &conn->local.ip);
+	if (local != NULL && local->name[0] != '\0')
+		conn->local_host = local->name;
+	return local != NULL || m->local_name_count == LOCAL_NAMES_MAX;
+}
+
+/* Ask what is to be known.  false: nothing, or there is nobody to ask. */
+static bool
+ask_names(struct monitor *m, struct connection *conn)
+{
+	const struct settings *s = m->settings;
+	int64_t now = clock_now();
+	struct query query = { .local = conn->local,
+		.remote = conn->remote,
+		.name_deadline = clock_after(now, NAMES_MS),
+		.info_deadline = clock_after(now, (int64_t)s->ident_s * 1000) };
+	unsigned char body[QUERY_SIZE];
+	struct msg_writer w;
+	double wait = NAMES_MS / 1000.0;
+
+	if (s->wants_name)
+		query.wants |= QUERY_NAME;
+	if (s->wants_name && s->is_paranoid)
+		query.wants |= QUERY_CONFIRM;
+	if (s->wants_ident)
+		query.wants |= QUERY_INFO;
+	if (!set_local_host(m, conn))
+		query.wants |= QUERY_LOCAL_NAME;
+	msg_write_to(&w, body, sizeof(body));
+	if (query.wants == 0 || query_put(&query, &w) == -1 ||
+	    chan_send_bytes(&m->resolver, MSG_QUERY, conn->id, body, w.len) ==
+		-1)
+		return false;
+	monitor_watch(m, &m->resolver, &m->resolver_io);
+	if (s->wants_ident && wait < s->ident_s)
+		wait = s->ident_s;
+	ev_timer_set(&conn->deadline, wait + PATIENCE_SECONDS, 0);
+	ev_timer_start(m->loop, &conn->deadline);
+	return true;
+}
+
+static char *
+copy_of(const char *text)
+{
+	return text == NULL ? NULL : strdup(text);
+}
+
+void
+admission_take_names(
+    struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	struct query_names names;
+
+	if (conn->state != CONN_LOOKUP)
+		return;
+	if (query_get_names(&names, msg) == -1)
+		memset(&names, 0, sizeof(names));
+	conn->host = copy_of(names.host);
+	conn->info = copy_of(names.info);
+	if (m->settings->local_name == NULL && conn->local_host == NULL) {
+		keep_local_name(m, &conn->local.ip, names.local_host);
+		(void)set_local_host(m, conn);
+	}
+	decide(m, conn);
+}
+
+void
+admission_without_names(struct monitor *m, struct connection *conn)
+{
+	chan_send_bytes(&m->resolver, MSG_CANCEL, conn->id, NULL, 0);
+	monitor_watch(m, &m->resolver, &m->resolver_io);
+	decide(m, conn);
+}
+
+void
+admission_cancel(struct monitor *m, struct connection *conn)
+{
+	ev_timer_stop(m->loop, &conn->deadline);
+	chan_send_bytes(&m->resolver, MSG_CANCEL, conn->id, NULL, 0);
+	monitor_watch(m, &m->resolver, &m->resolver_io);
+	refuse(m, conn);
+}
+
+/* The first steps. */
+
+/* Within the limits of the start?  If not, a line and nothing held. */
+static bool
+is_within_limits(
+    struct monitor *m, struct limits_hold *hold, const struct ip *ip)
+{
+	const struct limits_policy *policy = &m->settings->limits;
+	enum limits_verdict verdict;
+
+	verdict = limits_reserve(&m->limits, hold, ip, policy);
+	if (verdict == LIMITS_WITHIN)
+		return true;
+	events_limit(&m->events, ip,
+	    verdict == LIMITS_SOURCE ? policy->per_source
+				     : policy->per_network);
+	limits_release(&m->limits, hold);
+	return false;
+}
+
+/* Early rules: by address alone, before anything is made for the client. */
+static enum outcome
+decide_early(struct monitor *m, struct connection *conn)
+{
+	const struct rules_client client = { .ip = conn->remote.ip.bytes };
+	struct rules_verdict verdict;
+	enum outcome outcome;
+
+	if (m->settings->early_rules == NULL)
+		return ALLOW;
+	outcome = look_up(m, &m->early_rules, &client, &verdict);
+	if (outcome == UNUSABLE)
+		tell_unusable(m, m->settings->early_rules, &conn->remote.ip);
+	if (outcome != ALLOW)
+		return outcome;
+	conn->early_limits = m->settings->limits;
+	if (take_variables(m, conn, &verdict, &conn->early_limits,
+		&conn->has_early_limit) == -1)
+		return DENY;
+	conn->skips_rules = verdict.is_found && !verdict.is_default;
+	return ALLOW;
+}
+
+/* The local end, which costs a system call: not for silent refusals. */
+static void
+find_local(struct connection *conn)
+{
+	if (sock_local(conn->client_fd, &conn->local) == -1)
+		memset(&conn->local, 0, sizeof(conn->local));
+}
+
+bool
+admission_begin(
+    struct monitor *m, int client_fd, const struct ip_endpoint *remote)
+{
+	struct limits_hold hold = { NULL, NULL };
+	struct connection *conn;
+
+	if (!is_within_limits(m, &hold, &remote->ip)) {
+		fd_close(&client_fd);
+		return false;
+	}
+	conn = table_take(&m->table); /* there is one: see watch_listener */
+	conn->remote = *remote;
+	conn->hold = hold;
+	conn->client_fd = client_fd;
+	conn->state = CONN_LOOKUP;
+	monitor_prepare(m, conn);
+	if (decide_early(m, conn) != ALLOW) {
+		if (m->settings->verbosity >= VERBOSITY_ALL) {
+			find_local(conn);
+			(void)set_local_host(m, conn);
+		}
+		tell_deny(m, conn, 0);
+		refuse(m, conn);
+		return false;
+	}
+	find_local(conn);
+	monitor_tell_status(m);
+	if (!ask_names(m, conn))
+		decide(m, conn);
+	return true;
+}

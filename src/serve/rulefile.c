@@ -1,0 +1,216 @@
+/*
+ * Copies of rule files.  Runs in master and in a short-lived child of it.
+ *
+ * Reads the administrator's file with the rights sslserver was started
+ * with; whether they are a table is checked by the child after it has given
+ * those up.
+ */
+#include "serve/rulefile.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "rules/rules.h"
+#include "serve/privs.h"
+
+/* A constant database has 32-bit offsets. */
+#define SIZE_MAX_BYTES 4294967295LL
+
+/* The copier's exit codes; others are an errno. */
+#define COPIED 0
+#define CHANGED 255
+#define DAMAGED 254
+
+void
+rulefile_init(struct rulefile *file, const char *path)
+{
+	memset(file, 0, sizeof(*file));
+	file->path = path;
+	file->copy_fd = -1;
+}
+
+static bool
+is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Memory without a name, that can be sealed where the system knows how. */
+static int
+make_memory(void)
+{
+#ifdef MFD_ALLOW_SEALING
+	return memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+#else
+	char path[] = "/tmp/sslserver-rules.XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd != -1 &&
+	    (unlink(path) == -1 || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1))
+		fd_close(&fd);
+	return fd;
+#endif
+}
+
+static int
+seal(int fd)
+{
+#ifdef F_ADD_SEALS
+	return fcntl(fd, F_ADD_SEALS,
+	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+#else
+	(void)fd;
+	return 0;
+#endif
+}
+
+static int
+copy_bytes(int from, int to)
+{
+	char bytes[65536];
+	ssize_t len;
+
+	while ((len = fd_read_all(from, bytes, sizeof(bytes))) > 0)
+		if (fd_write_all(to, bytes, (size_t)len) == -1)
+			return -1;
+	return (int)len;
+}
+
+/* Not a byte of it is understood before the rights are gone. */
+static int
+check(int fd, size_t len)
+{
+	void *bytes;
+
+	if (len == 0)
+		return DAMAGED;
+	bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		return errno;
+	return rules_check(bytes, len) == 0 ? COPIED : DAMAGED;
+}
+
+/* In the child.  Returns its exit code. */
+static int
+copy(const struct rulefile *file)
+{
+	const struct privs privs = { .identity = file->identity,
+		.root_fd = -1,
+		.descriptors = PRIVS_KEEP,
+		.processes = PRIVS_KEEP };
+	char error[PRIVS_ERROR_SIZE];
+	struct stat before, after;
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd == -1 || fstat(fd, &before) == -1)
+		return errno;
+	if (!S_ISREG(before.st_mode))
+		return EINVAL;
+	if (before.st_size > SIZE_MAX_BYTES)
+		return EFBIG;
+	if (!is_same(&before, &file->candidate))
+		return CHANGED;
+	if (file->identity != NULL && privs_drop(&privs, error) == -1)
+		return EPERM;
+	if (copy_bytes(fd, file->copy_fd) == -1 || fstat(fd, &after) == -1)
+		return errno;
+	if (!is_same(&before, &after))
+		return CHANGED;
+	if (seal(file->copy_fd) == -1)
+		return errno;
+	return check(file->copy_fd, (size_t)before.st_size);
+}
+
+static enum rulefile_news
+tell(struct rulefile *file, enum rulefile_news news)
+{
+	file->has_candidate = file->has_copied = false;
+	if (file->told == news)
+		return RULEFILE_SAME;
+	file->told = news;
+	return news;
+}
+
+static enum rulefile_news
+start_copy(struct rulefile *file)
+{
+	file->copy_fd = make_memory();
+	if (file->copy_fd == -1)
+		return RULEFILE_SAME; /* the next look tries again */
+	file->copier = fork();
+	if (file->copier == 0)
+		_exit(copy(file));
+	if (file->copier == -1) {
+		file->copier = 0;
+		fd_close(&file->copy_fd);
+	}
+	return RULEFILE_SAME;
+}
+
+enum rulefile_news
+rulefile_look(struct rulefile *file)
+{
+	struct stat now;
+
+	if (file->path == NULL || file->copier != 0)
+		return RULEFILE_SAME;
+	if (stat(file->path, &now) == -1)
+		return tell(file,
+		    errno == ENOENT || errno == ENOTDIR ? RULEFILE_MISSING
+							: RULEFILE_UNREADABLE);
+	if (file->has_copied && is_same(&now, &file->copied))
+		return RULEFILE_SAME;
+	/* The first time there is nothing to wait for. */
+	if (file->told == RULEFILE_SAME ||
+	    (file->has_candidate && is_same(&now, &file->candidate))) {
+		file->candidate = now;
+		return start_copy(file);
+	}
+	file->candidate = now;
+	file->has_candidate = true;
+	return RULEFILE_SAME;
+}
+
+bool
+rulefile_reaped(struct rulefile *file, pid_t pid, int status,
+    enum rulefile_news *news, int *fd)
+{
+	/* Killed: nothing is known of the file; the next look tries again. */
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : CHANGED;
+
+	if (file->copier == 0 || pid != file->copier)
+		return false;
+	file->copier = 0;
+	*news = RULEFILE_SAME;
+	if (code == COPIED) {
+		file->copied = file->candidate;
+		file->has_copied = true;
+		file->told = *news = RULEFILE_NEW;
+		*fd = file->copy_fd;
+		file->copy_fd = -1;
+		return true;
+	}
+	fd_close(&file->copy_fd);
+	if (code == CHANGED)
+		return true;
+	*news = tell(file,
+	    code == DAMAGED			    ? RULEFILE_DAMAGED
+		: code == ENOENT || code == ENOTDIR ? RULEFILE_MISSING
+						    : RULEFILE_UNREADABLE);
+	/* Not again until it changes. */
+	file->copied = file->candidate;
+	file->has_copied = true;
+	errno = code;
+	return true;
+}

@@ -1,0 +1,198 @@
+/*
+ * Rule files and resolv.conf, watched.  Runs in master.
+ *
+ * A good copy stays in force until there is a better one.  Master keeps a
+ * descriptor of it for a monitor that has to be started again; what is in
+ * it, master does not know.
+ */
+#include "serve/ruletables.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "serve/master_state.h"
+#include "serve/query.h"
+#include "serve/roles.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+
+void
+ruletables_prepare(struct master *master)
+{
+	const struct settings *settings = master->settings;
+	const char *const paths[2] = { settings->early_rules, settings->rules };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		rulefile_init(&master->rulefiles[i], paths[i]);
+		master->rulefiles[i].identity = &settings->mon_id;
+		master->rule_fds[i] = -1;
+		master->rule_news[i] = RULEFILE_SAME;
+	}
+	master->names = settings->names;
+	master->look_at = 0;
+}
+
+/* One table, or that there is none, to the monitor. */
+static void
+tell(struct master *master, size_t which)
+{
+	uint64_t body[2] = { which, master->rule_news[which] };
+	struct msg msg = { .type = MSG_RULES,
+		.body = (unsigned char *)body,
+		.len = sizeof(body) };
+
+	if (master->monitor.fd == -1)
+		return;
+	if (master->rule_fds[which] != -1) {
+		body[1] = RULEFILE_NEW;
+		msg.fds[0] = fd_dup_above(master->rule_fds[which], 3);
+		msg.fd_count = msg.fds[0] != -1;
+	}
+	chan_send(&master->monitor, &msg);
+}
+
+/* One sentence; the last one before a --check ends. */
+__attribute__((format(printf, 2, 3))) static void
+complain(struct master *master, const char *format, ...)
+{
+	char sentence[1200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	if (master->settings->only_checks)
+		roles_give_up(master, sentence);
+	events_error(&master->events, "%s", sentence);
+}
+
+static void
+take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
+    int error)
+{
+	const char *path = master->rulefiles[which].path;
+
+	switch (news) {
+	case RULEFILE_SAME:
+		return;
+	case RULEFILE_NEW:
+		fd_close(&master->rule_fds[which]);
+		master->rule_fds[which] = fd;
+		break;
+	case RULEFILE_MISSING:
+		fd_close(&master->rule_fds[which]);
+		if (!master->settings->missing_is_empty)
+			complain(master, "rule file %s is missing", path);
+		break;
+	case RULEFILE_UNREADABLE:
+		complain(master, "rule file %s: %s", path, strerror(error));
+		break;
+	case RULEFILE_DAMAGED:
+		complain(master, "rule file %s is no table of rules%s", path,
+		    master->rule_fds[which] == -1
+			? ""
+			: "; the last one stays in force");
+		break;
+	}
+	master->rule_news[which] = news;
+	tell(master, which);
+}
+
+/* What resolv.conf says may change while we run. */
+static void
+look_at_names(struct master *master)
+{
+	unsigned char body[QUERY_SERVERS_SIZE];
+	struct child *resolver = &master->children[RESOLVER];
+	struct msg_writer w;
+	struct stat st;
+	int fd;
+
+	if (!master->settings->has_resolv_conf ||
+	    resolver->state != ROLE_READY || resolver->life_fd == -1 ||
+	    stat(RESOLV_CONF, &st) == -1 ||
+	    (st.st_mtim.tv_sec == master->names_changed.tv_sec &&
+		st.st_mtim.tv_nsec == master->names_changed.tv_nsec))
+		return;
+	master->names_changed = st.st_mtim;
+	fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	msg_write_to(&w, body, sizeof(body));
+	if (resolvconf_read(&master->names, fd) == 0 &&
+	    query_put_servers(
+		master->names.servers, master->names.server_count, &w) == 0)
+		(void)msg_send_bytes(
+		    resolver->life_fd, MSG_SERVERS, 0, body, w.len, true);
+	fd_close(&fd);
+}
+
+void
+ruletables_look(struct master *master)
+{
+	int64_t now = clock_now();
+	size_t i;
+
+	if (now < master->look_at)
+		return;
+	master->look_at = CLOCK_NEVER;
+	for (i = 0; i < 2; i++) {
+		if (master->rulefiles[i].path == NULL)
+			continue;
+		take_news(
+		    master, i, rulefile_look(&master->rulefiles[i]), -1, errno);
+		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
+	}
+	look_at_names(master);
+	if (master->settings->has_resolv_conf)
+		master->look_at = clock_after(now, RULEFILE_LOOK_MS * 4);
+	if (master->rulefiles[0].path != NULL ||
+	    master->rulefiles[1].path != NULL)
+		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
+}
+
+bool
+ruletables_are_settled(const struct master *master)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (master->rulefiles[i].path != NULL &&
+		    master->rule_news[i] == RULEFILE_SAME)
+			return false;
+	return true;
+}
+
+void
+ruletables_tell(struct master *master)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (master->rulefiles[i].path != NULL)
+			tell(master, i);
+}
+
+bool
+ruletables_reaped(struct master *master, pid_t pid, int status)
+{
+	enum rulefile_news news;
+	int fd = -1;
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (rulefile_reaped(
+			&master->rulefiles[i], pid, status, &news, &fd)) {
+			take_news(master, i, news, fd, errno);
+			return true;
+		}
+	return false;
+}

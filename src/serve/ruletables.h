@@ -1,0 +1,28 @@
+/*
+ * ruletables: master's rule files and resolver settings, as they change.
+ */
+#ifndef SERVE_RULETABLES_H
+#define SERVE_RULETABLES_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+struct master;
+
+/* Begin: nothing has been looked at yet. */
+void ruletables_prepare(struct master *master);
+
+/* Look at the files, if it is time; what is new goes to those who use it. */
+void ruletables_look(struct master *master);
+
+/* Is every rule file known, be it sound or not?  Then a monitor may start. */
+bool ruletables_are_settled(const struct master *master);
+
+/* Tell a new monitor all there is. */
+void ruletables_tell(struct master *master);
+
+/* Is pid a copier, now reaped? */
+bool ruletables_reaped(struct master *master, pid_t pid, int status);
+
+#endif

@@ -1,0 +1,311 @@
+"""Goal: a rule file may be missing, damaged, replaced or written over at any
+time; connections see the old table or the new one, whole."""
+
+import os
+import re
+import shutil
+import threading
+import time
+
+import pytest
+
+from admission import compiled, make_rules, some_rules
+from harness import SLOW, Client, run_server, tls_context, wait_for
+
+BOTH = pytest.mark.parametrize('option', ['-y', '-x'])
+
+
+def about(server, path):
+    """Lines about a rule file, but for those that -v shows at start."""
+    return server.lines(r'(warning|error|fatal): .*' + re.escape(path))
+
+
+@BOTH
+def test_missing_file_refuses_everybody(start, workdir, option):
+    """110, for each connection, until the file is there."""
+    path = os.path.join(workdir, 'rules.cdb')
+    server = start(options=[option, path])
+    for count in (1, 2, 3):
+        assert server.is_refused()
+        server.wait_log(r'\(110\)')
+        assert not server.lines('^sslserver: (pid|ok) '), count
+    assert about(server, path), server.log()
+    make_rules(path, '127.0.0.2:deny\n')
+    wait_for(lambda: not server.is_refused(), 1, 'the new table')
+    assert server.is_refused(source='127.0.0.2')
+
+
+@BOTH
+def test_missing_file_is_empty_with_X(start, workdir, option):
+    path = os.path.join(workdir, 'rules.cdb')
+    server = start(options=['-X', option, path])
+    server.check_service()
+    assert not server.lines(r'\(110\)')
+    make_rules(path, '127.0.0.1:deny\n')
+    wait_for(server.is_refused, 1, 'the new table')
+    os.unlink(path)
+    wait_for(lambda: not server.is_refused(), 1, 'the empty table')
+
+
+@BOTH
+def test_file_that_goes_away(start, workdir, option):
+    """Without -X nobody is let in without rules."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), ':allow\n')
+    server = start(options=[option, path])
+    server.check_service()
+    os.rename(path, path + '.away')
+    wait_for(server.is_refused, 1, 'the missing file')
+    server.wait_log(r'\(110\)')
+    os.rename(path + '.away', path)
+    wait_for(lambda: not server.is_refused(), 1, 'the file that is back')
+    server.check_service()
+
+
+@BOTH
+@pytest.mark.parametrize('damage', ['empty', 'cut', 'text', 'directory'])
+def test_damaged_at_start(start, workdir, option, damage):
+    """None was ever good: 110.  -X is no excuse, the file is there."""
+    path = os.path.join(workdir, 'rules.cdb')
+    table = compiled(workdir, '127.0.0.2:deny\n' + some_rules(100, 1))
+    if damage == 'directory':
+        os.mkdir(path)
+    else:
+        write(path, {'empty': b'', 'cut': table[:3000],
+                     'text': b'127.0.0.2:deny\n' * 1000}[damage])
+    server = start(options=['-X', option, path])
+    assert server.is_refused()
+    server.wait_log(r'\(110\)')
+    assert about(server, path), server.log()
+    if damage == 'directory':
+        os.rmdir(path)
+    write(path, table)
+    wait_for(lambda: not server.is_refused(), 1, 'the good table')
+    assert server.is_refused(source='127.0.0.2')
+
+
+def write(path, data):
+    with open(path, 'wb') as file:
+        file.write(data)
+
+
+@BOTH
+@pytest.mark.parametrize('damage', ['empty', 'cut', 'text', 'directory'])
+def test_damaged_file_leaves_the_old_table(start, workdir, option, damage):
+    """With one line, however often it is looked at."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'),
+                      '127.0.0.2:deny\n' + some_rules(100, 2))
+    table = compiled(workdir, '127.0.0.3:deny\n' + some_rules(100, 3))
+    server = start(options=[option, path])
+    assert server.is_refused(source='127.0.0.2')
+    if damage == 'directory':
+        os.unlink(path)
+        os.mkdir(path)
+    else:
+        write(path, {'empty': b'', 'cut': table[:len(table) - 700],
+                     'text': b'127.0.0.3:deny\n' * 1000}[damage])
+    wait_for(lambda: about(server, path), 2, 'a line about the file')
+    for _ in range(5):
+        assert server.is_refused(source='127.0.0.2')
+        server.check_service()
+        server.check_service(source='127.0.0.3')
+    time.sleep(0.8)
+    assert len(about(server, path)) == 1, server.log()
+    # And a monitor made now knows the old table, too.
+    old = server.pid('monitor')
+    server.signal(9, old)
+    wait_for(lambda: serves_again(server, old), 10, 'a new monitor')
+    assert server.is_refused(source='127.0.0.2')
+    server.check_service(source='127.0.0.3')
+    if damage == 'directory':
+        os.rmdir(path)
+    write(path, table)
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 1,
+             'the good table')
+    server.check_service(source='127.0.0.2')
+
+
+def serves_again(server, old):
+    """Is there another monitor, which listens?"""
+    now = server.pids('monitor')
+    if not now or old in now:
+        return False
+    try:
+        return not server.is_refused(timeout=2)
+    except OSError:
+        return False
+
+
+@BOTH
+@pytest.mark.parametrize('how', ['rename', 'in place', 'copy'])
+def test_change_is_seen_within_a_second(start, workdir, option, how):
+    path = os.path.join(workdir, 'rules.cdb')
+    tables = [compiled(workdir, '127.0.0.2:deny\n'),
+              compiled(workdir, '127.0.0.3:deny\n' + some_rules(50, 4)),
+              compiled(workdir, '127.0.0.2:deny\n127.0.0.3:deny\n')]
+    write(path, tables[0])
+    server = start(options=[option, path])
+    expected = [(True, False), (False, True), (True, True)]
+    for number in (0, 1, 2, 1, 0):
+        replace(path, tables[number], how)
+        changed = time.monotonic()
+        wait_for(lambda: (server.is_refused(source='127.0.0.2'),
+                          server.is_refused(source='127.0.0.3'))
+                 == expected[number], 1.2, 'table %d' % number)
+        assert time.monotonic() - changed < 1.2 * SLOW
+    assert not about(server, path)
+
+
+def replace(path, data, how):
+    """Three ways in which administrators put a file into its place."""
+    if how == 'rename':
+        write(path + '.tmp', data)
+        os.rename(path + '.tmp', path)
+    elif how == 'copy':
+        write(path + '.tmp', data)
+        shutil.copyfile(path + '.tmp', path)
+    else:
+        # Piece by piece, over the old bytes, then cut to size.
+        with open(path, 'r+b', buffering=0) as file:
+            step = max(1, len(data) // 10)
+            for at in range(0, len(data), step):
+                file.write(data[at:at + step])
+                time.sleep(0.01)
+            file.truncate()
+
+
+@pytest.mark.parametrize('how', ['rename', 'in place', 'copy'])
+def test_changes_under_load(start, workdir, how):
+    """100 connections a second while the table changes all the time: none
+    is lost, and none sees half of a table."""
+    paths = [os.path.join(workdir, name) for name in ('y.cdb', 'x.cdb')]
+    tables = {}
+    for name in ('a', 'b', 'c'):
+        # The two values lie far apart in the file.
+        tables[name] = [
+            compiled(workdir, ':allow,EARLY="%s"\n' % name
+                     + some_rules(300, name)),
+            compiled(workdir, '127.0.0.1:allow,FIRST="%s",SECOND="%s%s"\n'
+                     % (name, 'x' * 5000, name) + some_rules(500, name))]
+    for path, table in zip(paths, tables['a']):
+        write(path, table)
+    server = start('/bin/sh', '-c', 'echo $EARLY $FIRST $SECOND',
+                   options=['-y', paths[0], '-x', paths[1], '-c', '100',
+                            '-b', '100'])
+    answers, errors = [], []
+    stop = threading.Event()
+    threads = [threading.Thread(target=keep_asking, args=(
+        server, number, stop, answers, errors)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    try:
+        for name in 'bcabca':
+            for path, table in zip(paths, tables[name]):
+                replace(path, table, how)
+            wait_for(lambda: answers and answers[-1].endswith(
+                ' %s %s%s' % (name, 'x' * 5000, name)), 3, 'table ' + name)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    for answer in answers:
+        early, first, second = answer.split()
+        assert second == 'x' * 5000 + first
+        assert early in tables and first in tables
+    assert len(answers) > 100 / SLOW
+    assert not server.lines('warning|error|fatal|deny')
+
+
+def keep_asking(server, number, stop, answers, errors):
+    """20 connections a second."""
+    context = tls_context()
+    due = time.monotonic() + number * 0.01
+    while not stop.is_set():
+        due += 0.05
+        time.sleep(max(0, due - time.monotonic()))
+        try:
+            with Client(server.address, server.port,
+                        context=context) as client:
+                client.close_notify()
+                answers.append(client.recv_all().decode().strip())
+        except Exception as error:
+            errors.append(repr(error))
+
+
+def test_running_connections_do_not_care(start, workdir):
+    """A table decides once, when the connection begins."""
+    path = make_rules(os.path.join(workdir, 'x.cdb'), ':allow\n')
+    server = start(options=['-x', path])
+    with server.connect() as client:
+        client.echo(b'x')
+        make_rules(path, ':deny\n')
+        wait_for(server.is_refused, 1, 'the new table')
+        client.echo(b'still here')
+
+
+def test_new_monitor_has_the_rules(start, workdir):
+    """Also those that came after the start."""
+    early = make_rules(os.path.join(workdir, 'y.cdb'), '10.:deny\n')
+    later = make_rules(os.path.join(workdir, 'x.cdb'), '10.:deny\n')
+    server = start(options=['-y', early, '-x', later])
+    make_rules(early, '127.0.0.2:deny\n')
+    make_rules(later, '127.0.0.3:deny\n')
+    wait_for(lambda: server.is_refused(source='127.0.0.2')
+             and server.is_refused(source='127.0.0.3'), 1, 'the new tables')
+    for _ in range(2):
+        old = server.pid('monitor')
+        server.signal(9, old)
+        wait_for(lambda: serves_again(server, old), 10, 'a new monitor')
+        before = len(server.lines('^sslserver: deny'))
+        for number, ip in enumerate(('127.0.0.2', '127.0.0.3')):
+            assert server.is_refused(source=ip)
+            server.wait_log('^sslserver: deny', count=before + number + 1)
+    assert not about(server, early) and not about(server, later)
+
+
+def test_no_rules_while_starting_again(start, workdir):
+    """A monitor that has no table yet lets nobody in: 127.0.0.2 is refused
+    at every moment, whatever becomes of monitors."""
+    path = make_rules(os.path.join(workdir, 'y.cdb'), '127.0.0.2:deny\n')
+    server = start(options=['-y', path])
+    for _ in range(3):
+        old = server.pid('monitor')
+        server.signal(9, old)
+        until = time.monotonic() + 10 * SLOW
+        while old in server.pids('monitor') or not server.pids('monitor'):
+            assert time.monotonic() < until
+            assert gets_no_service(server)
+        for _ in range(20):
+            assert gets_no_service(server)
+        wait_for(lambda: serves_again(server, old), 10, 'a new monitor')
+
+
+def gets_no_service(server):
+    try:
+        return server.is_refused(source='127.0.0.2', timeout=5)
+    except OSError:
+        return True
+
+
+def test_one_file_for_both(start, workdir):
+    """The same file may serve both options."""
+    path = make_rules(os.path.join(workdir, 'both.cdb'),
+                      '127.0.0.2:deny\n127.0.0.1:allow\n')
+    server = start(options=['-y', path, '-x', path])
+    server.check_service()
+    assert server.is_refused(source='127.0.0.2')
+    make_rules(path, '127.0.0.2:allow\n')
+    wait_for(lambda: not server.is_refused(source='127.0.0.2'), 1,
+             'the new table')
+
+
+def test_check_reads_the_rules(workdir, pki):
+    """--check says what start would find."""
+    path = os.path.join(workdir, 'rules.cdb')
+    words = ['--check', '-x', path, '127.0.0.1', '0', '/bin/cat']
+    write(path, b'no table')
+    result = run_server(words, env=pki.ecdsa)
+    assert result.code == 111 and path in result.err, result
+    make_rules(path, ':allow\n')
+    result = run_server(words, env=pki.ecdsa)
+    assert result.code == 0, result

@@ -1,0 +1,425 @@
+/*
+ * test_rulefile: a file is copied once it stands still, whole, into memory
+ * that nobody can change; what is missing or no file is told once.
+ */
+#include "serve/rulefile.h"
+
+#include "serve/settings.h"
+#include "support.h"
+#include "tableutil.h"
+
+#include <stdio.h>
+
+/* A directory of each test's own, and the file in it. */
+static char directory[64], path[80], other[80];
+
+static int
+make_directory(void **state)
+{
+	(void)state;
+	snprintf(directory, sizeof(directory), "/tmp/test-rulefile.XXXXXX");
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/rules.cdb", directory);
+	snprintf(other, sizeof(other), "%s/rules.tmp", directory);
+	return 0;
+}
+
+static int
+remove_directory(void **state)
+{
+	(void)state;
+	if (unlink(path) == -1)
+		(void)rmdir(path);
+	(void)unlink(other);
+	return rmdir(directory);
+}
+
+static void
+write_bytes(const char *name, const void *bytes, size_t len)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd != -1);
+	assert_int_equal(fd_write_all(fd, bytes, len), 0);
+	close(fd);
+}
+
+/* A table of one rule that sets a variable to word. */
+static struct table
+table_of(const char *word)
+{
+	char line[100];
+
+	snprintf(line, sizeof(line), ":allow,WORD=\"%s\"", word);
+	return table_make(line, NULL);
+}
+
+static void
+write_file(const char *name, const char *word)
+{
+	struct table table = table_of(word);
+
+	write_bytes(name, table.bytes, table.len);
+	free(table.bytes);
+}
+
+/* Another inode: differs whatever the clock says. */
+static void
+replace_file(const char *text)
+{
+	write_file(other, text);
+	assert_int_equal(rename(other, path), 0);
+}
+
+/* Look, and wait for the copier if there is one. */
+static enum rulefile_news
+look(struct rulefile *file, int *fd)
+{
+	enum rulefile_news news = rulefile_look(file);
+	int status;
+	pid_t pid = file->copier;
+
+	*fd = -1;
+	if (pid == 0)
+		return news;
+	assert_int_equal(news, RULEFILE_SAME);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(rulefile_reaped(file, pid, status, &news, fd));
+	assert_int_equal(file->copier, 0);
+	return news;
+}
+
+static void
+assert_look(struct rulefile *file, enum rulefile_news expected)
+{
+	int fd;
+
+	assert_int_equal(look(file, &fd), expected);
+	assert_int_equal(fd, -1);
+}
+
+/* Is fd the table of word? */
+static void
+assert_table(int fd, const char *word)
+{
+	struct table expected = table_of(word), found = table_read(fd);
+
+	assert_int_equal(found.len, expected.len);
+	assert_memory_equal(found.bytes, expected.bytes, expected.len);
+	free(expected.bytes);
+	free(found.bytes);
+}
+
+/* Look, and expect a copy of this table. */
+static int
+assert_copy(struct rulefile *file, const char *text)
+{
+	int fd;
+
+	assert_int_equal(look(file, &fd), RULEFILE_NEW);
+	assert_table(fd, text);
+	return fd;
+}
+
+static void
+nothing_is_wanted(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	rulefile_init(&file, NULL);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+}
+
+static void
+a_copy_is_made_once_and_is_sealed(void **state)
+{
+	struct rulefile file;
+	int fd, before = open_descriptors();
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	fd = assert_copy(&file, "first");
+	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(ftruncate(fd, 1), -1);
+	assert_int_equal(ftruncate(fd, 100), -1);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	/* What becomes of the file does not reach the copy. */
+	write_bytes(path, "", 0);
+	assert_table(fd, "first");
+	close(fd);
+	assert_int_equal(open_descriptors(), before);
+}
+
+static void
+a_change_is_taken_when_it_stands_still(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	replace_file("second");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("third");
+	assert_look(&file, RULEFILE_SAME);
+	write_file(path, "third and");
+	assert_look(&file, RULEFILE_SAME);
+	write_file(path, "third and more");
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "third and more"));
+	assert_look(&file, RULEFILE_SAME);
+}
+
+/* The same size at another time is another file. */
+static void
+a_rewrite_of_the_same_size_is_a_change(void **state)
+{
+	struct timespec times[2] = { { 1000, 0 }, { 1000, 0 } };
+	struct rulefile file;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	write_file(path, "other");
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "other"));
+}
+
+static void
+what_is_missing_is_told_once(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_MISSING);
+	assert_look(&file, RULEFILE_SAME);
+	write_file(path, "here");
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "here"));
+	assert_int_equal(rename(path, other), 0);
+	assert_look(&file, RULEFILE_MISSING);
+	assert_look(&file, RULEFILE_SAME);
+	/* Back as it was: it has been away, so it is new. */
+	assert_int_equal(rename(other, path), 0);
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "here"));
+}
+
+static void
+a_path_through_a_file_is_missing(void **state)
+{
+	struct rulefile file;
+	char below[100];
+
+	(void)state;
+	write_file(path, "file");
+	snprintf(below, sizeof(below), "%s/rules.cdb", path);
+	rulefile_init(&file, below);
+	assert_look(&file, RULEFILE_MISSING);
+	assert_look(&file, RULEFILE_SAME);
+}
+
+static void
+what_is_no_file_is_told_once(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	assert_int_equal(mkdir(path, 0700), 0);
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_UNREADABLE);
+	assert_int_equal(errno, EINVAL);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	/* A pipe without a writer makes nobody wait. */
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("a file");
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "a file"));
+}
+
+/* What is no sound table is told once, and again after something else. */
+static void
+what_is_no_table_is_told_once(void **state)
+{
+	struct table table = table_of("good");
+	struct rulefile file;
+
+	(void)state;
+	write_bytes(path, "", 0);
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	write_bytes(path, table.bytes, table.len);
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "good"));
+	write_bytes(path, table.bytes, table.len - 1);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_look(&file, RULEFILE_SAME);
+	memset(table.bytes, 'x', table.len);
+	write_bytes(other, table.bytes, table.len);
+	assert_int_equal(rename(other, path), 0);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(unlink(path), 0);
+	assert_look(&file, RULEFILE_MISSING);
+	free(table.bytes);
+}
+
+/* Another user may not do what the file's owner may; reading comes first. */
+static void
+the_copier_changes_identity(void **state)
+{
+	struct settings_identity identity = {
+		.is_set = true, .uid = SOME_UID, .gid = SOME_GID
+	};
+	struct rulefile file;
+
+	(void)state;
+	need_root();
+	write_file(path, "for root alone");
+	rulefile_init(&file, path);
+	file.identity = &identity;
+	close(assert_copy(&file, "for root alone"));
+}
+
+static void
+what_may_not_be_read_is_told(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	if (geteuid() == 0)
+		SKIP("root may read everything");
+	write_file(path, "secret");
+	assert_int_equal(chmod(path, 0), 0);
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_UNREADABLE);
+	assert_int_equal(errno, EACCES);
+	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(chmod(path, 0400), 0);
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "secret"));
+}
+
+/* The copier's own view: what it copied was changed meanwhile. */
+static void
+a_copy_of_a_changing_file_is_dropped(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int fd = -1, status, before = open_descriptors();
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	pid = file.copier;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_false(rulefile_reaped(&file, pid + 1, status, &news, &fd));
+	assert_true(rulefile_reaped(&file, pid, 255 << 8, &news, &fd));
+	assert_int_equal(news, RULEFILE_SAME);
+	assert_int_equal(fd, -1);
+	assert_int_equal(open_descriptors(), before);
+	close(assert_copy(&file, "first"));
+}
+
+/* Looks while a copier is under way start no second one. */
+static void
+one_copier_at_a_time(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int fd = -1, status;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	pid = file.copier;
+	replace_file("second");
+	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(file.copier, pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(rulefile_reaped(&file, pid, status, &news, &fd));
+	if (news == RULEFILE_NEW) {
+		/* It was faster than the change. */
+		assert_table(fd, "first");
+		close(fd);
+		assert_look(&file, RULEFILE_SAME);
+	} else {
+		assert_int_equal(news, RULEFILE_SAME);
+	}
+	close(assert_copy(&file, "second"));
+}
+
+static void
+a_killed_copier_is_tried_again(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int fd = -1, status, looks;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	replace_file("second");
+	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	pid = file.copier;
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* As if it had been killed: the file is good and did not change. */
+	assert_true(rulefile_reaped(&file, pid, 9, &news, &fd));
+	assert_int_equal(fd, -1);
+	for (looks = 0; news != RULEFILE_NEW && looks < 3; looks++)
+		news = look(&file, &fd);
+	assert_int_equal(news, RULEFILE_NEW);
+	assert_table(fd, "second");
+	close(fd);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_is_wanted),
+		TEST(a_copy_is_made_once_and_is_sealed),
+		TEST(a_change_is_taken_when_it_stands_still),
+		TEST(a_rewrite_of_the_same_size_is_a_change),
+		TEST(what_is_missing_is_told_once),
+		TEST(a_path_through_a_file_is_missing),
+		TEST(what_is_no_file_is_told_once),
+		TEST(what_is_no_table_is_told_once),
+		TEST(the_copier_changes_identity),
+		TEST(what_may_not_be_read_is_told),
+		TEST(a_copy_of_a_changing_file_is_dropped),
+		TEST(one_copier_at_a_time),
+		TEST(a_killed_copier_is_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
