@@ -88,6 +88,23 @@ warn_of_unknown(void)
 		    line);
 }
 
+/* By the file's mode, for the identity that the program will have. */
+static bool
+may_execute(const struct settings *s, const struct stat *st)
+{
+	uid_t uid = s->sets_uid ? s->program_id.uid : geteuid();
+	gid_t gid = s->sets_gid ? s->program_id.gid : getegid();
+
+	if (uid == 0)
+		return (st->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0;
+	if (uid == st->st_uid)
+		return (st->st_mode & S_IXUSR) != 0;
+	if (gid == st->st_gid)
+		return (st->st_mode & S_IXGRP) != 0;
+	/* Without -u the groups of the start count too: do not judge. */
+	return (st->st_mode & S_IXOTH) != 0 || !s->sets_uid;
+}
+
 /*
  * Why the program can probably not be run; 0: no reason seen.  Looked at
  * from outside: to become the program's user here would let its processes
@@ -108,10 +125,7 @@ doubt_program(const struct settings *s)
 		return 0;
 	if (stat(path, &st) == -1)
 		return errno;
-	return !S_ISREG(st.st_mode) ||
-		(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0
-	    ? EACCES
-	    : 0;
+	return S_ISREG(st.st_mode) && may_execute(s, &st) ? 0 : EACCES;
 }
 
 /* It would fail each connection; but it may still come. */
