@@ -356,10 +356,14 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 	case 'l':
 		return set_local_name(o, shown, word, error);
 	case 'y':
-		s->early_rules = word;
-		break;
 	case 'x':
-		s->rules = word;
+		if (word[0] == '\0')
+			return refuse_option(
+			    error, shown, "takes a file name", "");
+		if (code == 'y')
+			s->early_rules = word;
+		else
+			s->rules = word;
 		break;
 	case 'I':
 		s->interface = word;

@@ -41,6 +41,16 @@ die(int code, const char *sentence)
 	exit(code);
 }
 
+/* die, with the word that is wrong. */
+__attribute__((noreturn)) static void
+die_of(int code, const char *sentence, const char *word)
+{
+	char both[512];
+
+	text_format(both, sizeof(both), "%s%.200s", sentence, word);
+	die(code, both);
+}
+
 /* Close what we inherited, but for 0, 1, 2 and --keep-fd. */
 static void
 close_inherited(const struct settings *s)
@@ -167,11 +177,11 @@ read_limits(struct settings *s)
 
 	if (value != NULL && value[0] != '\0' &&
 	    limits_read_source(&s->limits, value) == -1)
-		die(111, "MAXCONIP is not a number");
+		die_of(111, "MAXCONIP is not a number: ", value);
 	value = getenv("MAXCONNET");
 	if (value != NULL && value[0] != '\0' &&
 	    limits_read_network(&s->limits, value) == -1)
-		die(111, "MAXCONNET is not number/prefix");
+		die_of(111, "MAXCONNET is not n/bits: ", value);
 }
 
 /* Whom to ask for names. */
@@ -188,7 +198,10 @@ read_names(struct settings *s)
 		return;
 	if (servers != NULL) {
 		if (resolvconf_servers(&s->names, servers) == -1)
-			die(111, "DNSCACHEIP is not a list of addresses");
+			die_of(111,
+			    "DNSCACHEIP is no list of address[%interface]"
+			    "[#port]: ",
+			    servers);
 	} else {
 		fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
 		if (fd == -1 || resolvconf_read(&s->names, fd) == -1)
@@ -197,7 +210,7 @@ read_names(struct settings *s)
 		fd_close(&fd);
 	}
 	if (domain != NULL && resolvconf_domain(&s->names, domain) == -1)
-		die(111, "LOCALDOMAIN is not a domain name");
+		die_of(111, "LOCALDOMAIN is not a domain name: ", domain);
 }
 
 static int

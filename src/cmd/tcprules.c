@@ -124,12 +124,34 @@ lock_temporary(struct job *job, struct stat *status)
 	}
 }
 
+/*
+ * Before anything is made or cut: the rules would be gone, and an empty
+ * table lets everybody in.
+ */
+static void
+check_names(struct job *job)
+{
+	static const char source[] = "it is the file the rules are read from";
+	struct stat input;
+
+	if (strcmp(job->table_path, job->temporary_path) == 0)
+		die(job, "write", job->temporary_path,
+		    "it is the table itself");
+	if (fstat(0, &input) == -1 || !S_ISREG(input.st_mode))
+		return;
+	if (is_same_file(job->temporary_path, &input))
+		die(job, "write", job->temporary_path, source);
+	if (is_same_file(job->table_path, &input))
+		die(job, "write", job->table_path, source);
+}
+
 static void
 open_temporary(struct job *job)
 {
 	const char *path = job->temporary_path;
 	struct stat status;
 
+	check_names(job);
 	lock_temporary(job, &status);
 	if (!S_ISREG(status.st_mode))
 		die(job, "write", path, "it is no regular file");

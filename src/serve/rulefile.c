@@ -204,10 +204,12 @@ rulefile_reaped(struct rulefile *file, pid_t pid, int status,
 	fd_close(&file->copy_fd);
 	if (code == CHANGED)
 		return true;
-	*news = tell(file,
-	    code == DAMAGED			    ? RULEFILE_DAMAGED
-		: code == ENOENT || code == ENOTDIR ? RULEFILE_MISSING
-						    : RULEFILE_UNREADABLE);
+	/* Always news: a file that failed before is looked at when it is new. */
+	*news = code == DAMAGED			? RULEFILE_DAMAGED
+	    : code == ENOENT || code == ENOTDIR ? RULEFILE_MISSING
+						: RULEFILE_UNREADABLE;
+	file->told = *news;
+	file->has_candidate = false;
 	/* Not again until it changes. */
 	file->copied = file->candidate;
 	file->has_copied = true;

@@ -89,7 +89,12 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		break;
 	case RULEFILE_MISSING:
 		fd_close(&master->rule_fds[which]);
-		if (!master->settings->missing_is_empty)
+		if (master->settings->missing_is_empty)
+			events_warning(&master->events,
+			    "rule file %s is missing: everybody is let in "
+			    "(-X)",
+			    path);
+		else
 			complain(master, "rule file %s is missing", path);
 		break;
 	case RULEFILE_UNREADABLE:

@@ -245,13 +245,14 @@ what_is_no_file_is_told_once(void **state)
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_UNREADABLE);
 	assert_look(&file, RULEFILE_SAME);
 	replace_file("a file");
 	assert_look(&file, RULEFILE_SAME);
 	close(assert_copy(&file, "a file"));
 }
 
-/* What is no sound table is told once, and again after something else. */
+/* What is no sound table is told once, and once more when it changes. */
 static void
 what_is_no_table_is_told_once(void **state)
 {
@@ -275,6 +276,7 @@ what_is_no_table_is_told_once(void **state)
 	write_bytes(other, table.bytes, table.len);
 	assert_int_equal(rename(other, path), 0);
 	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
 	assert_look(&file, RULEFILE_SAME);
 	assert_int_equal(unlink(path), 0);
 	assert_look(&file, RULEFILE_MISSING);
