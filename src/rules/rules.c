@@ -489,6 +489,27 @@ check_slots(const struct table *t, unsigned i, size_t *space)
 	return 0;
 }
 
+/*
+ * Every maker of these files puts the 256 hash tables one behind the other
+ * at the end, and fills in the header last.  A header that is still a hole,
+ * or was lost in a crash, is zeros, and would be a table without rules,
+ * which lets everybody in.
+ */
+static bool
+is_laid_out(const struct table *t)
+{
+	size_t at = number_at(t, 0), i;
+
+	if (at < HEADER_SIZE)
+		return false;
+	for (i = 0; i < TABLES; i++) {
+		if (number_at(t, i * 8) != at)
+			return false;
+		at += (size_t)number_at(t, i * 8 + 4) * SLOT_SIZE;
+	}
+	return at == t->len;
+}
+
 int
 rules_check(const void *table, size_t len)
 {
@@ -497,7 +518,7 @@ rules_check(const void *table, size_t len)
 	unsigned i;
 
 	if (len < HEADER_SIZE || len > RULES_SIZE_MAX ||
-	    take(&space, HEADER_SIZE) == -1)
+	    take(&space, HEADER_SIZE) == -1 || !is_laid_out(&t))
 		return -1;
 	for (i = 0; i < TABLES; i++)
 		if (check_slots(&t, i, &space) == -1)

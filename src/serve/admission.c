@@ -29,8 +29,10 @@
 #define NAMES_MS 10000
 /* After the resolver's own deadline. */
 #define PATIENCE_SECONDS 1.0
+#define RETRY_SECONDS 0.1 /* without a nursery */
 /* All variables of a connection's rules. */
 #define VARIABLES_MAX 16384
+#define VARIABLES_COUNT_MAX 200 /* with ours, fewer than EXEC takes */
 
 enum outcome { ALLOW, DENY, UNUSABLE };
 
@@ -134,7 +136,8 @@ keep_variable(struct connection *conn, const char *text)
 	size_t len = strlen(text) + 1;
 	char *grown;
 
-	if (len > VARIABLES_MAX - conn->variables_len)
+	if (len > VARIABLES_MAX - conn->variables_len ||
+	    ++conn->variable_count > VARIABLES_COUNT_MAX)
 		return -1;
 	grown = realloc(conn->variables, conn->variables_len + len);
 	if (grown == NULL)
@@ -234,6 +237,12 @@ decide(struct monitor *m, struct connection *conn)
 	int client_fd;
 
 	ev_timer_stop(m->loop, &conn->deadline);
+	if (m->nursery.fd == -1) {
+		/* It is being started again; then this client goes on. */
+		ev_timer_set(&conn->deadline, RETRY_SECONDS, 0);
+		ev_timer_start(m->loop, &conn->deadline);
+		return;
+	}
 	if (has_limit)
 		policy = conn->early_limits;
 	memset(&verdict, 0, sizeof(verdict));
@@ -412,6 +421,25 @@ is_within_limits(
 	return false;
 }
 
+static enum outcome
+within_early_limits(struct monitor *m, struct connection *conn)
+{
+	const struct limits_policy *policy = &conn->early_limits;
+
+	switch (
+	    limits_change(&m->limits, &conn->hold, &conn->remote.ip, policy)) {
+	case LIMITS_SOURCE:
+		conn->exceeded = policy->per_source;
+		return DENY;
+	case LIMITS_NETWORK:
+		conn->exceeded = policy->per_network;
+		return DENY;
+	case LIMITS_WITHIN:
+	default:
+		return ALLOW;
+	}
+}
+
 /* Early rules: by address alone, before anything is made for the client. */
 static enum outcome
 decide_early(struct monitor *m, struct connection *conn)
@@ -432,7 +460,8 @@ decide_early(struct monitor *m, struct connection *conn)
 		&conn->has_early_limit) == -1)
 		return DENY;
 	conn->skips_rules = verdict.is_found && !verdict.is_default;
-	return ALLOW;
+	/* Now, not after the look-ups: those who wait hold places. */
+	return conn->has_early_limit ? within_early_limits(m, conn) : ALLOW;
 }
 
 /* The local end, which costs a system call: not for silent refusals. */
@@ -465,7 +494,7 @@ admission_begin(
 			find_local(conn);
 			(void)set_local_host(m, conn);
 		}
-		tell_deny(m, conn, 0);
+		tell_deny(m, conn, conn->exceeded);
 		refuse(m, conn);
 		return false;
 	}

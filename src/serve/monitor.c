@@ -239,11 +239,14 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 void
 monitor_admit(struct monitor *m, struct connection *conn, int client_fd)
 {
+	int error;
+
 	/* Others may have been admitted while this one's names were asked. */
 	if (make_spare(m) == -1) {
-		refuse(m, conn, errno);
+		error = errno;
+		refuse(m, conn, error);
 		fd_close(&client_fd);
-		pause_accepting(m, errno);
+		pause_accepting(m, error);
 		return;
 	}
 	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
@@ -313,7 +316,8 @@ session_has_started(struct monitor *m, const struct msg *msg)
 
 	msg_read_from(&r, msg);
 	number = msg_get_number(&r);
-	if (conn == NULL || conn->session != 0 || msg_read_all(&r) == -1)
+	if (conn == NULL || conn->session != 0 || conn->control_fd == -1 ||
+	    msg_read_all(&r) == -1)
 		return;
 	if (msg->type == MSG_FAILED) {
 		ev_timer_stop(m->loop, &conn->deadline);
@@ -341,7 +345,8 @@ nursery_is_gone(struct monitor *m)
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
-		life_session_is_orphan(m, conn);
+		if (conn->state != CONN_LOOKUP)
+			life_session_is_orphan(m, conn);
 }
 
 /* -1: it talks nonsense. */
@@ -357,7 +362,7 @@ obey_nursery(struct monitor *m, const struct msg *msg)
 		return 0;
 	case MSG_GONE:
 		conn = table_find(&m->table, msg->conn);
-		if (conn != NULL)
+		if (conn != NULL && conn->session != 0)
 			attend_reaped(m, conn);
 		return 0;
 	default:

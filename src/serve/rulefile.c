@@ -111,8 +111,15 @@ copy(const struct rulefile *file)
 		.processes = PRIVS_KEEP };
 	char error[PRIVS_ERROR_SIZE];
 	struct stat before, after;
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd;
 
+	/*
+	 * Nothing of master: a slow disk may hold this process, and it must
+	 * not hold the listener or a life line then.
+	 */
+	if (fd_close_except(&file->copy_fd, 1) == -1)
+		return errno;
+	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1 || fstat(fd, &before) == -1)
 		return errno;
 	if (!S_ISREG(before.st_mode))

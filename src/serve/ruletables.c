@@ -144,6 +144,7 @@ void
 ruletables_look(struct master *master)
 {
 	int64_t now = clock_now();
+	enum rulefile_news news;
 	size_t i;
 
 	if (now < master->look_at)
@@ -152,8 +153,8 @@ ruletables_look(struct master *master)
 	for (i = 0; i < 2; i++) {
 		if (master->rulefiles[i].path == NULL)
 			continue;
-		take_news(
-		    master, i, rulefile_look(&master->rulefiles[i]), -1, errno);
+		news = rulefile_look(&master->rulefiles[i]);
+		take_news(master, i, news, -1, errno);
 		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
 	}
 	look_at_names(master);

@@ -31,7 +31,8 @@ struct connection {
 	bool has_early_limit;
 	bool skips_rules; /* -y has decided */
 	char *variables;  /* of rules, NAME=value and NUL each; owned */
-	size_t variables_len;
+	size_t variables_len, variable_count;
+	size_t exceeded;	/* the limit of -y that was; 0: none */
 	char *host, *info;	/* NULL: unknown; owned */
 	const char *local_host; /* NULL: unknown; the monitor's */
 

@@ -342,8 +342,14 @@ overlapping_tables_are_refused(void **state)
 	t.len = 2048 + 8 * 1024;
 	t.bytes = calloc(1, t.len);
 	assert_non_null(t.bytes);
+	/* All zeros, as after a crash, is no table that lets all in. */
+	assert_int_equal(rules_check(t.bytes, t.len), -1);
+	assert_int_equal(rules_check(t.bytes, 2048), -1);
 	put_number(&t, 0, 2048);
 	put_number(&t, 4, 1024);
+	assert_int_equal(rules_check(t.bytes, t.len), -1);
+	for (i = 1; i < 256; i++)
+		put_number(&t, 8 * i, (unsigned)t.len);
 	assert_int_equal(rules_check(t.bytes, t.len), 0);
 	for (i = 0; i < 256; i++) {
 		put_number(&t, 8 * i, 2048);
