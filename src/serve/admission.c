@@ -29,7 +29,7 @@
 #define NAMES_MS 10000
 /* After the resolver's own deadline. */
 #define PATIENCE_SECONDS 1.0
-#define RETRY_SECONDS 0.1 /* without a nursery */
+#define RETRY_SECONDS 0.1 /* until a session can be made */
 /* All variables of a connection's rules. */
 #define VARIABLES_MAX 16384
 #define VARIABLES_COUNT_MAX 200 /* with ours, fewer than EXEC takes */
@@ -237,8 +237,8 @@ decide(struct monitor *m, struct connection *conn)
 	int client_fd;
 
 	ev_timer_stop(m->loop, &conn->deadline);
-	if (m->nursery.fd == -1) {
-		/* It is being started again; then this client goes on. */
+	if (!monitor_is_ready(m)) {
+		/* Sessions or descriptors are short: it goes on waiting. */
 		ev_timer_set(&conn->deadline, RETRY_SECONDS, 0);
 		ev_timer_start(m->loop, &conn->deadline);
 		return;

@@ -236,19 +236,15 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 	conn->status = STATUS_FAILED;
 }
 
+bool
+monitor_is_ready(struct monitor *m)
+{
+	return m->nursery.fd != -1 && make_spare(m) == 0;
+}
+
 void
 monitor_admit(struct monitor *m, struct connection *conn, int client_fd)
 {
-	int error;
-
-	/* Others may have been admitted while this one's names were asked. */
-	if (make_spare(m) == -1) {
-		error = errno;
-		refuse(m, conn, error);
-		fd_close(&client_fd);
-		pause_accepting(m, error);
-		return;
-	}
 	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
 		sock_kill_options(client_fd);
 	if (ask_for_session(m, conn, client_fd) == -1) {

@@ -81,7 +81,13 @@ void monitor_watch_listener(struct monitor *m);
 /* Make the connection's watchers and find its local end. */
 void monitor_prepare(struct monitor *m, struct connection *conn);
 
-/* It has been admitted: have a session made.  Takes client_fd. */
+/* Can a session be made now: is there a nursery, are there descriptors? */
+bool monitor_is_ready(struct monitor *m);
+
+/*
+ * It has been admitted: have a session made.  Takes client_fd.  Only after
+ * monitor_is_ready.
+ */
 void monitor_admit(struct monitor *m, struct connection *conn, int client_fd);
 
 /* The `status:' line. */
