@@ -174,9 +174,12 @@ exec_role(int exe_fd, const char *title, int life_fd)
 	_exit(111);
 }
 
-pid_t
-children_exec(
-    const struct children *children, enum children_kind kind, int *life_fd)
+/*
+ * fork, with a life line between the two: *life_fd is the caller's end of
+ * it, in master as in the child.  Returns as fork; errno is kept.
+ */
+static pid_t
+fork_with_line(int *life_fd)
 {
 	int ends[2], error;
 	pid_t pid;
@@ -184,16 +187,28 @@ children_exec(
 	if (fd_message_pair(ends) == -1)
 		return -1;
 	pid = fork();
+	error = errno;
+	if (pid == 0)
+		fd_close(&ends[0]);
+	else
+		fd_close(&ends[1]);
+	if (pid == -1)
+		fd_close(&ends[0]);
+	*life_fd = pid == 0 ? ends[1] : ends[0];
+	errno = error;
+	return pid;
+}
+
+pid_t
+children_exec(
+    const struct children *children, enum children_kind kind, int *life_fd)
+{
+	pid_t pid = fork_with_line(life_fd);
+
 	if (pid == 0)
 		exec_role(kind == CHILD_KEEPER ? children->keeper_fd
 					       : children->nursery_fd,
-		    titles[kind], ends[1]);
-	error = errno;
-	fd_close(&ends[1]);
-	if (pid == -1)
-		fd_close(&ends[0]);
-	*life_fd = ends[0];
-	errno = error;
+		    titles[kind], *life_fd);
 	return pid;
 }
 
@@ -293,20 +308,10 @@ become_monitor(const struct children *children, int life_fd)
 pid_t
 children_fork_monitor(const struct children *children, int *life_fd)
 {
-	int ends[2], error;
-	pid_t pid;
+	pid_t pid = fork_with_line(life_fd);
 
-	if (fd_message_pair(ends) == -1)
-		return -1;
-	pid = fork();
 	if (pid == 0)
-		become_monitor(children, ends[1]);
-	error = errno;
-	fd_close(&ends[1]);
-	if (pid == -1)
-		fd_close(&ends[0]);
-	*life_fd = ends[0];
-	errno = error;
+		become_monitor(children, *life_fd);
 	return pid;
 }
 
@@ -333,20 +338,10 @@ pid_t
 children_fork_resolver(const struct children *children,
     const struct resolvconf *names, int *life_fd)
 {
-	int ends[2], error;
-	pid_t pid;
+	pid_t pid = fork_with_line(life_fd);
 
-	if (fd_message_pair(ends) == -1)
-		return -1;
-	pid = fork();
 	if (pid == 0)
-		become_resolver(children, names, ends[1]);
-	error = errno;
-	fd_close(&ends[1]);
-	if (pid == -1)
-		fd_close(&ends[0]);
-	*life_fd = ends[0];
-	errno = error;
+		become_resolver(children, names, *life_fd);
 	return pid;
 }
 
