@@ -27,6 +27,7 @@
 #include "serve/life.h"
 #include "serve/monitor_state.h"
 #include "serve/signing.h"
+#include "serve/start.h"
 
 /*
  * Per connection: control socket, the program's two pipe ends and, with
@@ -197,12 +198,21 @@ static int
 ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 {
 	struct spare *spare = &m->spare;
+	const struct start start = { .verify = { .mode = TLSVERIFY_NONE,
+					 .host = conn->host,
+					 .remote = conn->remote.ip } };
+	unsigned char body[START_SIZE];
+	struct msg_writer w;
 	struct msg msg = { .type = MSG_START,
 		.conn = conn->id,
+		.body = body,
 		.fds = { client_fd, spare->control[1], spare->in[1],
 		    spare->out[0] },
 		.fd_count = 4 };
 
+	msg_write_to(&w, body, sizeof(body));
+	start_put(&start, &w); /* host is a DNS name: it fits */
+	msg_written(&w, &msg.len);
 	conn->control_fd = spare->control[0];
 	conn->program_in = spare->in[0];
 	conn->program_out = spare->out[1];

@@ -51,7 +51,7 @@ enum msg_type {
 	MSG_STUCK,	  /* the nursery does not answer: kill it */
 	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
-	MSG_START, /* fds: client, control, program in, out */
+	MSG_START, /* see start.h; fds: client, control, program in, out */
 	MSG_KILL,  /* kill the session of this connection */
 	MSG_GONE,  /* that session has been reaped */
 	/* session to monitor, and back */

@@ -104,7 +104,8 @@ become_session(struct nursery *nursery, const struct msg *msg)
 	int control_fd = msg->fds[CONTROL];
 
 	sig_release();
-	if (dup2(control_fd, ROLE_LIFE_FD) == -1)
+	if (dup2(control_fd, ROLE_LIFE_FD) == -1 ||
+	    start_get(&session.start, msg) == -1)
 		_exit(111);
 	fd_close(&control_fd);
 	fd_close(&nursery->role.work_fd);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serve/start.h"
+
 struct tlsctx;
 
 struct session {
@@ -17,6 +19,7 @@ struct session {
 	int client_fd;
 	int program_in;	 /* we write what the client sent */
 	int program_out; /* we read what goes to the client */
+	struct start start;
 	unsigned idle_s;
 	bool strict_close;
 	const unsigned char *greeting;

@@ -1,0 +1,28 @@
+/*
+ * start: what a session is told at its birth, the body of START.
+ */
+#ifndef SERVE_START_H
+#define SERVE_START_H
+
+#include <stdbool.h>
+
+#include "tls/tlsverify.h"
+
+struct msg;
+struct msg_writer;
+
+/* Longest body of START: a host name and a few numbers. */
+#define START_SIZE 512
+
+struct start {
+	struct tlsverify verify;
+	bool wants_facts; /* for the TLS variables: see MSG_FACTS */
+};
+
+/* Encode, for the monitor.  0, or -1 when it does not fit. */
+int start_put(const struct start *start, struct msg_writer *w);
+
+/* Decode, for the session.  host points into msg.  0, or -1: malformed. */
+int start_get(struct start *start, const struct msg *msg);
+
+#endif
