@@ -261,8 +261,7 @@ decide(struct monitor *m, struct connection *conn)
 		return;
 	}
 	if (has_limit) {
-		switch (limits_change(
-		    &m->limits, &conn->hold, &conn->remote.ip, &policy)) {
+		switch (limits_check(&conn->hold, &policy)) {
 		case LIMITS_SOURCE:
 			tell_deny(m, conn, policy.per_source);
 			refuse(m, conn);
@@ -422,12 +421,11 @@ is_within_limits(
 }
 
 static enum outcome
-within_early_limits(struct monitor *m, struct connection *conn)
+within_early_limits(struct connection *conn)
 {
 	const struct limits_policy *policy = &conn->early_limits;
 
-	switch (
-	    limits_change(&m->limits, &conn->hold, &conn->remote.ip, policy)) {
+	switch (limits_check(&conn->hold, policy)) {
 	case LIMITS_SOURCE:
 		conn->exceeded = policy->per_source;
 		return DENY;
@@ -461,7 +459,7 @@ decide_early(struct monitor *m, struct connection *conn)
 		return DENY;
 	conn->skips_rules = verdict.is_found && !verdict.is_default;
 	/* Now, not after the look-ups: those who wait hold places. */
-	return conn->has_early_limit ? within_early_limits(m, conn) : ALLOW;
+	return conn->has_early_limit ? within_early_limits(conn) : ALLOW;
 }
 
 /* The local end, which costs a system call: not for silent refusals. */
@@ -476,7 +474,7 @@ bool
 admission_begin(
     struct monitor *m, int client_fd, const struct ip_endpoint *remote)
 {
-	struct limits_hold hold = { NULL, NULL };
+	struct limits_hold hold = { NULL };
 	struct connection *conn;
 
 	if (!is_within_limits(m, &hold, &remote->ip)) {

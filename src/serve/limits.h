@@ -1,10 +1,11 @@
 /*
  * limits: how many connections a source or a network has at once.
  *
- * Counted per IPv4 address and per IPv6 /64, and per network of a given
- * prefix length.  Exact under every order of starts and ends, because a
- * count is held by a connection and given back by the same connection,
- * once.
+ * Every open connection is counted, whatever its own policy is, and in
+ * every network its address is in: so a limit of any prefix, asked at any
+ * time, sees all of them.  Sources are an IPv4 address and an IPv6 /64.
+ * Exact under every order of starts and ends, because a count is held by a
+ * connection and given back by the same connection, once.
  */
 #ifndef SERVE_LIMITS_H
 #define SERVE_LIMITS_H
@@ -16,20 +17,17 @@
 /* No limit. */
 #define LIMITS_NONE ((size_t)-1)
 
-struct limits_counter;
+struct limits_node;
 
 /* A table sized at start. */
 struct limits {
-	struct limits_counter *counters;
-	struct limits_counter **buckets;
-	struct limits_counter *unused;
-	size_t bucket_count;
-	uint64_t seed; /* so that nobody can choose addresses that collide */
+	struct limits_node *nodes, *unused;
+	struct limits_node *roots[2]; /* of IPv6, of IPv4 */
 };
 
-/* What a connection counts for; zero-initialised: for nothing. */
+/* What a connection is counted by; zero-initialised: it is not. */
 struct limits_hold {
-	struct limits_counter *source, *network;
+	struct limits_node *address;
 };
 
 /* What applies to a connection. */
@@ -41,27 +39,23 @@ struct limits_policy {
 
 enum limits_verdict { LIMITS_WITHIN, LIMITS_SOURCE, LIMITS_NETWORK };
 
-/*
- * A table for so many connections at once.  0, or -1: no memory, or no
- * random number for its seed.
- */
+/* A table for so many connections at once.  0, or -1: no memory. */
 int limits_init(struct limits *limits, size_t connections);
 
 /*
- * Count a connection that holds nothing yet from ip, and say whether it is
- * within the policy; it is counted in any case.
+ * Count a connection that holds nothing yet from ip, and say what
+ * limits_check would; it is counted in any case.
  */
 enum limits_verdict limits_reserve(struct limits *limits,
     struct limits_hold *hold, const struct ip *ip,
     const struct limits_policy *policy);
 
 /*
- * The same connection under another policy, of a rule that was found later:
- * what it holds is given back and counted anew.
+ * Is a counted connection, with all others of its source and of its
+ * network, within this policy?  Changes nothing.
  */
-enum limits_verdict limits_change(struct limits *limits,
-    struct limits_hold *hold, const struct ip *ip,
-    const struct limits_policy *policy);
+enum limits_verdict limits_check(
+    const struct limits_hold *hold, const struct limits_policy *policy);
 
 /* Give back what the connection holds, if anything. */
 void limits_release(struct limits *limits, struct limits_hold *hold);

@@ -226,6 +226,25 @@ def test_a_rule_may_grant_more(start, workdir):
         server.wait_log(OVER % (3, ip))
 
 
+@pytest.mark.parametrize('option', ['-y', '-x'])
+def test_a_network_counts_whoever_is_in_it(start, workdir, option):
+    """Those of the start values, of another prefix and of no limit too."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'),
+                      '127.0.7.2:allow,MAXCONNET="9/16"\n'
+                      '127.0.7.3:allow\n'
+                      '127.0.7.4:allow,MAXCONNET="3/24"\n')
+    server = start(options=[option, path], env={'MAXCONNET': '9/8'})
+    others = [opened(server, source='127.0.7.%d' % n) for n in (2, 3)]
+    with opened(server, source='127.0.7.4'):
+        assert server.is_refused(source='127.0.7.4')
+        server.wait_log(denied(server, '127.0.7.4',
+                               extra=' ip connection limit:3 exceeded'))
+        # It binds those it is for, and nobody else.
+        opened(server, source='127.0.7.3').close()
+    close_all(others)
+    wait_room(server, 3, source='127.0.7.4')
+
+
 def test_limit_by_name(start, workdir):
     path = make_rules(os.path.join(workdir, 'x.cdb'),
                       '=.dialup.example:allow,MAXCONIP="1"\n:allow\n')

@@ -1,7 +1,8 @@
 /*
- * test_limits: counts are exact under every order of starts, changes and
- * ends (random interleavings beside a model that counts by hand), counters
- * come back, and the two settings are read strictly.
+ * test_limits: counts are exact under every order of starts, questions and
+ * ends (random interleavings beside a model that counts by hand), whatever
+ * policies are asked; what was counted comes back, however addresses are
+ * chosen; and the two settings are read strictly.
  */
 #include "serve/limits.h"
 
@@ -115,6 +116,41 @@ a_source_is_not_its_network(void **state)
 	assert_int_equal(within(&policy, v6), 3);
 }
 
+/* Those without a limit, or with one of another prefix, are seen by it. */
+static void
+a_network_counts_whoever_is_in_it(void **state)
+{
+	struct limits_policy none = policy_of(LIMITS_NONE, LIMITS_NONE, 0);
+	struct limits_policy wide = policy_of(LIMITS_NONE, 9, 8);
+	struct limits_policy narrow = policy_of(LIMITS_NONE, 2, 24);
+	struct limits_hold holds[4] = { { 0 } };
+	struct ip near = ip_of("192.0.2.9"), far = ip_of("192.0.3.9");
+	struct ip other_family = ip_of("2001:db8::1");
+	struct limits limits;
+
+	(void)state;
+	assert_int_equal(limits_init(&limits, COUNT(holds)), 0);
+	limits_reserve(&limits, &holds[0], &near, &none);
+	limits_reserve(&limits, &holds[1], &far, &wide);
+	assert_int_equal(limits_check(&holds[0], &narrow), LIMITS_WITHIN);
+	assert_int_equal(
+	    limits_reserve(&limits, &holds[2], &near, &narrow), LIMITS_WITHIN);
+	assert_int_equal(
+	    limits_reserve(&limits, &holds[3], &near, &narrow), LIMITS_NETWORK);
+	assert_int_equal(limits_check(&holds[1], &narrow), LIMITS_WITHIN);
+	wide.per_network = 3;
+	assert_int_equal(limits_check(&holds[1], &wide), LIMITS_NETWORK);
+	limits_release(&limits, &holds[0]);
+	assert_int_equal(limits_check(&holds[3], &narrow), LIMITS_WITHIN);
+	assert_int_equal(limits_check(&holds[1], &wide), LIMITS_WITHIN);
+	/* ::/0 has no IPv4 address in it. */
+	wide = policy_of(LIMITS_NONE, 1, 0);
+	assert_int_equal(
+	    limits_reserve(&limits, &holds[0], &other_family, &wide),
+	    LIMITS_WITHIN);
+	limits_free(&limits);
+}
+
 static void
 a_release_is_for_once(void **state)
 {
@@ -135,15 +171,12 @@ a_release_is_for_once(void **state)
 	assert_int_equal(
 	    limits_reserve(&limits, &second, &ip, &policy), LIMITS_SOURCE);
 	policy.per_source = LIMITS_NONE;
-	assert_int_equal(
-	    limits_change(&limits, &second, &ip, &policy), LIMITS_NETWORK);
+	assert_int_equal(limits_check(&second, &policy), LIMITS_NETWORK);
 	limits_release(&limits, &second);
-	/* Alone, and counted once however often its policy changes. */
+	/* Alone, and counted once however often it is asked. */
 	policy.per_source = 1;
-	assert_int_equal(
-	    limits_change(&limits, &first, &ip, &policy), LIMITS_WITHIN);
-	assert_int_equal(
-	    limits_change(&limits, &first, &ip, &policy), LIMITS_WITHIN);
+	assert_int_equal(limits_check(&first, &policy), LIMITS_WITHIN);
+	assert_int_equal(limits_check(&first, &policy), LIMITS_WITHIN);
 	limits_release(&limits, &first);
 	limits_free(&limits);
 	limits_free(&limits);
@@ -224,18 +257,12 @@ expected(const struct model *model, size_t number)
 
 	for (i = 0; i < CONNECTIONS; i++) {
 		const struct ip *other = &model->conns[i].ip;
-		const struct limits_policy *its = &model->conns[i].policy;
 
-		if (!model->conns[i].is_live)
+		/* All are counted, whatever policy let them in. */
+		if (!model->conns[i].is_live || ip_is_v4(other) != ip_is_v4(ip))
 			continue;
-		if (ip_is_v4(other) == ip_is_v4(ip) &&
-		    is_within(ip, other, own))
-			source++;
-		/* Counted with those whose limit is of the same kind. */
-		if (its->per_network != LIMITS_NONE &&
-		    its->prefix + (ip_is_v4(other) ? 96 : 0) == prefix &&
-		    is_within(ip, other, prefix))
-			network++;
+		source += is_within(ip, other, own);
+		network += is_within(ip, other, prefix);
 	}
 	if (source > policy->per_source)
 		return LIMITS_SOURCE;
@@ -265,8 +292,8 @@ change(struct model *model, size_t number)
 	enum limits_verdict verdict;
 
 	model->conns[number].policy = pick_policy(model, ip);
-	verdict = limits_change(&model->limits, &model->conns[number].hold, ip,
-	    &model->conns[number].policy);
+	verdict = limits_check(
+	    &model->conns[number].hold, &model->conns[number].policy);
 	assert_int_equal(verdict, expected(model, number));
 }
 
@@ -298,6 +325,44 @@ random_interleavings_agree_with_a_model(void **state)
 	for (i = 0; i < CONNECTIONS; i++)
 		end(&model, i);
 	limits_free(&model.limits);
+}
+
+/* Each address shares one bit more with the next: as deep as can be. */
+static void
+the_deepest_tree(void **state)
+{
+	struct limits_policy policy = policy_of(LIMITS_NONE, 0, 0);
+	struct limits_hold holds[129];
+	struct limits limits;
+	unsigned i, round;
+
+	(void)state;
+	memset(holds, 0, sizeof(holds));
+	assert_int_equal(limits_init(&limits, COUNT(holds)), 0);
+	for (round = 0; round < 3; round++) {
+		struct ip ip = { { 0 } };
+
+		for (i = 0; i < COUNT(holds); i++) {
+			limits_reserve(&limits, &holds[i], &ip, &policy);
+			if (i < 128)
+				ip.bytes[i / 8] |=
+				    (unsigned char)(0x80 >> i % 8);
+		}
+		/* The first n bits are set in all but the first n. */
+		for (i = 0; i <= 128; i++) {
+			policy.prefix = i;
+			policy.per_network = 129 - i;
+			assert_int_equal(
+			    limits_check(&holds[128], &policy), LIMITS_WITHIN);
+			policy.per_network--;
+			assert_int_equal(
+			    limits_check(&holds[128], &policy), LIMITS_NETWORK);
+		}
+		for (i = 0; i < COUNT(holds); i++)
+			limits_release(
+			    &limits, &holds[(i * 50 + round) % COUNT(holds)]);
+	}
+	limits_free(&limits);
 }
 
 /* As many sources and networks as there can be, again and again. */
@@ -367,8 +432,10 @@ main(void)
 		cmocka_unit_test(ipv6_counts_by_64_bits),
 		cmocka_unit_test(networks_of_a_prefix),
 		cmocka_unit_test(a_source_is_not_its_network),
+		cmocka_unit_test(a_network_counts_whoever_is_in_it),
 		cmocka_unit_test(a_release_is_for_once),
 		cmocka_unit_test(random_interleavings_agree_with_a_model),
+		cmocka_unit_test(the_deepest_tree),
 		cmocka_unit_test(every_counter_comes_back),
 		cmocka_unit_test(settings_are_read_strictly),
 	};
