@@ -14,21 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "net/sock.h"
 #include "rules/rules.h"
 #include "serve/life.h"
+#include "serve/lookup.h"
 #include "serve/monitor_state.h"
 #include "serve/profile.h"
-#include "serve/query.h"
 #include "serve/rulefile.h"
 
-/* PTR and forward confirmation together. */
-#define NAMES_MS 10000
-/* After the resolver's own deadline. */
-#define PATIENCE_SECONDS 1.0
 #define RETRY_SECONDS 0.1 /* until a session can be made */
 /* All variables of a connection's rules. */
 #define VARIABLES_MAX 16384
@@ -280,114 +275,22 @@ decide(struct monitor *m, struct connection *conn)
 	monitor_admit(m, conn, client_fd);
 }
 
-/* Names. */
-
-static struct local_name *
-find_local_name(struct monitor *m, const struct ip *ip)
-{
-	size_t i;
-
-	for (i = 0; i < m->local_name_count; i++)
-		if (ip_equal(&m->local_names[i].ip, ip))
-			return &m->local_names[i];
-	return NULL;
-}
-
-/* Once per local address, whatever the answer is. */
-static void
-keep_local_name(struct monitor *m, const struct ip *ip, const char *name)
-{
-	struct local_name *local = find_local_name(m, ip);
-
-	if (local == NULL && m->local_name_count < LOCAL_NAMES_MAX)
-		local = &m->local_names[m->local_name_count++];
-	if (local == NULL)
-		return;
-	local->ip = *ip;
-	text_copy(local->name, sizeof(local->name), name ? name : "");
-}
-
-/* Point the connection at its local name; false: that must be asked. */
-static bool
-set_local_host(struct monitor *m, struct connection *conn)
-{
-	const struct local_name *local;
-
-	if (m->settings->local_name != NULL) {
-		conn->local_host = m->settings->local_name;
-		return true;
-	}
-	local = find_local_name(m, &conn->local.ip);
-	if (local != NULL && local->name[0] != '\0')
-		conn->local_host = local->name;
-	return local != NULL || m->local_name_count == LOCAL_NAMES_MAX;
-}
-
-/* Ask what is to be known.  false: nothing, or there is nobody to ask. */
-static bool
-ask_names(struct monitor *m, struct connection *conn)
-{
-	const struct settings *s = m->settings;
-	int64_t now = clock_now();
-	struct query query = { .local = conn->local,
-		.remote = conn->remote,
-		.name_deadline = clock_after(now, NAMES_MS),
-		.info_deadline = clock_after(now, (int64_t)s->ident_s * 1000) };
-	unsigned char body[QUERY_SIZE];
-	struct msg_writer w;
-	double wait = NAMES_MS / 1000.0;
-
-	if (s->wants_name)
-		query.wants |= QUERY_NAME;
-	if (s->wants_name && s->is_paranoid)
-		query.wants |= QUERY_CONFIRM;
-	if (s->wants_ident)
-		query.wants |= QUERY_INFO;
-	if (!set_local_host(m, conn))
-		query.wants |= QUERY_LOCAL_NAME;
-	msg_write_to(&w, body, sizeof(body));
-	if (query.wants == 0 || query_put(&query, &w) == -1 ||
-	    chan_send_bytes(&m->resolver, MSG_QUERY, conn->id, body, w.len) ==
-		-1)
-		return false;
-	monitor_watch(m, &m->resolver, &m->resolver_io);
-	if (s->wants_ident && wait < s->ident_s)
-		wait = s->ident_s;
-	ev_timer_set(&conn->deadline, wait + PATIENCE_SECONDS, 0);
-	ev_timer_start(m->loop, &conn->deadline);
-	return true;
-}
-
-static char *
-copy_of(const char *text)
-{
-	return text == NULL ? NULL : strdup(text);
-}
+/* Those who wait. */
 
 void
 admission_take_names(
     struct monitor *m, struct connection *conn, const struct msg *msg)
 {
-	struct query_names names;
-
 	if (conn->state != CONN_LOOKUP)
 		return;
-	if (query_get_names(&names, msg) == -1)
-		memset(&names, 0, sizeof(names));
-	conn->host = copy_of(names.host);
-	conn->info = copy_of(names.info);
-	if (m->settings->local_name == NULL && conn->local_host == NULL) {
-		keep_local_name(m, &conn->local.ip, names.local_host);
-		(void)set_local_host(m, conn);
-	}
+	lookup_take_names(m, conn, msg);
 	decide(m, conn);
 }
 
 void
 admission_without_names(struct monitor *m, struct connection *conn)
 {
-	chan_send_bytes(&m->resolver, MSG_CANCEL, conn->id, NULL, 0);
-	monitor_watch(m, &m->resolver, &m->resolver_io);
+	lookup_cancel(m, conn);
 	decide(m, conn);
 }
 
@@ -395,8 +298,7 @@ void
 admission_cancel(struct monitor *m, struct connection *conn)
 {
 	ev_timer_stop(m->loop, &conn->deadline);
-	chan_send_bytes(&m->resolver, MSG_CANCEL, conn->id, NULL, 0);
-	monitor_watch(m, &m->resolver, &m->resolver_io);
+	lookup_cancel(m, conn);
 	refuse(m, conn);
 }
 
@@ -490,7 +392,7 @@ admission_begin(
 	if (decide_early(m, conn) != ALLOW) {
 		if (m->settings->verbosity >= VERBOSITY_ALL) {
 			find_local(conn);
-			(void)set_local_host(m, conn);
+			(void)lookup_local_host(m, conn);
 		}
 		tell_deny(m, conn, conn->exceeded);
 		refuse(m, conn);
@@ -498,7 +400,7 @@ admission_begin(
 	}
 	find_local(conn);
 	monitor_tell_status(m);
-	if (!ask_names(m, conn))
+	if (!lookup_begin(m, conn))
 		decide(m, conn);
 	return true;
 }

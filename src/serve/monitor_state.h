@@ -1,9 +1,9 @@
 /*
  * monitor_state: what the monitor's own files share, and nobody else.
  *
- * monitor.c has the loop and the sockets, life.c how a connection ends,
- * signing.c the way to the keepers, attend.c what sessions and programs
- * report.
+ * monitor.c has the loop and the sockets, admission.c and lookup.c the way to
+ * a session, life.c how a connection ends, signing.c the way to the keepers,
+ * attend.c what sessions and programs report.
  */
 #ifndef SERVE_MONITOR_STATE_H
 #define SERVE_MONITOR_STATE_H

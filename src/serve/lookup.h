@@ -1,0 +1,32 @@
+/*
+ * lookup: what a client in LOOKUP waits for, its names and ours.
+ */
+#ifndef SERVE_LOOKUP_H
+#define SERVE_LOOKUP_H
+
+#include <stdbool.h>
+
+struct connection;
+struct monitor;
+struct msg;
+
+/*
+ * Ask what is to be known of the connection, whose ends are set, and start
+ * its deadline.  false: nothing, or there is nobody to ask.
+ */
+bool lookup_begin(struct monitor *m, struct connection *conn);
+
+/* Keep what NAMES tells of the connection that asked. */
+void lookup_take_names(
+    struct monitor *m, struct connection *conn, const struct msg *msg);
+
+/* It does not ask any more. */
+void lookup_cancel(struct monitor *m, struct connection *conn);
+
+/*
+ * Set the connection's local name as far as it is known without asking;
+ * false: it would have to be asked.
+ */
+bool lookup_local_host(struct monitor *m, struct connection *conn);
+
+#endif
