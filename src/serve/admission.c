@@ -281,7 +281,7 @@ void
 admission_take_names(
     struct monitor *m, struct connection *conn, const struct msg *msg)
 {
-	if (conn->state != CONN_LOOKUP)
+	if (conn->state != CONN_LOOKUP || conn->asked == 0)
 		return;
 	lookup_take_names(m, conn, msg);
 	decide(m, conn);
@@ -392,7 +392,7 @@ admission_begin(
 	if (decide_early(m, conn) != ALLOW) {
 		if (m->settings->verbosity >= VERBOSITY_ALL) {
 			find_local(conn);
-			(void)lookup_local_host(m, conn);
+			lookup_local_host(m, conn);
 		}
 		tell_deny(m, conn, conn->exceeded);
 		refuse(m, conn);

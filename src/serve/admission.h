@@ -26,7 +26,7 @@ void admission_take_rules(struct monitor *m, const struct msg *msg, int fd);
 bool admission_begin(
     struct monitor *m, int client_fd, const struct ip_endpoint *remote);
 
-/* NAMES of the resolver for a connection in LOOKUP; others are ignored. */
+/* NAMES of the resolver for a connection that asked; others are ignored. */
 void admission_take_names(
     struct monitor *m, struct connection *conn, const struct msg *msg);
 

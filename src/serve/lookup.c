@@ -8,6 +8,7 @@
  */
 #include "serve/lookup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -19,6 +20,14 @@
 #define NAMES_MS 10000
 /* After the resolver's own deadline. */
 #define PATIENCE_SECONDS 1.0
+/* How long a local address that has no name is not asked about again. */
+#define LOCAL_NAME_MS 60000
+
+static char *
+copy_of(const char *text)
+{
+	return text == NULL ? NULL : strdup(text);
+}
 
 /* Our own names. */
 
@@ -33,33 +42,54 @@ find_local_name(struct monitor *m, const struct ip *ip)
 	return NULL;
 }
 
-/* Once per local address, whatever the answer is. */
+/*
+ * A name is kept for good; that there is none, or nobody told, only for a
+ * while.
+ */
 static void
 keep_local_name(struct monitor *m, const struct ip *ip, const char *name)
 {
 	struct local_name *local = find_local_name(m, ip);
 
-	if (local == NULL && m->local_name_count < LOCAL_NAMES_MAX)
+	if (local == NULL && m->local_name_count < LOCAL_NAMES_MAX) {
 		local = &m->local_names[m->local_name_count++];
-	if (local == NULL)
+		local->ip = *ip;
+		local->name[0] = '\0';
+	}
+	if (local == NULL || local->name[0] != '\0')
 		return;
-	local->ip = *ip;
-	text_copy(local->name, sizeof(local->name), name ? name : "");
+	local->ask_at = clock_after(clock_now(), LOCAL_NAME_MS);
+	if (name != NULL)
+		text_copy(local->name, sizeof(local->name), name);
 }
 
-bool
+/* Is the name of this address to be asked, and by whoever asks first? */
+static bool
+is_to_be_asked(struct monitor *m, const struct ip *ip)
+{
+	struct local_name *local = find_local_name(m, ip);
+	int64_t now;
+
+	if (local == NULL)
+		return m->local_name_count < LOCAL_NAMES_MAX;
+	now = clock_now();
+	if (local->name[0] != '\0' || now < local->ask_at)
+		return false;
+	/* One client waits for it, not all that come meanwhile. */
+	local->ask_at = clock_after(now, LOCAL_NAME_MS);
+	return true;
+}
+
+void
 lookup_local_host(struct monitor *m, struct connection *conn)
 {
-	const struct local_name *local;
+	const char *name = m->settings->local_name;
+	const struct local_name *local = find_local_name(m, &conn->local.ip);
 
-	if (m->settings->local_name != NULL) {
-		conn->local_host = m->settings->local_name;
-		return true;
-	}
-	local = find_local_name(m, &conn->local.ip);
-	if (local != NULL && local->name[0] != '\0')
-		conn->local_host = local->name;
-	return local != NULL || m->local_name_count == LOCAL_NAMES_MAX;
+	if (name == NULL && local != NULL && local->name[0] != '\0')
+		name = local->name;
+	free(conn->local_host);
+	conn->local_host = copy_of(name);
 }
 
 /* Questions. */
@@ -83,25 +113,21 @@ lookup_begin(struct monitor *m, struct connection *conn)
 		query.wants |= QUERY_CONFIRM;
 	if (s->wants_ident)
 		query.wants |= QUERY_INFO;
-	if (!lookup_local_host(m, conn))
+	lookup_local_host(m, conn);
+	if (s->local_name == NULL && is_to_be_asked(m, &conn->local.ip))
 		query.wants |= QUERY_LOCAL_NAME;
 	msg_write_to(&w, body, sizeof(body));
 	if (query.wants == 0 || query_put(&query, &w) == -1 ||
 	    chan_send_bytes(&m->resolver, MSG_QUERY, conn->id, body, w.len) ==
 		-1)
 		return false;
+	conn->asked = query.wants;
 	monitor_watch(m, &m->resolver, &m->resolver_io);
 	if (s->wants_ident && wait < s->ident_s)
 		wait = s->ident_s;
 	ev_timer_set(&conn->deadline, wait + PATIENCE_SECONDS, 0);
 	ev_timer_start(m->loop, &conn->deadline);
 	return true;
-}
-
-static char *
-copy_of(const char *text)
-{
-	return text == NULL ? NULL : strdup(text);
 }
 
 void
@@ -114,15 +140,19 @@ lookup_take_names(
 		memset(&names, 0, sizeof(names));
 	conn->host = copy_of(names.host);
 	conn->info = copy_of(names.info);
-	if (m->settings->local_name == NULL && conn->local_host == NULL) {
+	if (conn->asked & QUERY_LOCAL_NAME) {
 		keep_local_name(m, &conn->local.ip, names.local_host);
-		(void)lookup_local_host(m, conn);
+		lookup_local_host(m, conn);
 	}
+	conn->asked = 0;
 }
 
 void
 lookup_cancel(struct monitor *m, struct connection *conn)
 {
+	if (conn->asked == 0)
+		return;
+	conn->asked = 0;
 	chan_send_bytes(&m->resolver, MSG_CANCEL, conn->id, NULL, 0);
 	monitor_watch(m, &m->resolver, &m->resolver_io);
 }

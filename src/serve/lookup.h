@@ -16,17 +16,14 @@ struct msg;
  */
 bool lookup_begin(struct monitor *m, struct connection *conn);
 
-/* Keep what NAMES tells of the connection that asked. */
+/* Keep what NAMES tells of a connection that asks; it does not any more. */
 void lookup_take_names(
     struct monitor *m, struct connection *conn, const struct msg *msg);
 
-/* It does not ask any more. */
+/* It does not ask any more, if it did: names are unknown. */
 void lookup_cancel(struct monitor *m, struct connection *conn);
 
-/*
- * Set the connection's local name as far as it is known without asking;
- * false: it would have to be asked.
- */
-bool lookup_local_host(struct monitor *m, struct connection *conn);
+/* Set the connection's local name as far as it is known without asking. */
+void lookup_local_host(struct monitor *m, struct connection *conn);
 
 #endif

@@ -42,9 +42,10 @@ struct rule_table {
 
 #define LOCAL_NAMES_MAX 16
 
-/* What a local address is called; "": it has no name. */
+/* What a local address is called; "": unknown, and asked again later. */
 struct local_name {
 	struct ip ip;
+	int64_t ask_at;
 	char name[DNS_NAME_SIZE];
 };
 

@@ -70,7 +70,8 @@ table_release(struct table *table, struct connection *conn)
 	free(conn->variables);
 	free(conn->host);
 	free(conn->info);
-	conn->variables = conn->host = conn->info = NULL;
+	free(conn->local_host);
+	conn->variables = conn->host = conn->info = conn->local_host = NULL;
 	free(conn->unsigned_request);
 	conn->unsigned_request = NULL;
 	conn->id = 0;

@@ -32,9 +32,9 @@ struct connection {
 	bool skips_rules; /* -y has decided */
 	char *variables;  /* of rules, NAME=value and NUL each; owned */
 	size_t variables_len, variable_count;
-	size_t exceeded;	/* the limit of -y that was; 0: none */
-	char *host, *info;	/* NULL: unknown; owned */
-	const char *local_host; /* NULL: unknown; the monitor's */
+	size_t exceeded; /* the limit of -y that was; 0: none */
+	unsigned asked;	 /* of the resolver, enum query_wants; 0: no more */
+	char *host, *info, *local_host; /* NULL: unknown; owned */
 
 	int control_fd;		     /* our end to the session */
 	int program_in, program_out; /* the program's 0 and 1, until EXEC */

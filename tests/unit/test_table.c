@@ -108,7 +108,7 @@ a_fresh_connection_owns_nothing(void **state)
 	conn->info = strdup("info");
 	conn->variables = strdup("A=b");
 	conn->variables_len = 4;
-	conn->local_host = "here";
+	conn->local_host = strdup("here");
 	conn->has_early_limit = conn->skips_rules = true;
 	conn->unsigned_request = malloc(8);
 	conn->unsigned_len = 8;

@@ -1,0 +1,381 @@
+/*
+ * test_lookup: the way of clients through LOOKUP, in a monitor in a process
+ * of its own; the test is master, resolver, nursery, logger and clients.
+ *
+ * lookup.c is taken in as text, so that its clock can be put forward.
+ */
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "net/sock.h"
+#include "serve/monitor.h"
+#include "serve/msg.h"
+
+static int64_t *clock_shift; /* milliseconds, also in the monitor */
+
+static int64_t
+shifted_clock(void)
+{
+	return clock_now() + *clock_shift;
+}
+
+#define clock_now shifted_clock
+#include "serve/lookup.c"
+#undef clock_now
+
+#define WAIT_MS 5000
+#define NOT_A_PID 1073741823 /* beyond what a system gives out */
+
+/* A message, and the piece it lies in. */
+struct heard {
+	struct msg msg;
+	struct msg_room room;
+};
+
+struct fixture {
+	pid_t monitor;
+	int master_fd, nursery_fd, resolver_fd, log_fd;
+	struct ip_endpoint bound;
+	struct settings settings;
+	struct heard heard;
+};
+
+static struct fixture f;
+
+/* The next message; NULL at the end of the socket. */
+static const struct msg *
+hear(int fd, size_t max_fds)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	bool more;
+	int r;
+
+	assert_int_equal(poll(&poll_fd, 1, WAIT_MS), 1);
+	r = msg_receive(fd, &f.heard.room, &f.heard.msg, max_fds, false, &more);
+	return r == 1 ? &f.heard.msg : NULL;
+}
+
+/* As master: hand the monitor one end of something. */
+static void
+give(enum msg_type type, int *fd)
+{
+	uint64_t number = 0;
+	struct msg msg = { .type = type,
+		.body = (unsigned char *)&number,
+		.len = sizeof(number),
+		.fds = { *fd },
+		.fd_count = 1 };
+
+	assert_int_equal(msg_send(f.master_fd, &msg, false), 0);
+	fd_close(fd);
+}
+
+/* One end for the monitor.  Returns the other. */
+static int
+give_end(enum msg_type type)
+{
+	int ends[2];
+
+	assert_int_equal(fd_message_pair(ends), 0);
+	give(type, &ends[1]);
+	return ends[0];
+}
+
+static void
+give_listener(void)
+{
+	struct sock_listen how = { .family = AF_INET, .backlog = 10 };
+	int fd;
+
+	assert_int_equal(ip_parse("127.0.0.1", &how.local.ip), 0);
+	fd = sock_listen(&how, &f.bound);
+	assert_int_not_equal(fd, -1);
+	give(MSG_LISTENER, &fd);
+}
+
+static int
+start(const struct settings *settings)
+{
+	int ends[2];
+
+	f.settings = *settings;
+	*clock_shift = 0;
+	assert_int_equal(fd_message_pair(ends), 0);
+	f.monitor = fork();
+	if (f.monitor == 0) {
+		fd_close(&ends[0]);
+		monitor_run(&f.settings, ends[1]);
+	}
+	fd_close(&ends[1]);
+	f.master_fd = ends[0];
+	assert_int_equal(hear(f.master_fd, 0)->type, MSG_READY);
+	f.log_fd = give_end(MSG_LOGGER);
+	f.nursery_fd = give_end(MSG_NURSERY);
+	f.resolver_fd = give_end(MSG_RESOLVER);
+	give_listener();
+	return 0;
+}
+
+static int
+start_with_names(void **state)
+{
+	struct settings settings = { .limit = 20,
+		.handshake_s = 60,
+		.wants_name = true,
+		.limits = { LIMITS_NONE, LIMITS_NONE, 0 },
+		.kill_after_s = SETTINGS_NEVER,
+		.verbosity = VERBOSITY_ALL };
+
+	(void)state;
+	return start(&settings);
+}
+
+/* It ends with its life line, in good order. */
+static int
+tear_down(void **state)
+{
+	int status;
+
+	(void)state;
+	fd_close(&f.master_fd);
+	assert_int_equal(waitpid(f.monitor, &status, 0), f.monitor);
+	fd_close(&f.nursery_fd);
+	fd_close(&f.resolver_fd);
+	fd_close(&f.log_fd);
+	return status;
+}
+
+/* Clients. */
+
+static int
+connect_client(void)
+{
+	struct ip_endpoint any = { .port = 0 };
+	struct pollfd poll_fd = { .events = POLLOUT };
+
+	assert_int_equal(ip_parse("127.0.0.1", &any.ip), 0);
+	poll_fd.fd = sock_connect_from(&any, &f.bound);
+	assert_int_not_equal(poll_fd.fd, -1);
+	assert_int_equal(poll(&poll_fd, 1, WAIT_MS), 1);
+	assert_int_equal(sock_connected(poll_fd.fd), 0);
+	return poll_fd.fd;
+}
+
+/* The resolver's side. */
+
+/* The next QUERY.  Returns its connection; *wants is what it asks for. */
+static uint64_t
+hear_query(unsigned *wants)
+{
+	const struct msg *msg = hear(f.resolver_fd, 0);
+	struct query query;
+
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_QUERY);
+	assert_int_equal(query_get(&query, msg), 0);
+	*wants = query.wants;
+	return msg->conn;
+}
+
+static void
+answer(uint64_t conn, const char *local_host)
+{
+	const struct query_names names = { .local_host = local_host };
+	unsigned char body[QUERY_NAMES_SIZE];
+	struct msg_writer w;
+
+	msg_write_to(&w, body, sizeof(body));
+	assert_int_equal(query_put_names(&names, &w), 0);
+	assert_int_equal(
+	    msg_send_bytes(f.resolver_fd, MSG_NAMES, conn, body, w.len, false),
+	    0);
+}
+
+/* The nursery's side. */
+
+/* The START of this connection.  Returns the session's control socket. */
+static int
+hear_start(uint64_t conn)
+{
+	const struct msg *msg = hear(f.nursery_fd, MSG_FDS_MAX);
+	struct msg taken;
+	int control_fd;
+
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_START);
+	assert_true(msg->conn == conn);
+	assert_int_equal(msg->fd_count, 4);
+	taken = *msg;
+	control_fd = fd_dup_above(taken.fds[1], 3);
+	msg_close_fds(&taken);
+	return control_fd;
+}
+
+static void
+tell_nursery_number(enum msg_type type, uint64_t conn, uint64_t number)
+{
+	assert_int_equal(msg_send_bytes(f.nursery_fd, type, conn, &number,
+			     sizeof(number), false),
+	    0);
+}
+
+/* The next line of the log that begins so. */
+static const char *
+hear_line(const char *beginning)
+{
+	static char line[4096];
+	struct pollfd poll_fd = { .fd = f.log_fd, .events = POLLIN };
+	ssize_t len;
+
+	do {
+		assert_int_equal(poll(&poll_fd, 1, WAIT_MS), 1);
+		len = recv(f.log_fd, line, sizeof(line) - 1, 0);
+		assert_true(len > 0);
+		line[len] = '\0';
+	} while (strncmp(line, beginning, strlen(beginning)) != 0);
+	return line;
+}
+
+/* A session that comes and goes, for the line `ok', with this name of ours. */
+static void
+expect_local_name(uint64_t conn, int control_fd, const char *name)
+{
+	char text[600];
+
+	tell_nursery_number(MSG_STARTED, conn, NOT_A_PID);
+	hear_line("sslserver: pid");
+	tell_nursery_number(MSG_GONE, conn, 0);
+	snprintf(text, sizeof(text), "sslserver: ok %d %s:127.0.0.1:%u ",
+	    NOT_A_PID, name, f.bound.port);
+	assert_memory_equal(hear_line("sslserver: ok"), text, strlen(text));
+	fd_close(&control_fd);
+}
+
+/* Tests. */
+
+static void
+a_local_name_is_kept_whatever_comes_later(void **state)
+{
+	int clients[3] = { connect_client(), connect_client(), -1 };
+	int controls[3];
+	uint64_t conns[3];
+	unsigned wants, i;
+
+	(void)state;
+	/* Both ask, as neither has an answer. */
+	for (i = 0; i < 2; i++) {
+		conns[i] = hear_query(&wants);
+		assert_int_equal(wants, QUERY_NAME | QUERY_LOCAL_NAME);
+	}
+	answer(conns[0], "here.example");
+	controls[0] = hear_start(conns[0]);
+	answer(conns[1], NULL);
+	controls[1] = hear_start(conns[1]);
+	clients[2] = connect_client();
+	conns[2] = hear_query(&wants);
+	assert_int_equal(wants, QUERY_NAME);
+	answer(conns[2], NULL);
+	controls[2] = hear_start(conns[2]);
+	for (i = 0; i < 3; i++) {
+		expect_local_name(conns[i], controls[i], "here.example");
+		fd_close(&clients[i]);
+	}
+}
+
+/* A client comes, and is told of no name.  Returns what it asked for. */
+static unsigned
+come_and_go(const char *local_host)
+{
+	int client_fd = connect_client(), control_fd;
+	unsigned wants;
+	uint64_t conn = hear_query(&wants);
+
+	answer(conn, local_host);
+	control_fd = hear_start(conn);
+	fd_close(&control_fd);
+	fd_close(&client_fd);
+	return wants;
+}
+
+static void
+an_unknown_local_name_is_asked_again(void **state)
+{
+	int client_fd;
+	unsigned wants;
+	uint64_t conn;
+
+	(void)state;
+	assert_true(come_and_go(NULL) & QUERY_LOCAL_NAME);
+	*clock_shift += LOCAL_NAME_MS - 1000;
+	assert_false(come_and_go(NULL) & QUERY_LOCAL_NAME);
+	/* Those who did not ask have not put it off. */
+	*clock_shift += 1000;
+	client_fd = connect_client();
+	conn = hear_query(&wants);
+	assert_true(wants & QUERY_LOCAL_NAME);
+	/* Nobody waits for it beside the one who asks. */
+	assert_false(come_and_go(NULL) & QUERY_LOCAL_NAME);
+	answer(conn, "here.example");
+	expect_local_name(conn, hear_start(conn), "here.example");
+	*clock_shift += 10 * LOCAL_NAME_MS;
+	assert_false(come_and_go(NULL) & QUERY_LOCAL_NAME);
+	fd_close(&client_fd);
+}
+
+static void
+a_session_that_was_not_asked_for_is_ignored(void **state)
+{
+	int client_fd = connect_client(), control_fd;
+	unsigned wants;
+	uint64_t conn = hear_query(&wants);
+
+	(void)state;
+	tell_nursery_number(MSG_STARTED, conn, NOT_A_PID);
+	tell_nursery_number(MSG_FAILED, conn, ENOMEM);
+	tell_nursery_number(MSG_GONE, conn, 0);
+	/* These three have been read when another client has its START. */
+	(void)come_and_go(NULL);
+	answer(conn, NULL);
+	control_fd = hear_start(conn);
+	expect_local_name(conn, control_fd, "");
+	fd_close(&client_fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    a_local_name_is_kept_whatever_comes_later, start_with_names,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    an_unknown_local_name_is_asked_again, start_with_names,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_session_that_was_not_asked_for_is_ignored,
+		    start_with_names, tear_down),
+	};
+
+	clock_shift = mmap(NULL, sizeof(*clock_shift), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (clock_shift == MAP_FAILED)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
