@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "base/fd.h"
 #include "compat/compat.h"
@@ -93,6 +94,16 @@ sock_accept(int listen_fd, struct ip_endpoint *remote)
 		errno = EAFNOSUPPORT;
 	}
 	return fd;
+}
+
+bool
+sock_has_ended(int fd)
+{
+	/* These two are told unasked. */
+	struct pollfd poll_fd = { .fd = fd, .events = 0 };
+
+	return poll(&poll_fd, 1, 0) == 1 &&
+	    (poll_fd.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 int

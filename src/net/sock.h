@@ -32,6 +32,13 @@ int sock_listen(const struct sock_listen *how, struct ip_endpoint *bound);
  */
 int sock_accept(int listen_fd, struct ip_endpoint *remote);
 
+/*
+ * Is the connection over in both directions: reset by its peer, as a rule?
+ * A peer that has closed only its own direction may still read.  Reads
+ * nothing and does not block.
+ */
+bool sock_has_ended(int fd);
+
 /* The local end of a connection.  0 or -1. */
 int sock_local(int fd, struct ip_endpoint *local);
 

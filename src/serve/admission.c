@@ -25,6 +25,10 @@
 #include "serve/rulefile.h"
 
 #define RETRY_SECONDS 0.1 /* until a session can be made */
+/* How often it is looked who has left: so many at once, and then the rest. */
+#define LOOK_SECONDS 0.5
+#define LOOKS_PER_TURN 200
+#define TURN_SECONDS 0.002
 /* All variables of a connection's rules. */
 #define VARIABLES_MAX 16384
 #define VARIABLES_COUNT_MAX 200 /* with ours, fewer than EXEC takes */
@@ -217,6 +221,50 @@ refuse(struct monitor *m, struct connection *conn)
 	life_release_if_over(m, conn);
 }
 
+/*
+ * Those who leave while they wait.  A place is worth more than the time of
+ * a look-up.  No loop is told of it: asked for input it would wake for every
+ * client that speaks first, whose bytes are not ours to read.
+ */
+
+static void
+watch_leavers(struct monitor *m, double seconds)
+{
+	if (ev_is_active(&m->leavers))
+		return;
+	ev_timer_set(&m->leavers, seconds, 0);
+	ev_timer_start(m->loop, &m->leavers);
+}
+
+/*
+ * Release those who have reset their connections.  A client that has only
+ * closed its own direction may have said all it has to say, and stays.
+ */
+static void
+on_leavers(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct monitor *m = timer->data;
+	struct connection *conn = m->looked_at;
+	unsigned left = LOOKS_PER_TURN;
+	bool is_anybody = conn != NULL;
+
+	(void)loop;
+	(void)revents;
+	while (left > 0 && (conn = table_next(&m->table, conn)) != NULL) {
+		left--;
+		if (conn->state != CONN_LOOKUP)
+			continue;
+		is_anybody = true;
+		if (sock_has_ended(conn->client_fd))
+			admission_cancel(m, conn);
+	}
+	m->looked_at = conn;
+	if (conn != NULL)
+		watch_leavers(m, TURN_SECONDS);
+	else if (is_anybody)
+		watch_leavers(m, LOOK_SECONDS);
+}
+
 /* The last step. */
 
 static void
@@ -234,6 +282,7 @@ decide(struct monitor *m, struct connection *conn)
 	ev_timer_stop(m->loop, &conn->deadline);
 	if (!monitor_is_ready(m)) {
 		/* Sessions or descriptors are short: it goes on waiting. */
+		watch_leavers(m, LOOK_SECONDS);
 		ev_timer_set(&conn->deadline, RETRY_SECONDS, 0);
 		ev_timer_start(m->loop, &conn->deadline);
 		return;
@@ -400,7 +449,16 @@ admission_begin(
 	}
 	find_local(conn);
 	monitor_tell_status(m);
-	if (!lookup_begin(m, conn))
+	if (lookup_begin(m, conn))
+		watch_leavers(m, LOOK_SECONDS);
+	else
 		decide(m, conn);
 	return true;
+}
+
+void
+admission_prepare(struct monitor *m)
+{
+	ev_timer_init(&m->leavers, on_leavers, LOOK_SECONDS, 0);
+	m->leavers.data = m;
 }

@@ -15,6 +15,9 @@ struct connection;
 struct monitor;
 struct msg;
 
+/* Begin: nobody waits. */
+void admission_prepare(struct monitor *m);
+
 /* RULES from master: a new table, or that there is none. */
 void admission_take_rules(struct monitor *m, const struct msg *msg, int fd);
 

@@ -668,6 +668,7 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	ev_timer_init(&m->pause, on_pause_over, PAUSE_SECONDS, 0);
 	m->pause.data = m;
 	signing_prepare(m);
+	admission_prepare(m);
 	chan_open(&m->master, master_fd);
 	monitor_watch(m, &m->master, &m->master_io);
 	return 0;

@@ -60,6 +60,8 @@ struct monitor {
 	struct rule_table early_rules, rules;
 	struct local_name local_names[LOCAL_NAMES_MAX];
 	size_t local_name_count;
+	ev_timer leavers;	      /* see admission.c */
+	struct connection *looked_at; /* last; NULL: begin */
 	ev_timer pause;
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	int listen_fd;

@@ -358,6 +358,45 @@ a_session_that_was_not_asked_for_is_ignored(void **state)
 	fd_close(&client_fd);
 }
 
+/* Only one of them has gone, and none may be read. */
+static void
+a_client_that_resets_is_released(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	int silent_fd = connect_client(), half_fd, reset_fd, control_fd;
+	uint64_t silent, half, reset;
+	const struct msg *msg;
+	unsigned wants;
+
+	(void)state;
+	silent = hear_query(&wants);
+	half_fd = connect_client();
+	half = hear_query(&wants);
+	fd_write_all(half_fd, "hello", 5);
+	shutdown(half_fd, SHUT_WR);
+	reset_fd = connect_client();
+	reset = hear_query(&wants);
+	fd_write_all(reset_fd, "hello", 5);
+	setsockopt(reset_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	hear_line("sslserver: status: 3/20/20");
+	fd_close(&reset_fd);
+	msg = hear(f.resolver_fd, 0);
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_CANCEL);
+	assert_true(msg->conn == reset);
+	hear_line("sslserver: status: 2/20/20");
+	/* Too late; and the others still have their place. */
+	answer(reset, NULL);
+	answer(half, NULL);
+	control_fd = hear_start(half);
+	fd_close(&control_fd);
+	answer(silent, NULL);
+	control_fd = hear_start(silent);
+	fd_close(&control_fd);
+	fd_close(&half_fd);
+	fd_close(&silent_fd);
+}
+
 int
 main(void)
 {
@@ -371,6 +410,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_session_that_was_not_asked_for_is_ignored,
 		    start_with_names, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_client_that_resets_is_released, start_with_names,
+		    tear_down),
 	};
 
 	clock_shift = mmap(NULL, sizeof(*clock_shift), PROT_READ | PROT_WRITE,

@@ -110,6 +110,35 @@ ipv4_connection(void **state)
 	(void)close(listen_fd);
 }
 
+/* Reset, or closed by both; not by one, and not because there is data. */
+static void
+an_end_is_noticed(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	struct pollfd poll_fd = { .events = POLLIN };
+	struct ip_endpoint bound, remote;
+	int listen_fd = listening("127.0.0.1", AF_INET, false, &bound);
+	int client_fd = connected(&bound, AF_INET), fd;
+
+	(void)state;
+	fd = accepted(listen_fd, &remote);
+	assert_false(sock_has_ended(fd));
+	assert_int_equal(send(client_fd, "x", 1, 0), 1);
+	assert_int_equal(shutdown(client_fd, SHUT_WR), 0);
+	poll_fd.fd = fd;
+	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_false(sock_has_ended(fd));
+	assert_int_equal(setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &at_once,
+			     sizeof(at_once)),
+	    0);
+	(void)close(client_fd);
+	poll_fd.events = 0;
+	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_true(sock_has_ended(fd));
+	(void)close(fd);
+	(void)close(listen_fd);
+}
+
 static void
 ipv6_connection(void **state)
 {
@@ -305,6 +334,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ipv4_connection),
+		cmocka_unit_test(an_end_is_noticed),
 		cmocka_unit_test(ipv6_connection),
 		cmocka_unit_test(mapped_connection),
 		cmocka_unit_test(failures_leave_no_descriptor),
