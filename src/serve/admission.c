@@ -344,6 +344,17 @@ admission_without_names(struct monitor *m, struct connection *conn)
 }
 
 void
+admission_deadline(struct monitor *m, struct connection *conn)
+{
+	if (conn->asked != 0 && !lookup_is_over(m, conn))
+		return;
+	if (conn->asked != 0 && lookup_is_stuck(m, conn))
+		monitor_replace_resolver(m);
+	else
+		admission_without_names(m, conn);
+}
+
+void
 admission_cancel(struct monitor *m, struct connection *conn)
 {
 	ev_timer_stop(m->loop, &conn->deadline);

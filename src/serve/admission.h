@@ -36,6 +36,9 @@ void admission_take_names(
 /* Nobody will tell its names any more: they are unknown. */
 void admission_without_names(struct monitor *m, struct connection *conn);
 
+/* The deadline of a connection in LOOKUP is over. */
+void admission_deadline(struct monitor *m, struct connection *conn);
+
 /* A connection in LOOKUP ends before it was admitted.  Releases it. */
 void admission_cancel(struct monitor *m, struct connection *conn);
 

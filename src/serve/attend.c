@@ -249,13 +249,12 @@ attend_reaped(struct monitor *m, struct connection *conn)
 void
 attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 {
-	const struct msg stuck = { .type = MSG_STUCK };
 	struct monitor *m = ev_userdata(loop);
 	struct connection *conn = timer->data;
 
 	(void)revents;
 	if (conn->state == CONN_LOOKUP) {
-		admission_without_names(m, conn);
+		admission_deadline(m, conn);
 		return;
 	}
 	if (conn->state == CONN_HANDSHAKE)
@@ -270,7 +269,7 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 		life_kill_session(m, conn);
 	/* All this time, and no word of a session. */
 	if (conn->session == 0)
-		monitor_send_master(m, &stuck);
+		monitor_tell_stuck(m, MSG_STUCK_NURSERY);
 }
 
 void

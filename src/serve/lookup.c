@@ -18,8 +18,11 @@
 
 /* PTR and forward confirmation together. */
 #define NAMES_MS 10000
-/* After the resolver's own deadline. */
-#define PATIENCE_SECONDS 1.0
+/*
+ * After the resolver's own deadline, twice: what it said in time may be in
+ * the socket, and then it shall have the time to say something to anybody.
+ */
+#define PATIENCE_SECONDS 0.5
 /* How long a local address that has no name is not asked about again. */
 #define LOCAL_NAME_MS 60000
 
@@ -94,6 +97,25 @@ lookup_local_host(struct monitor *m, struct connection *conn)
 
 /* Questions. */
 
+static void
+set_deadline(struct monitor *m, struct connection *conn, double seconds)
+{
+	ev_timer_stop(m->loop, &conn->deadline);
+	ev_timer_set(&conn->deadline, seconds, 0);
+	ev_timer_start(m->loop, &conn->deadline);
+}
+
+/* Until the resolver must have answered. */
+static double
+longest_wait(const struct settings *settings, unsigned wants)
+{
+	double wait = wants & ~(unsigned)QUERY_INFO ? NAMES_MS / 1000.0 : 0;
+
+	if (wants & QUERY_INFO && wait < settings->ident_s)
+		wait = settings->ident_s;
+	return wait;
+}
+
 bool
 lookup_begin(struct monitor *m, struct connection *conn)
 {
@@ -105,7 +127,6 @@ lookup_begin(struct monitor *m, struct connection *conn)
 		.info_deadline = clock_after(now, (int64_t)s->ident_s * 1000) };
 	unsigned char body[QUERY_SIZE];
 	struct msg_writer w;
-	double wait = NAMES_MS / 1000.0;
 
 	if (s->wants_name)
 		query.wants |= QUERY_NAME;
@@ -123,11 +144,24 @@ lookup_begin(struct monitor *m, struct connection *conn)
 		return false;
 	conn->asked = query.wants;
 	monitor_watch(m, &m->resolver, &m->resolver_io);
-	if (s->wants_ident && wait < s->ident_s)
-		wait = s->ident_s;
-	ev_timer_set(&conn->deadline, wait + PATIENCE_SECONDS, 0);
-	ev_timer_start(m->loop, &conn->deadline);
+	set_deadline(m, conn, longest_wait(s, query.wants) + PATIENCE_SECONDS);
 	return true;
+}
+
+bool
+lookup_is_over(struct monitor *m, struct connection *conn)
+{
+	if (conn->late_since != 0)
+		return true;
+	conn->late_since = ev_now(m->loop);
+	set_deadline(m, conn, PATIENCE_SECONDS);
+	return false;
+}
+
+bool
+lookup_is_stuck(const struct monitor *m, const struct connection *conn)
+{
+	return m->resolver_heard < conn->late_since;
 }
 
 void

@@ -16,6 +16,18 @@ struct msg;
  */
 bool lookup_begin(struct monitor *m, struct connection *conn);
 
+/*
+ * A deadline of a connection that asks has passed.  Is it the last one?  If
+ * not, the next has been set.
+ */
+bool lookup_is_over(struct monitor *m, struct connection *conn);
+
+/*
+ * Has the resolver said nothing to anybody since the answer to this
+ * connection was due?  Asked after lookup_is_over.
+ */
+bool lookup_is_stuck(const struct monitor *m, const struct connection *conn);
+
 /* Keep what NAMES tells of a connection that asks; it does not any more. */
 void lookup_take_names(
     struct monitor *m, struct connection *conn, const struct msg *msg);

@@ -45,14 +45,22 @@
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
-/* It has not answered for a whole handshake: a new one will. */
+/* It has not answered in all the time it had: a new one will. */
 static void
-kill_nursery(const struct master *master)
+kill_stuck(struct master *master, const struct msg *msg)
 {
-	const struct child *nursery = &master->children[NURSERY];
+	struct msg_reader r;
+	struct child *child;
 
-	if (nursery->state == ROLE_READY && nursery->pid > 0)
-		kill(nursery->pid, SIGKILL);
+	msg_read_from(&r, msg);
+	child =
+	    &master
+		 ->children[msg_get_number(&r) == MSG_STUCK_RESOLVER ? RESOLVER
+								     : NURSERY];
+	if (child->state != ROLE_READY || child->pid <= 0)
+		return;
+	child->is_stuck = true;
+	kill(child->pid, SIGKILL);
 }
 
 static void
@@ -75,7 +83,7 @@ obey_monitor(struct master *master, struct msg *msg)
 		programs_close_input(master, msg);
 		break;
 	case MSG_STUCK:
-		kill_nursery(master);
+		kill_stuck(master, msg);
 		break;
 	case MSG_KILL_SESSION:
 		programs_kill_orphan(master, msg);

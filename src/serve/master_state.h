@@ -39,6 +39,7 @@ struct child {
 	struct buf partial; /* pieces of a message that is not whole yet */
 	int64_t started, retry_at;
 	int64_t retry_ms; /* doubles with each start that fails */
+	bool is_stuck;	  /* killed, because it did not answer */
 };
 
 /* Slots of children[]. */

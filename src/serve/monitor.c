@@ -110,6 +110,17 @@ monitor_send_nursery(struct monitor *m, const struct msg *msg)
 	return r;
 }
 
+void
+monitor_tell_stuck(struct monitor *m, enum msg_stuck which)
+{
+	uint64_t body = which;
+	const struct msg msg = { .type = MSG_STUCK,
+		.body = (unsigned char *)&body,
+		.len = sizeof(body) };
+
+	monitor_send_master(m, &msg);
+}
+
 static void
 on_pause_over(struct ev_loop *loop, ev_timer *timer, int revents)
 {
@@ -413,6 +424,13 @@ resolver_is_gone(struct monitor *m)
 			admission_without_names(m, conn);
 }
 
+void
+monitor_replace_resolver(struct monitor *m)
+{
+	monitor_tell_stuck(m, MSG_STUCK_RESOLVER);
+	resolver_is_gone(m);
+}
+
 static void
 on_resolver(struct ev_loop *loop, ev_io *io, int revents)
 {
@@ -433,6 +451,7 @@ on_resolver(struct ev_loop *loop, ev_io *io, int revents)
 			resolver_is_gone(m);
 			return;
 		}
+		m->resolver_heard = ev_now(loop);
 		conn = table_find(&m->table, msg.conn);
 		if (conn != NULL)
 			admission_take_names(m, conn, &msg);

@@ -60,6 +60,7 @@ struct monitor {
 	struct rule_table early_rules, rules;
 	struct local_name local_names[LOCAL_NAMES_MAX];
 	size_t local_name_count;
+	ev_tstamp resolver_heard;     /* when it last said something */
 	ev_timer leavers;	      /* see admission.c */
 	struct connection *looked_at; /* last; NULL: begin */
 	ev_timer pause;
@@ -77,6 +78,12 @@ void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);
 /* chan_send to master, or to the nursery. */
 int monitor_send_master(struct monitor *m, const struct msg *msg);
 int monitor_send_nursery(struct monitor *m, const struct msg *msg);
+
+/* Tell master that a role does not answer. */
+void monitor_tell_stuck(struct monitor *m, enum msg_stuck which);
+
+/* The resolver does not answer: have another one; names are unknown. */
+void monitor_replace_resolver(struct monitor *m);
 
 /* Accept if there is room, a nursery and no pause; else do not. */
 void monitor_watch_listener(struct monitor *m);

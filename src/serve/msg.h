@@ -48,7 +48,7 @@ enum msg_type {
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */
-	MSG_STUCK,	  /* the nursery does not answer: kill it */
+	MSG_STUCK,	  /* enum msg_stuck: it does not answer: kill it */
 	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* see start.h; fds: client, control, program in, out */
@@ -74,6 +74,8 @@ enum msg_type {
 };
 
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
+
+enum msg_stuck { MSG_STUCK_NURSERY = 1, MSG_STUCK_RESOLVER };
 
 enum msg_signed { MSG_SIGNED = 1, MSG_SIGN_REFUSED, MSG_SIGN_FAILED };
 

@@ -409,6 +409,10 @@ describe_end(const struct child *child, int status, char *sentence, size_t size)
 		    "%s could not be loaded (exit status %d); is a memory "
 		    "limit (softlimit -m) too low?",
 		    child->name, STATUS_NOT_LOADED);
+	else if (child->is_stuck)
+		text_format(sentence, size,
+		    "%s %ld did not answer and was killed", child->name,
+		    (long)child->pid);
 	else
 		text_format(sentence, size, "%s %ld ended by %s %d",
 		    child->name, (long)child->pid,
@@ -436,6 +440,7 @@ roles_died(struct master *master, struct child *child, int status)
 	if (!master->is_stopping || child != &master->children[LOGGER])
 		events_warning(&master->events, "%s", sentence);
 	fd_close(&child->life_fd);
+	child->is_stuck = false;
 	plan_retry(child, child->state == ROLE_READY);
 	child->state = ROLE_DOWN;
 	child->pid = 0;

@@ -34,6 +34,7 @@ struct connection {
 	size_t variables_len, variable_count;
 	size_t exceeded; /* the limit of -y that was; 0: none */
 	unsigned asked;	 /* of the resolver, enum query_wants; 0: no more */
+	ev_tstamp late_since;		/* its answer; 0: it is not */
 	char *host, *info, *local_host; /* NULL: unknown; owned */
 
 	int control_fd;		     /* our end to the session */

@@ -515,6 +515,60 @@ def test_killed_resolver(start):
                  'names are known again')
 
 
+def test_stopped_resolver(start):
+    """It is replaced when an answer is overdue; who waits for it goes on
+    without names, and the next has one."""
+    with name_server(known({'127.0.0.2': 'good.example'})) as dns:
+        server = start(tool('showstate'), env=dns.environment, options=HERE)
+        old = server.pid('resolver')
+        server.signal(signal.SIGSTOP, old)
+        with Client(server.address, server.port, handshake=False,
+                    source='127.0.0.2') as first, \
+                Client(server.address, server.port, handshake=False,
+                       source='127.0.0.2') as second:
+            for client in (first, second):
+                client.handshake()
+                client.close_notify()
+                assert b'TCPREMOTEHOST' not in client.recv_all()
+        wait_for(lambda: server.pids('resolver') not in ([], [old]), 5,
+                 'a new resolver')
+        wait_for(lambda: host_of(server, '127.0.0.2') == 'good.example', 5,
+                 'names are known again')
+        assert server.lines('resolver') == [
+            'sslserver: warning: resolver %d did not answer and was killed'
+            % old]
+
+
+def test_nursery_killed_during_look_up(start):
+    """Who waits for a name has no session yet, and gets one of the next
+    nursery."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def script(question):
+        if question.name != reverse('127.0.0.2'):
+            return question.answer(code=3)
+        asked.set()
+        go_on.wait(30)
+        return question.answer(ptr(question, 'good.example'))
+
+    with name_server(script) as dns:
+        server = start(tool('showstate'), env=dns.environment, options=HERE)
+        with Client(server.address, server.port, handshake=False,
+                    source='127.0.0.2') as client:
+            try:
+                assert asked.wait(5 * SLOW), 'no question'
+                old = server.pid('nursery')
+                server.signal(signal.SIGKILL, old)
+                server.wait_log('nursery %d ended' % old)
+            finally:
+                go_on.set()
+            client.handshake()
+            client.close_notify()
+            assert b'good.example' in client.recv_all()
+        assert server.pid('nursery') != old
+        server.wait_idle()
+
+
 def test_new_monitor_has_names(start):
     with name_server(known({'127.0.0.2': 'good.example'})) as dns:
         server = start(tool('showstate'), env=dns.environment, options=HERE)

@@ -147,6 +147,23 @@ start_with_names(void **state)
 	return start(&settings);
 }
 
+/* As the time for names cannot be chosen, that for IDENT. */
+static int
+start_with_ident(void **state)
+{
+	struct settings settings = { .limit = 100,
+		.handshake_s = 60,
+		.wants_ident = true,
+		.ident_s = 1,
+		.local_name = "here",
+		.limits = { LIMITS_NONE, LIMITS_NONE, 0 },
+		.kill_after_s = SETTINGS_NEVER,
+		.verbosity = VERBOSITY_QUIET };
+
+	(void)state;
+	return start(&settings);
+}
+
 /* It ends with its life line, in good order. */
 static int
 tear_down(void **state)
@@ -397,6 +414,108 @@ a_client_that_resets_is_released(void **state)
 	fd_close(&silent_fd);
 }
 
+/* Is there something to be heard now? */
+static bool
+says_something(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+static void
+expect_start(uint64_t conn)
+{
+	int control_fd = hear_start(conn);
+
+	fd_close(&control_fd);
+}
+
+/* Nobody is asked for this client. */
+static void
+expect_start_at_once(void)
+{
+	int client_fd = connect_client();
+	const struct msg *msg = hear(f.nursery_fd, MSG_FDS_MAX);
+	struct msg taken;
+
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_START);
+	taken = *msg;
+	msg_close_fds(&taken);
+	fd_close(&client_fd);
+}
+
+static void
+a_resolver_that_is_silent_is_replaced(void **state)
+{
+	int clients[2] = { connect_client(), connect_client() };
+	unsigned wants, i;
+	uint64_t conns[2];
+	const struct msg *msg;
+	struct msg_reader r;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		conns[i] = hear_query(&wants);
+	msg = hear(f.master_fd, 0);
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_STUCK);
+	msg_read_from(&r, msg);
+	assert_int_equal(msg_get_number(&r), MSG_STUCK_RESOLVER);
+	/* All that was asked is unknown, and nothing more is asked. */
+	assert_null(hear(f.resolver_fd, 0));
+	for (i = 0; i < 2; i++)
+		expect_start(conns[i]);
+	expect_start_at_once();
+	fd_close(&f.resolver_fd);
+	f.resolver_fd = give_end(MSG_RESOLVER);
+	assert_int_equal(come_and_go(NULL), QUERY_INFO);
+	assert_false(says_something(f.master_fd));
+	for (i = 0; i < 2; i++)
+		fd_close(&clients[i]);
+}
+
+/* A client whose names the resolver tells, as long as it is asked. */
+static enum msg_type
+answer_another(uint64_t *conn)
+{
+	int client_fd = connect_client();
+	const struct msg *msg = hear(f.resolver_fd, 0);
+	enum msg_type type;
+
+	assert_non_null(msg);
+	type = msg->type;
+	*conn = msg->conn;
+	if (type == MSG_QUERY) {
+		answer(*conn, NULL);
+		expect_start(*conn);
+		tell_nursery_number(MSG_FAILED, *conn, ENOMEM);
+	}
+	fd_close(&client_fd);
+	return type;
+}
+
+/* It has lost one question, which is its business. */
+static void
+a_resolver_that_answers_others_stays(void **state)
+{
+	int client_fd = connect_client();
+	unsigned wants;
+	uint64_t conn = hear_query(&wants), other;
+	enum msg_type type;
+
+	(void)state;
+	do
+		type = answer_another(&other);
+	while (type == MSG_QUERY);
+	assert_int_equal(type, MSG_CANCEL);
+	assert_true(other == conn);
+	expect_start(conn);
+	assert_false(says_something(f.master_fd));
+	fd_close(&client_fd);
+}
+
 int
 main(void)
 {
@@ -412,6 +531,12 @@ main(void)
 		    start_with_names, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_client_that_resets_is_released, start_with_names,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_resolver_that_is_silent_is_replaced, start_with_ident,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_resolver_that_answers_others_stays, start_with_ident,
 		    tear_down),
 	};
 
