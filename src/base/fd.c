@@ -16,6 +16,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "compat/compat.h"
 
@@ -56,6 +57,24 @@ fd_set_null(int fd)
 	fd_close(&null_fd);
 	/* dup2(2) made it inheritable, as only the standard ones may be. */
 	return fd > 2 && fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 ? -1 : 0;
+}
+
+int
+fd_open_regular(const char *path, struct stat *status)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, status) == -1) {
+		fd_close(&fd);
+		return -1;
+	}
+	if (!S_ISREG(status->st_mode)) {
+		fd_close(&fd);
+		errno = EINVAL;
+	}
+	return fd;
 }
 
 int

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct stat;
+
 /*
  * Open /dev/null on each of 0, 1 and 2 that is closed, so that no later
  * descriptor lands there.  First call of every main.  0 or -1 with errno.
@@ -19,6 +21,13 @@ int fd_fill_standard(void);
  * 1 or 2.  0, or -1 with fd as it was; there must be a /dev to look into.
  */
 int fd_set_null(int fd);
+
+/*
+ * Open a regular file for reading, close-on-exec, and see in *status what
+ * it is.  A FIFO or a device in its place is not waited for: EINVAL.  The
+ * caller's descriptor, or -1 with errno.
+ */
+int fd_open_regular(const char *path, struct stat *status);
 
 /* A pipe, close-on-exec: ends[0] reads, ends[1] writes.  0 or -1. */
 int fd_pipe(int ends[2]);

@@ -190,6 +190,7 @@ read_names(struct settings *s)
 {
 	const char *servers = getenv("DNSCACHEIP");
 	const char *domain = getenv("LOCALDOMAIN");
+	struct stat status;
 	int fd;
 
 	s->wants_resolver =
@@ -203,7 +204,7 @@ read_names(struct settings *s)
 			    "[#port]: ",
 			    servers);
 	} else {
-		fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+		fd = fd_open_regular("/etc/resolv.conf", &status);
 		if (fd == -1 || resolvconf_read(&s->names, fd) == -1)
 			resolvconf_parse(&s->names, "", 0);
 		s->has_resolv_conf = true;

@@ -6,7 +6,6 @@
  * read, not mapped, and not trusted.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +36,11 @@ read_table(const char *path, size_t *len)
 	struct stat status;
 	unsigned char *table;
 	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = fd_open_regular(path, &status);
 
-	if (fd == -1 || fstat(fd, &status) == -1)
+	if (fd == -1)
 		die(111, "unable to read", path, strerror(errno));
-	if (!S_ISREG(status.st_mode) || status.st_size > RULES_SIZE_MAX)
+	if (status.st_size > RULES_SIZE_MAX)
 		die(111, "unable to read", path, "it is no rule table");
 	table = malloc((size_t)status.st_size + 1);
 	if (table == NULL)

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,7 +127,7 @@ look_at_names(struct master *master)
 		st.st_mtim.tv_nsec == master->names_changed.tv_nsec))
 		return;
 	master->names_changed = st.st_mtim;
-	fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
+	fd = fd_open_regular(RESOLV_CONF, &st);
 	if (fd == -1)
 		return;
 	msg_write_to(&w, body, sizeof(body));

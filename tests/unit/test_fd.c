@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -505,6 +506,42 @@ write_all_reports_errors(void **state)
 	fd_close(&ends[1]);
 }
 
+/* What would make an open(2) wait is refused at once. */
+static void
+only_regular_files_are_opened(void **state)
+{
+	char directory[] = "/tmp/test-fd.XXXXXX", path[64];
+	struct stat status;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/file", directory);
+	assert_int_equal(fd_open_regular(path, &status), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(10);
+	errno = 0;
+	assert_int_equal(fd_open_regular(path, &status), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(fd_open_regular("/dev/null", &status), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(fd_open_regular(directory, &status), -1);
+	assert_int_equal(errno, EINVAL);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+	fd = fd_open_regular(path, &status);
+	alarm(0);
+	assert_true(fd != -1);
+	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	assert_int_equal(status.st_size, 3);
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
 int
 main(void)
 {
@@ -517,6 +554,7 @@ main(void)
 		cmocka_unit_test(close_forgets_and_keeps_errno),
 		cmocka_unit_test(only_what_is_kept_stays_open),
 		cmocka_unit_test(works_without_close_range),
+		cmocka_unit_test(only_regular_files_are_opened),
 		cmocka_unit_test(read_all_waits_for_all),
 		cmocka_unit_test(write_all_writes_all),
 		cmocka_unit_test(write_all_reports_errors),
