@@ -12,6 +12,10 @@
 
 #include <string.h>
 
+#include <arpa/inet.h>
+
+#include "base/text.h"
+
 #define V4_AT 12 /* where the four bytes of IPv4 begin */
 
 bool
@@ -76,4 +80,72 @@ rulekey_prefix(char key[RULEKEY_SIZE], const unsigned char ip[16], bool is_v4,
 			key[1 + i] = is_v4 ? letters[i] : (char)('`' + ones++);
 	}
 	return 1 + (size_t)bits;
+}
+
+static int
+hex_digit(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Eight groups of four digits.  0 or -1. */
+static int
+read_groups(unsigned char ip[16], const unsigned char *key, size_t len)
+{
+	size_t i, at = 0;
+	int high, low;
+
+	if (len != 39)
+		return -1;
+	for (i = 0; i < 16; i++, at += 2) {
+		if (i > 0 && i % 2 == 0 && key[at++] != ':')
+			return -1;
+		high = hex_digit(key[at]);
+		low = hex_digit(key[at + 1]);
+		if (high == -1 || low == -1)
+			return -1;
+		ip[i] = (unsigned char)(high << 4 | low);
+	}
+	return 0;
+}
+
+/* A character per bit.  0, or -1: it is not what rulekey_prefix makes. */
+static int
+read_bits(unsigned char ip[16], const unsigned char *key, size_t len)
+{
+	char again[RULEKEY_SIZE];
+	bool is_v4 = len > 0 && key[0] == '_';
+	size_t bits = len - 1, i;
+
+	if (len < 2 || (!is_v4 && key[0] != '^') || bits > (is_v4 ? 32 : 128))
+		return -1;
+	for (i = 0; i < bits; i++)
+		if (key[1 + i] != '0')
+			ip[(is_v4 ? V4_AT : 0) + i / 8] |=
+			    (unsigned char)(0x80 >> i % 8);
+	return rulekey_prefix(again, ip, is_v4, (unsigned)bits) == len &&
+		memcmp(again, key, len) == 0
+	    ? 0
+	    : -1;
+}
+
+int
+rulekey_spell(
+    char text[RULEKEY_TEXT_SIZE], const unsigned char *key, size_t len)
+{
+	unsigned char ip[16] = { 0 };
+	char address[INET6_ADDRSTRLEN];
+	bool is_v4 = len > 0 && key[0] == '_';
+
+	if (read_groups(ip, key, len) == 0) {
+		inet_ntop(AF_INET6, ip, text, RULEKEY_TEXT_SIZE);
+		return 0;
+	}
+	if (read_bits(ip, key, len) == -1)
+		return -1;
+	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + V4_AT : ip, address,
+	    sizeof(address));
+	return text_format(text, RULEKEY_TEXT_SIZE, "%s/%zu", address, len - 1);
 }

@@ -34,4 +34,15 @@ size_t rulekey_address(
 size_t rulekey_prefix(char key[RULEKEY_SIZE], const unsigned char ip[16],
     bool is_v4, unsigned bits);
 
+/* Room for an address with its prefix, as rulekey_spell writes it. */
+#define RULEKEY_TEXT_SIZE 64
+
+/*
+ * The address as a person writes it, of a key that rulekey_address (IPv6)
+ * or rulekey_prefix made: "2001:db8::1", "10.0.0.0/8".  0 and a C string;
+ * or -1 for any other key, which is its own text.
+ */
+int rulekey_spell(
+    char text[RULEKEY_TEXT_SIZE], const unsigned char *key, size_t len);
+
 #endif

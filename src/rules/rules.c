@@ -14,12 +14,10 @@
  */
 #include "rules/rules.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "rules/rulekey.h"
 
-#define HEADER_SIZE 2048
 #define TABLES 256
 #define SLOT_SIZE 8
 #define HASH_START 5381
@@ -105,7 +103,7 @@ read_record(const struct table *t, size_t at, struct record *record)
 {
 	size_t left;
 
-	if (at < HEADER_SIZE || at > t->len || t->len - at < 8)
+	if (at < RULES_HEADER_SIZE || at > t->len || t->len - at < 8)
 		return -1;
 	record->key_len = number_at(t, at);
 	record->data_len = number_at(t, at + 4);
@@ -121,12 +119,12 @@ read_record(const struct table *t, size_t at, struct record *record)
 static int
 read_header(const struct table *t, unsigned i, size_t *at, size_t *slots)
 {
-	if (t->len < HEADER_SIZE)
+	if (t->len < RULES_HEADER_SIZE)
 		return -1;
 	*at = number_at(t, (size_t)i * 8);
 	*slots = number_at(t, (size_t)i * 8 + 4);
 	if (*slots > 0 &&
-	    (*at < HEADER_SIZE || *at > t->len ||
+	    (*at < RULES_HEADER_SIZE || *at > t->len ||
 		*slots > (t->len - *at) / SLOT_SIZE))
 		return -1;
 	return 0;
@@ -489,25 +487,62 @@ check_slots(const struct table *t, unsigned i, size_t *space)
 	return 0;
 }
 
+/* The kinds of the rule with that key. */
+static unsigned
+kinds_of(const unsigned char *key, size_t len)
+{
+	size_t name = len;
+	unsigned kinds;
+
+	while (name > 0 && key[name - 1] != '@')
+		name--;
+	kinds = name > 0 ? RULES_BY_INFO : 0;
+	if (name < len && key[name] == '=')
+		kinds |= RULES_BY_HOST;
+	return kinds;
+}
+
+unsigned
+rules_kinds(const void *table, size_t len)
+{
+	struct table t = { .bytes = table, .len = len };
+	struct record record;
+	unsigned kinds = 0, i;
+	size_t at, slots;
+
+	for (i = 0; i < TABLES; i++) {
+		if (read_header(&t, i, &at, &slots) == -1)
+			continue;
+		for (; slots > 0; slots--, at += SLOT_SIZE)
+			if (read_record(&t, number_at(&t, at + 4), &record) ==
+			    0)
+				kinds |= kinds_of(
+				    t.bytes + record.key_at, record.key_len);
+	}
+	return kinds;
+}
+
 /*
  * Every maker of these files puts the 256 hash tables one behind the other
  * at the end, and fills in the header last.  A header that is still a hole,
  * or was lost in a crash, is zeros, and would be a table without rules,
  * which lets everybody in.
  */
-static bool
-is_laid_out(const struct table *t)
+int
+rules_check_header(const unsigned char header[RULES_HEADER_SIZE], uint64_t len)
 {
-	size_t at = number_at(t, 0), i;
+	struct table t = { .bytes = header, .len = RULES_HEADER_SIZE };
+	uint64_t at = number_at(&t, 0);
+	size_t i;
 
-	if (at < HEADER_SIZE)
-		return false;
+	if (len > RULES_SIZE_MAX || at < RULES_HEADER_SIZE)
+		return -1;
 	for (i = 0; i < TABLES; i++) {
-		if (number_at(t, i * 8) != at)
-			return false;
-		at += (size_t)number_at(t, i * 8 + 4) * SLOT_SIZE;
+		if (number_at(&t, i * 8) != at)
+			return -1;
+		at += (uint64_t)number_at(&t, i * 8 + 4) * SLOT_SIZE;
 	}
-	return at == t->len;
+	return at == len ? 0 : -1;
 }
 
 int
@@ -517,8 +552,8 @@ rules_check(const void *table, size_t len)
 	size_t space = len;
 	unsigned i;
 
-	if (len < HEADER_SIZE || len > RULES_SIZE_MAX ||
-	    take(&space, HEADER_SIZE) == -1 || !is_laid_out(&t))
+	if (len < RULES_HEADER_SIZE || take(&space, RULES_HEADER_SIZE) == -1 ||
+	    rules_check_header(table, len) == -1)
 		return -1;
 	for (i = 0; i < TABLES; i++)
 		if (check_slots(&t, i, &space) == -1)

@@ -11,9 +11,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A file cannot be longer: its offsets have 32 bits. */
 #define RULES_SIZE_MAX 4294967295U
+
+/* What a table begins with: where the rest of it lies. */
+#define RULES_HEADER_SIZE 2048
 
 /* What is known of a client.  Unknown is NULL. */
 struct rules_client {
@@ -40,6 +44,24 @@ struct rules_verdict {
  * whatever the bytes are.  0 or -1.
  */
 int rules_check(const void *table, size_t len);
+
+/*
+ * Can a file of len bytes that begins with this header be a sound table?
+ * For one that would be long to read: the header says how long a table is.
+ * 0 or -1.
+ */
+int rules_check_header(
+    const unsigned char header[RULES_HEADER_SIZE], uint64_t len);
+
+/* Rules that fit nobody whose host name, or user, is unknown. */
+enum rules_kind { RULES_BY_HOST = 1, RULES_BY_INFO = 2, RULES_KINDS = 4 };
+
+/*
+ * Which of these kinds the table has, added: a sum below RULES_KINDS.  Of a
+ * table that passed rules_check; of others, of what can be found.  Takes
+ * time in proportion to the number of rules.
+ */
+unsigned rules_kinds(const void *table, size_t len);
 
 /*
  * Look the client up, first hit wins: info@ip, info@=host, ip, =host, IPv4

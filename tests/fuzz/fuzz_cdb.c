@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/rulekey.h"
 #include "rules/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -55,11 +56,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ .host = "a" },
 	};
 	bool is_sound = rules_check(data, size) == 0;
+	char text[RULEKEY_TEXT_SIZE];
+	const unsigned char *key;
 	size_t i, len;
 
 	for (i = 0; i < sizeof(clients) / sizeof(clients[0]); i++)
 		decide(data, size, is_sound, &clients[i]);
+	assert(rules_kinds(data, size) < RULES_KINDS);
 	for (i = 0; i < size; i++)
-		(void)rules_key_at(data, size, i, &len);
+		if ((key = rules_key_at(data, size, i, &len)) != NULL &&
+		    rulekey_spell(text, key, len) == 0)
+			assert(strlen(text) < sizeof(text));
 	return 0;
 }

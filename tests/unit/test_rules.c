@@ -384,6 +384,55 @@ overlapping_records_are_refused(void **state)
 	free(t.bytes);
 }
 
+/* A file need not be read to its end to see that it is none. */
+static void
+the_header_tells_the_length(void **state)
+{
+	static const unsigned char zeros[RULES_HEADER_SIZE];
+	struct table t = make("1.2.3.4:deny\n=a.b:deny\n"), none = make("");
+
+	(void)state;
+	assert_int_equal(rules_check_header(t.bytes, t.len), 0);
+	assert_int_equal(rules_check_header(none.bytes, none.len), 0);
+	assert_int_equal(rules_check_header(t.bytes, t.len - 1), -1);
+	assert_int_equal(rules_check_header(t.bytes, t.len + 1), -1);
+	assert_int_equal(
+	    rules_check_header(t.bytes, t.len + (UINT64_C(1) << 32)), -1);
+	assert_int_equal(rules_check_header(zeros, 0), -1);
+	assert_int_equal(rules_check_header(zeros, sizeof(zeros)), -1);
+	assert_int_equal(rules_check_header(zeros, UINT32_MAX), -1);
+	free(t.bytes);
+	free(none.bytes);
+}
+
+static void
+kinds_are_found(void **state)
+{
+	static const struct {
+		const char *lines;
+		unsigned kinds;
+	} cases[] = { { "", 0 },
+		{ ":deny\n1.2.3.4:deny\n1.:allow\n2001:db8::/32:deny\n", 0 },
+		{ "1.2.3.4:allow,A=\"=x@y\"\n", 0 },
+		{ "=:deny\n", RULES_BY_HOST },
+		{ "=.a.b:deny\n1.2.3.4:allow\n", RULES_BY_HOST },
+		{ "1.:deny\njoe@1.2.3.4:deny\n", RULES_BY_INFO },
+		{ "a=b@1.2.3.4:deny\n", RULES_BY_INFO },
+		{ "joe@=a.b:deny\n", RULES_BY_INFO | RULES_BY_HOST },
+		{ "joe@1.2.3.4:deny\n=a:allow\n",
+		    RULES_BY_INFO | RULES_BY_HOST } };
+	struct table t;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		t = make(cases[i].lines);
+		if (rules_kinds(t.bytes, t.len) != cases[i].kinds)
+			fail_msg("of %s", cases[i].lines);
+		free(t.bytes);
+	}
+}
+
 int
 main(void)
 {
@@ -394,6 +443,8 @@ main(void)
 		cmocka_unit_test(first_of_equal_records_counts),
 		cmocka_unit_test(empty_table_allows),
 		cmocka_unit_test(records_are_located),
+		cmocka_unit_test(the_header_tells_the_length),
+		cmocka_unit_test(kinds_are_found),
 		cmocka_unit_test(cut_tables_are_refused),
 		cmocka_unit_test(changed_tables_are_refused_or_sound),
 		cmocka_unit_test(damage_of_each_kind_is_found),
