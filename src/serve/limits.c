@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "rules/rulevars.h"
 
 #define ADDRESS_BITS 128
 #define IPV4_BITS 96 /* of a mapped address before its own */
@@ -219,7 +219,7 @@ limits_read_source(struct limits_policy *policy, const char *value)
 {
 	unsigned long n;
 
-	if (text_number(value, 0, 1000000000UL, &n) == -1)
+	if (rulevars_read_source(value, &n) == -1)
 		return -1;
 	policy->per_source = n == 0 ? LIMITS_NONE : n;
 	return 0;
@@ -228,15 +228,9 @@ limits_read_source(struct limits_policy *policy, const char *value)
 int
 limits_read_network(struct limits_policy *policy, const char *value)
 {
-	const char *slash = strchr(value, '/');
 	unsigned long n, prefix;
-	char number[16];
 
-	if (slash == NULL ||
-	    text_format(number, sizeof(number), "%.*s", (int)(slash - value),
-		value) == -1 ||
-	    text_number(number, 0, 1000000000UL, &n) == -1 ||
-	    text_number(slash + 1, 0, 128, &prefix) == -1)
+	if (rulevars_read_network(value, &n, &prefix) == -1)
 		return -1;
 	policy->per_network = n == 0 ? LIMITS_NONE : n;
 	policy->prefix = (unsigned)prefix;

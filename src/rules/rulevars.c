@@ -1,0 +1,85 @@
+/*
+ * Variables of a rule that mean something to sslserver.
+ *
+ * Runs in the monitor, for each client of a rule with variables, in
+ * sslserver's start, for the environment, and in tcprules and tcprulescheck.
+ * Values are those of whoever wrote the rules: to be understood wholly or
+ * not at all, because a limit that is read as another one, or a certificate
+ * that is not the one the rule names, lets in whom it should not.
+ */
+#include "rules/rulevars.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define CONNECTIONS_MAX 1000000000UL
+#define BITS_MAX 128
+
+/* TLS settings: each rule with one has its own set, which is not built yet. */
+static const char *const tls_names[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE",
+	"CERTDIR", "DHFILE", "CIPHERS", "TLSGROUPS", "TLSMIN", "TLSMAX",
+	"CAFILE", "CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE",
+	"VERIFYDEPTH", "ALPN" };
+
+int
+rulevars_read_source(const char *value, unsigned long *n)
+{
+	return text_number(value, 0, CONNECTIONS_MAX, n);
+}
+
+int
+rulevars_read_network(const char *value, unsigned long *n, unsigned long *bits)
+{
+	const char *slash = strchr(value, '/');
+	unsigned long connections;
+	char number[16];
+
+	if (slash == NULL ||
+	    text_format(number, sizeof(number), "%.*s", (int)(slash - value),
+		value) == -1 ||
+	    text_number(number, 0, CONNECTIONS_MAX, &connections) == -1 ||
+	    text_number(slash + 1, 0, BITS_MAX, bits) == -1)
+		return -1;
+	*n = connections;
+	return 0;
+}
+
+bool
+rulevars_is(const char *variable, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(variable, name, len) == 0 && variable[len] == '=';
+}
+
+static bool
+is_of_tls(const char *variable)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tls_names) / sizeof(tls_names[0]); i++)
+		if (rulevars_is(variable, tls_names[i]))
+			return true;
+	return false;
+}
+
+const char *
+rulevars_refusal(const char *variable)
+{
+	unsigned long n, bits;
+
+	if (rulevars_is(variable, "MAXCONIP"))
+		return rulevars_read_source(strchr(variable, '=') + 1, &n) == -1
+		    ? "it is no number of connections (0: no limit)"
+		    : NULL;
+	if (rulevars_is(variable, "MAXCONNET"))
+		return rulevars_read_network(
+			   strchr(variable, '=') + 1, &n, &bits) == -1
+		    ? "it is not n/bits"
+		    : NULL;
+	if (is_of_tls(variable))
+		return "TLS settings of a rule are not in this version";
+	return NULL;
+}

@@ -1,0 +1,64 @@
+/*
+ * test_rulevars: which variables of a rule sslserver refuses.
+ */
+#include "rules/rulevars.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void
+limits_are_read_wholly(void **state)
+{
+	unsigned long n = 7, bits = 7;
+
+	(void)state;
+	assert_int_equal(rulevars_read_source("12", &n), 0);
+	assert_int_equal(n, 12);
+	assert_int_equal(rulevars_read_network("3/48", &n, &bits), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(bits, 48);
+	assert_int_equal(rulevars_read_network("0/0", &n, &bits), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(bits, 0);
+}
+
+static void
+what_is_refused(void **state)
+{
+	static const char *const refused[] = { "MAXCONIP=", "MAXCONIP=many",
+		"MAXCONIP=-1", "MAXCONIP=5 ", "MAXCONIP=99999999999999999999",
+		"MAXCONNET=", "MAXCONNET=5", "MAXCONNET=5/", "MAXCONNET=/24",
+		"MAXCONNET=5/129", "MAXCONNET=5/24/", "CERTFILE=/x",
+		"KEYFILE=", "TLSMIN=1.5", "VERIFYDEPTH=x", "ALPN=h2",
+		"CCAVERIFY=z" };
+	static const char *const served[] = { "MAXCONIP=0", "MAXCONIP=5",
+		"MAXCONNET=5/24", "MAXCONNET=0/0", "MAXCONIPS=x", "XMAXCONIP=x",
+		"maxconip=x", "RELAYCLIENT=", "CERTFILES=x", "TLSMINIMUM=x",
+		"A=MAXCONIP=x" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(refused); i++)
+		if (rulevars_refusal(refused[i]) == NULL)
+			fail_msg("%s is served", refused[i]);
+	for (i = 0; i < COUNT(served); i++)
+		if (rulevars_refusal(served[i]) != NULL)
+			fail_msg("%s is refused", served[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_are_read_wholly),
+		cmocka_unit_test(what_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
