@@ -4,6 +4,7 @@ import collections
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -53,6 +54,18 @@ def start(workdir, pki):
     reports = [server.log() for server in SERVERS
                if server.sanitizer_report()]
     assert not reports, 'a sanitizer reported:\n' + '\n'.join(reports)
+
+
+@pytest.fixture
+def stops(workdir):
+    found = harness.Stops(workdir)
+    done = subprocess.run(found.launcher + ('true',), check=False,
+                          stderr=subprocess.PIPE)
+    if done.returncode == 99:
+        pytest.skip('no seccomp user notification: '
+                    + done.stderr.decode().strip())
+    assert done.returncode == 0, done.stderr
+    return found
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -190,6 +190,36 @@ def kill(pid, number=signal.SIGKILL):
         pass
 
 
+class Stops:
+    """Children of a process are stopped at a call, while the flag is there.
+    """
+
+    def __init__(self, workdir):
+        self.flag = os.path.join(workdir, 'stops')
+        self.launcher = (tool('stopcall'), self.flag)
+
+    def begin(self, call, parent):
+        with open(self.flag + '.new', 'w', encoding='ascii') as file:
+            file.write('%s %d\n' % (call, parent))
+        os.rename(self.flag + '.new', self.flag)
+
+    def end(self):
+        os.unlink(self.flag)
+
+    def wait(self):
+        """The pid of the first one; the next ones are left alone."""
+        pids = wait_for(lambda: read_text(self.flag + '.hits').split(), 5,
+                        'a process to be stopped')
+        self.end()
+        wait_for(lambda: is_stopped(int(pids[0])), 5, 'it to stand')
+        return int(pids[0])
+
+
+def is_stopped(pid):
+    stat = read_stat(pid)
+    return stat is not None and stat.state == 'T'
+
+
 # ---------------------------------------------------------------------------
 # The server
 

@@ -8,15 +8,14 @@ import resource
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
 
 import pytest
 
 from harness import (ROOT, SLOW, Client, Truncated, descriptors, find_command,
-                     kill, read_stat, read_text, run_server, status_fields,
-                     tool, wait_for, PROGRAM_ID)
+                     is_stopped, kill, read_stat, read_text, run_server,
+                     status_fields, tool, wait_for, PROGRAM_ID)
 
 ENDS = ('cut', 'reset')
 HZ = os.sysconf('SC_CLK_TCK')
@@ -33,48 +32,6 @@ def hear_nothing_of(client):
     """Until our socket is closed from the other side; then ours, too."""
     client.wait_close()
     client.close()
-
-
-class Stops:
-    """Children of a process are stopped at a call, while the flag is there.
-    """
-
-    def __init__(self, workdir):
-        self.flag = os.path.join(workdir, 'stops')
-        self.launcher = (tool('stopcall'), self.flag)
-
-    def begin(self, call, parent):
-        with open(self.flag + '.new', 'w', encoding='ascii') as file:
-            file.write('%s %d\n' % (call, parent))
-        os.rename(self.flag + '.new', self.flag)
-
-    def end(self):
-        os.unlink(self.flag)
-
-    def wait(self):
-        """The pid of the first one; the next ones are left alone."""
-        pids = wait_for(lambda: read_text(self.flag + '.hits').split(), 5,
-                        'a process to be stopped')
-        self.end()
-        wait_for(lambda: is_stopped(int(pids[0])), 5, 'it to stand')
-        return int(pids[0])
-
-
-def is_stopped(pid):
-    stat = read_stat(pid)
-    return stat is not None and stat.state == 'T'
-
-
-@pytest.fixture
-def stops(workdir):
-    found = Stops(workdir)
-    done = subprocess.run(found.launcher + ('true',), check=False,
-                          stderr=subprocess.PIPE)
-    if done.returncode == 99:
-        pytest.skip('no seccomp user notification: '
-                    + done.stderr.decode().strip())
-    assert done.returncode == 0, done.stderr
-    return found
 
 
 def assert_quiet(server, pids, seconds=1.0):
