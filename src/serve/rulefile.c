@@ -7,7 +7,6 @@
  */
 #include "serve/rulefile.h"
 
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include "base/fd.h"
 #include "rules/rules.h"
 #include "serve/privs.h"
+#include "serve/sealed.h"
 
 /* A constant database has 32-bit offsets. */
 #define SIZE_MAX_BYTES 4294967295LL
@@ -46,35 +46,6 @@ is_same(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Memory without a name, that can be sealed where the system knows how. */
-static int
-make_memory(void)
-{
-#ifdef MFD_ALLOW_SEALING
-	return memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-#else
-	char path[] = "/tmp/sslserver-rules.XXXXXX";
-	int fd = mkstemp(path);
-
-	if (fd != -1 &&
-	    (unlink(path) == -1 || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1))
-		fd_close(&fd);
-	return fd;
-#endif
-}
-
-static int
-seal(int fd)
-{
-#ifdef F_ADD_SEALS
-	return fcntl(fd, F_ADD_SEALS,
-	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-#else
-	(void)fd;
-	return 0;
-#endif
-}
-
 static int
 copy_bytes(int from, int to)
 {
@@ -91,12 +62,12 @@ copy_bytes(int from, int to)
 static int
 check(int fd, size_t len)
 {
-	void *bytes;
+	const void *bytes;
 
 	if (len == 0)
 		return DAMAGED;
-	bytes = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
+	bytes = sealed_map(fd, len);
+	if (bytes == NULL)
 		return errno;
 	return rules_check(bytes, len) == 0 ? COPIED : DAMAGED;
 }
@@ -134,7 +105,7 @@ copy(const struct rulefile *file)
 		return errno;
 	if (!is_same(&before, &after))
 		return CHANGED;
-	if (seal(file->copy_fd) == -1)
+	if (sealed_seal(file->copy_fd) == -1)
 		return errno;
 	return check(file->copy_fd, (size_t)before.st_size);
 }
@@ -152,7 +123,7 @@ tell(struct rulefile *file, enum rulefile_news news)
 static enum rulefile_news
 start_copy(struct rulefile *file)
 {
-	file->copy_fd = make_memory();
+	file->copy_fd = sealed_make();
 	if (file->copy_fd == -1)
 		return RULEFILE_SAME; /* the next look tries again */
 	file->copier = fork();
