@@ -232,32 +232,48 @@ fill_config(struct role_config *config, const struct settings *settings,
 	config->greeting_len = settings->greeting_len;
 }
 
+/* Its bytes are the caller's to free; NULL with errno. */
+static unsigned char *
+encode_config(const struct role_config *config, size_t *len)
+{
+	struct msg_writer w;
+	unsigned char *bytes;
+
+	msg_write_to(&w, NULL, MSG_BODY_MAX);
+	if (roleconfig_put(config, &w) == -1) {
+		errno = EMSGSIZE;
+		return NULL;
+	}
+	*len = w.len;
+	bytes = malloc(*len);
+	if (bytes == NULL)
+		return NULL;
+	msg_write_to(&w, bytes, *len);
+	(void)roleconfig_put(config, &w);
+	return bytes;
+}
+
 int
 children_configure(const struct children *children, enum children_kind kind,
-    int life_fd, const void *public, size_t public_len)
+    int life_fd, int public_fd)
 {
 	struct msg msg = { .type = MSG_CONFIG };
 	struct role_config config;
-	struct msg_writer w;
 	unsigned char *body;
-	int r = -1;
+	int r;
 
-	body = malloc(MSG_BODY_MAX);
+	fill_config(&config, children->settings, kind);
+	config.has_jail = children->jail_fd != -1;
+	config.has_public = public_fd != -1;
+	body = encode_config(&config, &msg.len);
 	if (body == NULL)
 		return -1;
-	fill_config(&config, children->settings, kind);
-	config.public = public;
-	config.public_len = public_len;
-	msg_write_to(&w, body, MSG_BODY_MAX);
-	if (roleconfig_put(&config, &w) == -1)
-		errno = EMSGSIZE;
-	else {
-		msg_written(&w, &msg.len);
-		msg.body = body;
-		if (children->jail_fd != -1)
-			msg.fds[msg.fd_count++] = children->jail_fd;
-		r = msg_send(life_fd, &msg, false);
-	}
+	msg.body = body;
+	if (config.has_jail)
+		msg.fds[msg.fd_count++] = children->jail_fd;
+	if (config.has_public)
+		msg.fds[msg.fd_count++] = public_fd;
+	r = msg_send(life_fd, &msg, false);
 	free(body);
 	return r;
 }

@@ -40,11 +40,12 @@ pid_t children_exec(
     const struct children *children, enum children_kind kind, int *life_fd);
 
 /*
- * Send a started role its CONFIG.  public may be NULL.  0, or -1 with
- * errno (EMSGSIZE: too large; EPIPE: it is gone).
+ * Send a started role its CONFIG.  A nursery gets a duplicate of public_fd,
+ * what a keeper sealed for it; -1 for others.  0, or -1 with errno
+ * (EMSGSIZE: too large; EPIPE: it is gone).
  */
 int children_configure(const struct children *children, enum children_kind kind,
-    int life_fd, const void *public, size_t public_len);
+    int life_fd, int public_fd);
 
 /*
  * Fork the monitor: it has its life line, and descriptors by message.

@@ -23,6 +23,7 @@
 #include "serve/privs.h"
 #include "serve/role.h"
 #include "serve/sandbox.h"
+#include "serve/sealed.h"
 #include "tls/tlsfile.h"
 #include "tls/tlskey.h"
 #include "tls/tlsscheme.h"
@@ -34,6 +35,7 @@ struct keeper {
 	struct tls_settings settings;
 	struct tlsfiles files;
 	struct tls_public public;
+	int public_fd; /* memory that carries it to the nursery */
 	struct tlskey *key;
 	struct tlsscheme_policy policy;
 };
@@ -52,6 +54,20 @@ open_files(struct keeper *keeper)
 	    keeper->files.cert.path);
 	if (keeper->files.key.fd != -1)
 		role_setting(role, "key", keeper->files.key.path);
+}
+
+/* Now, as it may need a directory that is out of reach later. */
+static void
+make_memory(struct keeper *keeper)
+{
+	char sentence[128];
+
+	keeper->public_fd = sealed_make();
+	if (keeper->public_fd != -1)
+		return;
+	text_format(sentence, sizeof(sentence),
+	    "unable to make memory for certificates: %s", strerror(errno));
+	role_fail(&keeper->role, sentence);
 }
 
 /* SSL_CHROOT, or the empty directory that master made. */
@@ -117,22 +133,6 @@ load_files(struct keeper *keeper)
 	note_parameters(keeper);
 }
 
-static void
-report_ready(const struct keeper *keeper)
-{
-	static unsigned char body[MSG_BODY_MAX / 2];
-	struct msg_writer w;
-	size_t len;
-
-	msg_write_to(&w, body, sizeof(body));
-	if (role_public_put(&keeper->public, &w) == -1)
-		role_fail(&keeper->role, "certificate chain too large");
-	msg_written(&w, &len);
-	if (msg_send_bytes(
-		keeper->role.life_fd, MSG_READY, 0, body, len, false) == -1)
-		_exit(0);
-}
-
 /* Answer one request.  -1: the monitor is gone or talks nonsense. */
 static int
 answer(struct keeper *keeper, const struct msg *msg)
@@ -192,9 +192,11 @@ keeper_run(void)
 
 	role_begin(&keeper.role);
 	open_files(&keeper);
+	make_memory(&keeper);
 	drop_rights(&keeper);
 	load_files(&keeper);
-	report_ready(&keeper);
+	role_public_give(&keeper.role, &keeper.public, keeper.public_fd);
+	fd_close(&keeper.public_fd);
 	for (;;) {
 		fds[0] = (struct pollfd){ keeper.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ keeper.role.work_fd, POLLIN, 0 };

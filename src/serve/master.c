@@ -3,9 +3,9 @@
  *
  * Keeps the rights sslserver was started with (root, as a rule), for one
  * reason: to change identity for programs.  It reads messages of the
- * monitor and of roles, opaque bytes a keeper sends to a nursery, and
- * nothing that came from the network.  It never waits for a process that
- * could make it wait.  No no_new_privs and no sandbox: they would pass
+ * monitor and of roles, and nothing that came from the network; what a
+ * keeper seals for the nursery passes through as a descriptor.  It never
+ * waits for a process that could make it wait.  No no_new_privs and no sandbox: they would pass
  * through exec to the program.
  *
  * Start: logger, first keeper, the other keepers and the nursery (with what
@@ -336,7 +336,6 @@ prepare(struct master *master)
 		roles_give_up(master, "out of memory");
 	for (i = 0; i < master->child_count; i++) {
 		master->children[i].life_fd = -1;
-		buf_init(&master->children[i].partial, MSG_BODY_MAX);
 		master->children[i].name = i == LOGGER ? "logger"
 		    : i == MONITOR		       ? "monitor"
 		    : i == NURSERY		       ? "nursery"
@@ -345,6 +344,7 @@ prepare(struct master *master)
 	}
 	events_init(&master->events, -1, settings->verbosity);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
+	master->public_fd = -1;
 	ruletables_prepare(master);
 	/* Nobody to ask for: ready as it is. */
 	if (!settings->wants_resolver)

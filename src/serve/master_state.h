@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "serve/chan.h"
 #include "serve/children.h"
 #include "serve/events.h"
 #include "serve/msg.h"
 #include "net/resolvconf.h"
 #include "serve/pids.h"
+#include "serve/role.h"
 #include "serve/rulefile.h"
 #include "serve/settings.h"
 
@@ -36,7 +36,6 @@ struct child {
 	enum role_state state;
 	pid_t pid;
 	int life_fd;
-	struct buf partial; /* pieces of a message that is not whole yet */
 	int64_t started, retry_at;
 	int64_t retry_ms; /* doubles with each start that fails */
 	bool is_stuck;	  /* killed, because it did not answer */
@@ -60,8 +59,8 @@ struct master {
 	size_t child_count;
 	struct chan monitor;
 	struct events events;
-	unsigned char *public; /* what the first keeper read */
-	size_t public_len;
+	int public_fd; /* what the first keeper read, sealed; -1 */
+	unsigned char public_digest[ROLE_DIGEST_SIZE];
 	struct rulefile rulefiles[2]; /* -y, -x */
 	int rule_fds[2];	      /* the last sound copies; -1 */
 	enum rulefile_news rule_news[2];

@@ -260,7 +260,7 @@ put(struct msg_writer *w, const void *bytes, size_t len)
 		w->failed = true;
 		return;
 	}
-	if (len > 0)
+	if (len > 0 && w->bytes != NULL)
 		memcpy(w->bytes + w->len, bytes, len);
 	w->len += len;
 }

@@ -23,10 +23,10 @@
 
 enum msg_type {
 	/* life lines: master to role, role to master, and front */
-	MSG_CONFIG = 1, /* build id, settings; see role.h */
+	MSG_CONFIG = 1, /* build id, settings; fds: see roleconfig.h */
 	MSG_WORK,	/* fd: the new work socket to the monitor */
 	MSG_NOTE,	/* kind (enum msg_note), text */
-	MSG_READY,	/* role is ready; keeper: public data */
+	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h */
 	MSG_FAILED,	/* one sentence */
 	MSG_STOP,	/* close the listener, take no more clients */
 	MSG_STOPPED,	/* listener is closed */
@@ -140,7 +140,8 @@ void msg_close_fds(struct msg *msg);
 
 /*
  * Bodies are put together from fields.  A writer that overflows its bytes
- * or buf remembers it, and msg_written returns -1.
+ * remembers it, and msg_written returns -1.  Without bytes (NULL) it only
+ * counts, up to size: what is written then to as many bytes will fit.
  */
 struct msg_writer {
 	unsigned char *bytes;

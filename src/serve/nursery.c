@@ -52,8 +52,7 @@ load(struct nursery *nursery)
 	char error[TLSFILE_ERROR_SIZE];
 
 	profile_settings(&config->profile, &settings);
-	if (role_public_get(&public, config->public, config->public_len) == -1)
-		role_fail(&nursery->role, "out of memory");
+	role_public_take(&nursery->role, &public);
 	nursery->ctx = tlsctx_new(&settings, &public, error, sizeof(error));
 	tls_public_free(&public);
 	if (nursery->ctx == NULL)

@@ -7,6 +7,7 @@
 #include "serve/role.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,24 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "build_id.h"
+#include "serve/sealed.h"
 #include "tls/tlsfile.h"
+#include "tls/tlslib.h"
 
-/* The descriptors of CONFIG: the jail first, if there is one. */
+/* The descriptors of CONFIG: all that it says there are. */
 static void
 take_fds(struct role *role, const struct msg *msg)
 {
-	role->jail_fd = msg->fd_count > 0 ? msg->fds[0] : -1;
-	role->work_fd = -1;
+	size_t n = 0;
+
+	role->jail_fd = role->public_fd = role->work_fd = -1;
+	if (msg->fd_count !=
+	    (size_t)role->config.has_jail + role->config.has_public)
+		role_fail(role, "descriptors from sslserver did not arrive");
+	if (role->config.has_jail)
+		role->jail_fd = msg->fds[n++];
+	if (role->config.has_public)
+		role->public_fd = msg->fds[n++];
 }
 
 void
@@ -34,10 +45,11 @@ role_begin(struct role *role)
 
 	role->life_fd = ROLE_LIFE_FD;
 	buf_init(&role->whole, MSG_BODY_MAX);
-	if (sig_ignore_terminal() == -1)
+	/* SIGXFSZ: a small limit of file sizes is an error to report. */
+	if (sig_ignore_terminal() == -1 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		role_fail(role, "unable to ignore signals");
 	r = msg_receive_whole(
-	    role->life_fd, &role->room, &role->whole, &msg, 1, false);
+	    role->life_fd, &role->room, &role->whole, &msg, 2, false);
 	if (r != 1 && errno == 0)
 		_exit(0);
 	if (r != 1 || msg.type != MSG_CONFIG)
@@ -49,13 +61,13 @@ role_begin(struct role *role)
 			role_fail(role, "out of memory");
 		msg.body = role->whole.data;
 	}
-	take_fds(role, &msg);
 	if (roleconfig_get(&role->config, &msg) == -1)
 		role_fail(role, "malformed settings from sslserver");
 	if (role->config.build_id == NULL ||
 	    strcmp(role->config.build_id, BUILD_ID) != 0)
 		role_fail(role,
 		    "this is build " BUILD_ID ", which is not sslserver's");
+	take_fds(role, &msg);
 }
 
 void
@@ -163,4 +175,76 @@ role_public_get(
 bad:
 	tls_public_free(public);
 	return -1;
+}
+
+/* What went wrong with the data that goes from keeper to nursery. */
+__attribute__((noreturn)) static void
+fail_public(const struct role *role, const char *what)
+{
+	char sentence[160];
+
+	text_format(sentence, sizeof(sentence),
+	    "unable to %s certificates and parameters: %s", what,
+	    strerror(errno));
+	role_fail(role, sentence);
+}
+
+static unsigned char *
+encode_public(
+    const struct role *role, const struct tls_public *public, size_t *len)
+{
+	unsigned char *bytes;
+	struct msg_writer w;
+
+	msg_write_to(&w, NULL, ROLE_PUBLIC_MAX);
+	if (role_public_put(public, &w) == -1)
+		role_fail(
+		    role, "certificates and parameters are larger than 32 MiB");
+	*len = w.len;
+	bytes = malloc(*len);
+	if (bytes == NULL)
+		fail_public(role, "encode");
+	msg_write_to(&w, bytes, *len);
+	(void)role_public_put(public, &w);
+	return bytes;
+}
+
+void
+role_public_give(
+    const struct role *role, const struct tls_public *public, int fd)
+{
+	unsigned char digest[ROLE_DIGEST_SIZE], *bytes;
+	struct msg ready = { .type = MSG_READY,
+		.body = digest,
+		.len = sizeof(digest),
+		.fds = { fd },
+		.fd_count = 1 };
+	size_t len;
+
+	bytes = encode_public(role, public, &len);
+	if (tlslib_sha256(bytes, len, digest) == -1)
+		role_fail(role, "unable to compute a SHA-256");
+	if (fd_write_all(fd, bytes, len) == -1 || sealed_seal(fd) == -1)
+		fail_public(role, "pass on");
+	free(bytes);
+	if (msg_send(role->life_fd, &ready, false) == -1)
+		_exit(0);
+}
+
+void
+role_public_take(struct role *role, struct tls_public *public)
+{
+	const void *bytes;
+	size_t len;
+
+	if (sealed_check(role->public_fd, ROLE_PUBLIC_MAX, &len) == -1)
+		fail_public(role, "take over");
+	bytes = sealed_map(role->public_fd, len);
+	if (bytes == NULL)
+		fail_public(role, "take over");
+	fd_close(&role->public_fd);
+	errno = EPROTO;
+	if (role_public_get(public, bytes, len) == -1)
+		fail_public(role, "take over");
+	sealed_unmap(bytes, len);
 }

@@ -17,12 +17,20 @@
 
 #define ROLE_LIFE_FD 3
 
+/*
+ * A keeper's READY: the SHA-256 of what it read and the nursery needs, and
+ * a descriptor of that, sealed.  At most so many bytes.
+ */
+#define ROLE_DIGEST_SIZE 32
+#define ROLE_PUBLIC_MAX ((size_t)32 * 1024 * 1024)
+
 struct tls_public;
 
 /* The life line as the role sees it, and what came through it. */
 struct role {
 	int life_fd;
 	int jail_fd;		   /* an empty directory, or -1 */
+	int public_fd;		   /* nursery: what a keeper sealed, or -1 */
 	int work_fd;		   /* to the monitor, or -1 until it comes */
 	struct role_config config; /* points into whole */
 	struct buf whole;
@@ -50,9 +58,22 @@ void role_setting(const struct role *role, const char *name, const char *value);
  */
 void role_life(struct role *role);
 
-/* What a keeper tells a nursery.  0 or -1; get allocates what it fills. */
+/*
+ * What a keeper tells a nursery, as bytes and back.  0, or -1 when it does
+ * not fit, is malformed or memory is short; get allocates what it fills.
+ */
 int role_public_put(const struct tls_public *public, struct msg_writer *w);
 int role_public_get(
     struct tls_public *public, const unsigned char *bytes, size_t len);
+
+/*
+ * The same by way of master, which reads none of it.  Give: put all of it
+ * into fd, from sealed_make, and tell master (READY).  Take: from
+ * role->public_fd, which is closed.  Without an error it returns; else
+ * role_fail.
+ */
+void role_public_give(
+    const struct role *role, const struct tls_public *public, int fd);
+void role_public_take(struct role *role, struct tls_public *public);
 
 #endif

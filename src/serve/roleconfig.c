@@ -2,7 +2,7 @@
  * The form of CONFIG, a role's first message.
  *
  * Encoded in master, decoded in keeper and nursery.  Carries no secret:
- * names of files, numbers, and what a keeper said is public.
+ * names of files and numbers.
  */
 #include "serve/roleconfig.h"
 
@@ -26,7 +26,8 @@ roleconfig_put(const struct role_config *c, struct msg_writer *w)
 	msg_put_number(w, c->idle_s);
 	msg_put_number(w, c->strict_close);
 	msg_put_bytes(w, c->greeting, c->greeting_len);
-	msg_put_bytes(w, c->public, c->public_len);
+	msg_put_number(w, c->has_jail);
+	msg_put_number(w, c->has_public);
 	return msg_written(w, &len);
 }
 
@@ -48,6 +49,7 @@ roleconfig_get(struct role_config *c, const struct msg *msg)
 	c->idle_s = (unsigned)msg_get_number(&r);
 	c->strict_close = msg_get_number(&r) != 0;
 	c->greeting = msg_get_bytes(&r, &c->greeting_len);
-	c->public = msg_get_bytes(&r, &c->public_len);
+	c->has_jail = msg_get_number(&r) != 0;
+	c->has_public = msg_get_number(&r) != 0;
 	return msg_read_all(&r);
 }

@@ -25,8 +25,9 @@ struct role_config {
 	bool strict_close;
 	const unsigned char *greeting;
 	size_t greeting_len;
-	const unsigned char *public; /* a keeper's READY, unread by master */
-	size_t public_len;
+	/* the descriptors that come with it, in this order */
+	bool has_jail;	 /* an empty directory */
+	bool has_public; /* nursery: what a keeper sealed for it */
 };
 
 /*

@@ -2,7 +2,7 @@
  * Role processes.  Runs in master.
  *
  * Starts them in order, hands work sockets to both ends, and starts again
- * whoever dies.  What a keeper says is public goes to the nursery unread.
+ * whoever dies.  What a keeper seals goes to the nursery as a descriptor.
  */
 #include "serve/roles.h"
 
@@ -21,6 +21,7 @@
 #include "serve/master_state.h"
 #include "serve/programs.h"
 #include "serve/ruletables.h"
+#include "serve/sealed.h"
 
 #define STATUS_NOT_LOADED 127 /* says the dynamic loader */
 #define RESTART_MAX_MS 64000  /* and twice as long as the last time */
@@ -174,12 +175,9 @@ start_executable(struct master *master, struct child *child)
 	}
 	/* A role that is already gone says so when it is reaped. */
 	if (children_configure(&master->how, kind, child->life_fd,
-		kind == CHILD_NURSERY ? master->public : NULL,
-		kind == CHILD_NURSERY ? master->public_len : 0) == -1 &&
+		kind == CHILD_NURSERY ? master->public_fd : -1) == -1 &&
 	    errno == EMSGSIZE)
-		roles_fail(master, child,
-		    "certificates and settings are "
-		    "too large");
+		roles_fail(master, child, "settings are too large");
 }
 
 static void
@@ -245,7 +243,7 @@ is_due(const struct master *master, const struct child *child)
 				return false;
 		return true;
 	default:
-		return master->public != NULL;
+		return master->public_fd != -1;
 	}
 }
 
@@ -295,27 +293,41 @@ roles_start_due(struct master *master)
 		roles_begin_serving(master);
 }
 
-/* What all keepers read must be the same; the first one decides. */
+/* Not what a keeper of ours would send; the next one may be better. */
 static void
-take_public(struct master *master, struct child *child, const struct msg *msg)
+refuse_public(struct master *master, struct child *child, const char *sentence)
 {
-	if (master->public == NULL) {
-		master->public = malloc(msg->len > 0 ? msg->len : 1);
-		if (master->public == NULL)
-			roles_give_up(master, "out of memory");
-		memcpy(master->public, msg->body, msg->len);
-		master->public_len = msg->len;
-	} else if (msg->len != master->public_len ||
-	    memcmp(msg->body, master->public, msg->len) != 0) {
-		roles_fail(master, child,
+	roles_fail(master, child, sentence);
+	child->state = ROLE_STARTING;
+}
+
+/*
+ * What all keepers read must be the same; the first one decides.  Its bytes
+ * are for the nursery, master goes by the digest.
+ */
+static void
+take_public(struct master *master, struct child *child, struct msg *msg)
+{
+	if (msg->fd_count != 1 || msg->len != ROLE_DIGEST_SIZE)
+		refuse_public(master, child, "the keeper sent no certificates");
+	else if (sealed_check(msg->fds[0], ROLE_PUBLIC_MAX, NULL) == -1)
+		refuse_public(master, child,
+		    errno == EFBIG
+			? "the keeper's certificates are larger than 32 MiB"
+			: "the keeper's certificates are not in sealed memory");
+	else if (master->public_fd == -1) {
+		memcpy(master->public_digest, msg->body, ROLE_DIGEST_SIZE);
+		master->public_fd = msg->fds[0];
+		msg->fd_count = 0;
+	} else if (memcmp(master->public_digest, msg->body, ROLE_DIGEST_SIZE) !=
+	    0)
+		refuse_public(master, child,
 		    "certificate or parameter files have "
 		    "changed since the start; restart sslserver to use them");
-		child->state = ROLE_STARTING;
-	}
 }
 
 static void
-role_is_ready(struct master *master, struct child *child, const struct msg *msg)
+role_is_ready(struct master *master, struct child *child, struct msg *msg)
 {
 	child->state = ROLE_READY;
 	if (is_keeper(master, child))
@@ -348,7 +360,7 @@ take_note(
 }
 
 static void
-obey_role(struct master *master, struct child *child, const struct msg *msg)
+obey_role(struct master *master, struct child *child, struct msg *msg)
 {
 	char sentence[1200];
 
@@ -376,28 +388,23 @@ roles_hear(struct master *master, struct child *child)
 	bool more;
 	int r;
 
-	r = msg_receive(child->life_fd, &master->room, &msg, 0, true, &more);
+	r = msg_receive(child->life_fd, &master->room, &msg,
+	    is_keeper(master, child) ? 1 : 0, true, &more);
 	if (r == 0)
 		return false;
 	if (r == -1) {
 		fd_close(&child->life_fd); /* its death follows */
 		return false;
 	}
-	if (child->partial.len == 0 && !more) {
+	if (!more)
 		obey_role(master, child, &msg);
+	msg_close_fds(&msg);
+	if (!more)
 		return true;
-	}
-	if (buf_append(&child->partial, msg.body, msg.len) == -1) {
-		kill(child->pid, SIGKILL);
-		return true;
-	}
-	if (more)
-		return true;
-	msg.body = child->partial.data;
-	msg.len = child->partial.len;
-	obey_role(master, child, &msg);
-	buf_free(&child->partial);
-	return true;
+	/* None of them has so much to say. */
+	kill(child->pid, SIGKILL);
+	fd_close(&child->life_fd);
+	return false;
 }
 
 static void
@@ -434,7 +441,6 @@ roles_died(struct master *master, struct child *child, int status)
 	 */
 	while (child->life_fd != -1 && roles_hear(master, child))
 		continue;
-	buf_free(&child->partial);
 	if (!master->is_serving)
 		roles_give_up(master, sentence);
 	if (!master->is_stopping || child != &master->children[LOGGER])

@@ -12,6 +12,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 
 void
 tlslib_start(void)
@@ -36,4 +37,14 @@ tlslib_reason(char text[TEXT_PRINTABLE_SIZE])
 		reason = "unknown error";
 	ERR_clear_error();
 	return text_printable(text, reason, strlen(reason));
+}
+
+int
+tlslib_sha256(
+    const void *bytes, size_t len, unsigned char digest[TLSLIB_SHA256_SIZE])
+{
+	int r = EVP_Digest(bytes, len, digest, NULL, EVP_sha256(), NULL);
+
+	ERR_clear_error();
+	return r == 1 ? 0 : -1;
 }

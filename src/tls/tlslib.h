@@ -5,7 +5,11 @@
 #ifndef TLS_TLSLIB_H
 #define TLS_TLSLIB_H
 
+#include <stddef.h>
+
 #include "base/text.h"
+
+#define TLSLIB_SHA256_SIZE 32
 
 /*
  * Start the library without reading openssl.cnf.  First call of every
@@ -18,5 +22,9 @@ void tlslib_start(void);
  * empty queue afterwards; "unknown error" when there is none.
  */
 char *tlslib_reason(char text[TEXT_PRINTABLE_SIZE]);
+
+/* The SHA-256 of len bytes.  0, or -1. */
+int tlslib_sha256(
+    const void *bytes, size_t len, unsigned char digest[TLSLIB_SHA256_SIZE]);
 
 #endif

@@ -492,6 +492,22 @@ a_writer_never_overflows(void **state)
 	assert_int_equal(msg_written(&w, &len), -1);
 }
 
+static void
+a_writer_without_bytes_counts(void **state)
+{
+	struct msg_writer w;
+	size_t len;
+
+	(void)state;
+	msg_write_to(&w, NULL, 20);
+	msg_put_bytes(&w, "1234", 4);
+	msg_put_number(&w, 5);
+	assert_int_equal(msg_written(&w, &len), 0);
+	assert_int_equal(len, 20);
+	msg_put_text(&w, NULL);
+	assert_int_equal(msg_written(&w, &len), -1);
+}
+
 #define WITH_PAIR(test) \
 	cmocka_unit_test_setup_teardown(test, open_pair, close_pair)
 
@@ -512,6 +528,7 @@ main(void)
 		cmocka_unit_test(fields_come_out_as_they_went_in),
 		cmocka_unit_test(fields_that_lie_are_refused),
 		cmocka_unit_test(a_writer_never_overflows),
+		cmocka_unit_test(a_writer_without_bytes_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,20 +6,25 @@
 
 #include "support.h"
 
+#include <sys/resource.h>
+
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "build_id.h"
 #include "serve/msg.h"
 #include "serve/role.h"
+#include "serve/sealed.h"
 #include "tls/tlsfile.h"
+#include "tls/tlslib.h"
 
 static unsigned char bytes[8192];
 
 static struct role_config
 sample(void)
 {
-	static const unsigned char public[] = "\0public\xff";
 	static const unsigned char greeting[] = "220 \0\r\n";
 	struct role_config config = { .build_id = BUILD_ID,
 		.identity = { true, 64071, 64072 },
@@ -29,8 +34,8 @@ sample(void)
 		.strict_close = true,
 		.greeting = greeting,
 		.greeting_len = sizeof(greeting) - 1,
-		.public = public,
-		.public_len = sizeof(public) - 1 };
+		.has_jail = true,
+		.has_public = true };
 
 	config.profile.values[0] = "chain.pem";
 	config.profile.values[PROFILE_VARIABLES - 1] = "";
@@ -75,9 +80,8 @@ assert_same(const struct role_config *a, const struct role_config *b)
 	assert_int_equal(a->greeting_len, b->greeting_len);
 	if (a->greeting_len > 0)
 		assert_memory_equal(a->greeting, b->greeting, a->greeting_len);
-	assert_int_equal(a->public_len, b->public_len);
-	if (a->public_len > 0)
-		assert_memory_equal(a->public, b->public, a->public_len);
+	assert_int_equal(a->has_jail, b->has_jail);
+	assert_int_equal(a->has_public, b->has_public);
 }
 
 static void
@@ -228,6 +232,172 @@ malformed_public_data_is_refused(void **state)
 	}
 }
 
+/* From a keeper's READY to a nursery that took its descriptor. */
+static void
+public_data_travels_sealed(void **state)
+{
+	static struct role keeper, nursery;
+	unsigned char digest[TLSLIB_SHA256_SIZE];
+	int before = open_descriptors(), fd = sealed_make(), ends[2];
+	struct tls_public public, got;
+	static struct msg_room room;
+	struct msg ready;
+	size_t len = public_bytes(&public);
+	bool more;
+
+	(void)state;
+	assert_int_equal(tlslib_sha256(bytes, len, digest), 0);
+	assert_int_equal(fd_message_pair(ends), 0);
+	keeper.life_fd = ends[0];
+	role_public_give(&keeper, &public, fd);
+	fd_close(&fd);
+	assert_int_equal(
+	    msg_receive(ends[1], &room, &ready, 1, true, &more), 1);
+	assert_int_equal(ready.type, MSG_READY);
+	assert_int_equal(ready.len, ROLE_DIGEST_SIZE);
+	assert_memory_equal(ready.body, digest, ROLE_DIGEST_SIZE);
+	assert_int_equal(ready.fd_count, 1);
+	assert_int_equal(sealed_check(ready.fds[0], ROLE_PUBLIC_MAX, &len), 0);
+	nursery.public_fd = ready.fds[0];
+	role_public_take(&nursery, &got);
+	assert_int_equal(got.chain_count, 2);
+	assert_memory_equal(got.chain[1], "root", 4);
+	tls_public_free(&got);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* What a role said when it failed in step; NULL: it did not. */
+static const char *
+sentence_of(void (*step)(struct role *role))
+{
+	static struct msg_room room;
+	static struct role role;
+	struct msg msg;
+	int ends[2], status;
+	bool more;
+	pid_t pid;
+
+	assert_int_equal(fd_message_pair(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		fd_close(&ends[1]);
+		role.life_fd = ends[0];
+		step(&role);
+		_exit(0);
+	}
+	fd_close(&ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (msg_receive(ends[1], &room, &msg, 1, true, &more) != 1)
+		msg.type = MSG_TYPES;
+	fd_close(&ends[1]);
+	if (msg.type != MSG_FAILED) {
+		assert_int_equal(status, 0);
+		return NULL;
+	}
+	assert_int_equal(WEXITSTATUS(status), 111);
+	return (const char *)msg.body;
+}
+
+static void
+take_from(struct role *role, const char *text, bool is_sealed)
+{
+	struct tls_public got;
+
+	role->public_fd = sealed_make();
+	if (fd_write_all(role->public_fd, text, 9) == -1 ||
+	    (is_sealed && sealed_seal(role->public_fd) == -1))
+		_exit(1);
+	role_public_take(role, &got);
+}
+
+static void
+take_unsealed(struct role *role)
+{
+	take_from(role, "12345678", false);
+}
+
+static void
+take_nonsense(struct role *role)
+{
+	take_from(role, "\0\0\0\0\0\0\0\0", true);
+}
+
+static void
+take_nothing(struct role *role)
+{
+	struct tls_public got;
+
+	role->public_fd = sealed_make();
+	if (sealed_seal(role->public_fd) == -1)
+		_exit(1);
+	role_public_take(role, &got);
+}
+
+/* Chain certificates of so many bytes, by way of READY. */
+static void
+give_chain(struct role *role, size_t len)
+{
+	struct tls_public public;
+	unsigned char *certificate = calloc(1, len);
+
+	memset(&public, 0, sizeof(public));
+	public.chain_count = 1;
+	public.chain[0] = certificate;
+	public.chain_len[0] = len;
+	if (certificate != NULL)
+		role_public_give(role, &public, sealed_make());
+	free(certificate);
+}
+
+/* The count, each length, the bits. */
+#define ENCODING_SIZE (4 * sizeof(uint64_t))
+
+static void
+give_what_fits(struct role *role)
+{
+	give_chain(role, ROLE_PUBLIC_MAX - ENCODING_SIZE);
+}
+
+static void
+give_too_much(struct role *role)
+{
+	give_chain(role, ROLE_PUBLIC_MAX - ENCODING_SIZE + 1);
+}
+
+static void
+give_below_a_limit(struct role *role)
+{
+	const struct rlimit limit = { 4096, 4096 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	give_chain(role, 8192);
+}
+
+static void
+what_cannot_travel_has_its_sentence(void **state)
+{
+	(void)state;
+	assert_null(sentence_of(give_what_fits));
+	assert_string_equal(sentence_of(give_too_much),
+	    "certificates and parameters are larger than 32 MiB");
+	assert_string_equal(sentence_of(give_below_a_limit),
+	    "unable to pass on certificates and parameters: File too large");
+	assert_string_equal(sentence_of(take_nothing),
+	    "unable to take over certificates and parameters: "
+	    "No data available");
+	assert_string_equal(sentence_of(take_nonsense),
+	    "unable to take over certificates and parameters: "
+	    "Protocol error");
+#ifdef F_GET_SEALS
+	assert_string_equal(sentence_of(take_unsealed),
+	    "unable to take over certificates and parameters: "
+	    "Operation not permitted");
+#endif
+}
+
 int
 main(void)
 {
@@ -238,6 +408,8 @@ main(void)
 		cmocka_unit_test(malformed_settings_are_refused),
 		cmocka_unit_test(public_data_arrives_whole),
 		cmocka_unit_test(malformed_public_data_is_refused),
+		cmocka_unit_test(public_data_travels_sealed),
+		cmocka_unit_test(what_cannot_travel_has_its_sentence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
