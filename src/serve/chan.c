@@ -3,7 +3,9 @@
  *
  * Runs in the monitor and in master.  A queued message is a copy; its
  * descriptors are held until they are sent, so that the caller can forget
- * both.  One piece per message: it fits whole into the socket or not at all.
+ * both.  A message of one piece fits into the socket or does not; a longer
+ * one is queued before its first piece goes, so that no lack of memory can
+ * end it in its middle.
  */
 #include "serve/chan.h"
 
@@ -16,6 +18,7 @@
 struct chan_item {
 	struct chan_item *next;
 	struct msg msg;
+	size_t sent; /* bytes of the body */
 	unsigned char body[];
 };
 
@@ -26,6 +29,7 @@ chan_init(struct chan *chan, size_t max_queued)
 	chan->fd = -1;
 	chan->last = &chan->first;
 	chan->max_queued = max_queued;
+	msg_join_init(&chan->joined, MSG_BODY_MAX);
 }
 
 void
@@ -48,6 +52,7 @@ enqueue(struct chan *chan, struct msg *msg)
 	if (item == NULL)
 		return -1;
 	item->next = NULL;
+	item->sent = 0;
 	item->msg = *msg;
 	if (msg->len > 0)
 		memcpy(item->body, msg->body, msg->len);
@@ -78,10 +83,12 @@ chan_send(struct chan *chan, const struct msg *given)
 	struct msg msg = *given;
 	int r = -1;
 
-	if (chan->fd == -1 || msg.len > MSG_PIECE_MAX)
+	if (chan->fd == -1 || msg.len > MSG_BODY_MAX)
 		errno = chan->fd == -1 ? EAGAIN : EMSGSIZE;
 	else if (chan->first != NULL)
 		r = enqueue(chan, &msg);
+	else if (msg.len > MSG_PIECE_MAX)
+		r = enqueue(chan, &msg) == -1 ? -1 : chan_flush(chan);
 	else if ((r = msg_send(chan->fd, &msg, true)) == -1 &&
 	    is_temporary(chan, errno))
 		r = enqueue(chan, &msg);
@@ -128,13 +135,34 @@ drop_first(struct chan *chan)
 int
 chan_flush(struct chan *chan)
 {
+	struct chan_item *item;
+
 	chan->is_held = false;
-	while (chan->first != NULL) {
-		if (msg_send(chan->fd, &chan->first->msg, true) == -1)
+	while ((item = chan->first) != NULL) {
+		if (msg_send_piece(chan->fd, &item->msg, &item->sent, true) ==
+		    -1)
 			return is_temporary(chan, errno) ? 0 : -1;
-		drop_first(chan);
+		if (item->sent == item->msg.len)
+			drop_first(chan);
 	}
 	return 0;
+}
+
+int
+chan_receive(
+    struct chan *chan, struct msg_room *room, struct msg *msg, size_t max_fds)
+{
+	bool more;
+	int r;
+
+	do {
+		r = msg_receive(chan->fd, room, msg, max_fds, true, &more);
+		if (r == 1)
+			r = msg_join_add(&chan->joined, msg, more);
+		else
+			return r;
+	} while (r == 0);
+	return r;
 }
 
 void
@@ -143,5 +171,6 @@ chan_close(struct chan *chan)
 	while (chan->first != NULL)
 		drop_first(chan);
 	chan->is_held = false;
+	msg_join_clear(&chan->joined);
 	fd_close(&chan->fd);
 }

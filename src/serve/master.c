@@ -106,14 +106,12 @@ static bool
 hear_monitor(struct master *master)
 {
 	struct msg msg;
-	bool more;
 	int r;
 
-	r = msg_receive(
-	    master->monitor.fd, &master->room, &msg, 3, true, &more);
+	r = chan_receive(&master->monitor, &master->room, &msg, MSG_FDS_MAX);
 	if (r == 0)
 		return false;
-	if (r == -1 || more) {
+	if (r == -1) {
 		chan_close(&master->monitor); /* its death follows */
 		return false;
 	}

@@ -73,23 +73,34 @@ send_piece(int fd, const struct msg *msg, size_t from, size_t len, int flags)
 }
 
 int
+msg_send_piece(int fd, const struct msg *msg, size_t *from, bool dont_wait)
+{
+	size_t len = msg->len - *from;
+
+	if (msg->len > MSG_BODY_MAX || msg->fd_count > MSG_FDS_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if (len > MSG_PIECE_MAX)
+		len = MSG_PIECE_MAX;
+	if (send_piece(fd, msg, *from, len, dont_wait ? MSG_DONTWAIT : 0) == -1)
+		return -1;
+	*from += len;
+	return 0;
+}
+
+int
 msg_send(int fd, const struct msg *msg, bool dont_wait)
 {
-	size_t from = 0, len;
+	size_t from = 0;
 
-	if (msg->len > (dont_wait ? MSG_PIECE_MAX : MSG_BODY_MAX) ||
-	    msg->fd_count > MSG_FDS_MAX) {
+	if (dont_wait && msg->len > MSG_PIECE_MAX) {
 		errno = EMSGSIZE;
 		return -1;
 	}
 	do {
-		len = msg->len - from;
-		if (len > MSG_PIECE_MAX)
-			len = MSG_PIECE_MAX;
-		if (send_piece(
-			fd, msg, from, len, dont_wait ? MSG_DONTWAIT : 0) == -1)
+		if (msg_send_piece(fd, msg, &from, dont_wait) == -1)
 			return -1;
-		from += len;
 	} while (from < msg->len);
 	return 0;
 }
@@ -235,6 +246,63 @@ bad:
 	msg_close_fds(msg);
 	errno = EPROTO;
 	return -1;
+}
+
+void
+msg_join_init(struct msg_join *join, size_t max)
+{
+	memset(join, 0, sizeof(*join));
+	buf_init(&join->body, max);
+}
+
+void
+msg_join_clear(struct msg_join *join)
+{
+	if (join->is_partial)
+		msg_close_fds(&join->first);
+	join->is_partial = false;
+	buf_free(&join->body);
+}
+
+/* A piece that is not full and not the last one is nothing we send. */
+static bool
+is_in_order(const struct msg_join *join, const struct msg *msg, bool more)
+{
+	if (more && msg->len != MSG_PIECE_MAX)
+		return false;
+	return !join->is_partial ||
+	    (msg->type == join->first.type && msg->conn == join->first.conn &&
+		msg->fd_count == 0);
+}
+
+int
+msg_join_add(struct msg_join *join, struct msg *msg, bool more)
+{
+	int error = 0;
+
+	if (!join->is_partial)
+		buf_free(&join->body); /* of the message before */
+	if (!is_in_order(join, msg, more))
+		error = EPROTO;
+	else if (!join->is_partial && !more)
+		return 1;
+	else if (buf_append(&join->body, msg->body, msg->len) == -1)
+		error = errno;
+	if (error != 0) {
+		msg_close_fds(msg);
+		msg_join_clear(join);
+		errno = error;
+		return -1;
+	}
+	if (!join->is_partial)
+		join->first = *msg;
+	join->is_partial = more;
+	if (more)
+		return 0;
+	*msg = join->first;
+	msg->body = join->body.data;
+	msg->len = join->body.len;
+	return 1;
 }
 
 void

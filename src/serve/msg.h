@@ -111,6 +111,14 @@ struct msg_room {
  */
 int msg_send(int fd, const struct msg *msg, bool dont_wait);
 
+/*
+ * Send the piece of the message's body that begins at *from, which becomes
+ * where the next one begins; the descriptors go with the first.  0: that
+ * was the last piece if *from is the body's length now.  -1: as msg_send,
+ * and *from is as it was.
+ */
+int msg_send_piece(int fd, const struct msg *msg, size_t *from, bool dont_wait);
+
 /* msg_send of a message without descriptors and with a short body. */
 int msg_send_bytes(int fd, enum msg_type type, uint64_t conn, const void *body,
     size_t len, bool dont_wait);
@@ -134,6 +142,31 @@ int msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
  */
 int msg_receive_whole(int fd, struct msg_room *room, struct buf *whole,
     struct msg *msg, size_t max_fds, bool dont_wait);
+
+/*
+ * The pieces of one sender's messages, for a receiver that does not wait
+ * for the next one.
+ */
+struct msg_join {
+	struct buf body;  /* of the pieces so far */
+	struct msg first; /* its type, connection and descriptors */
+	bool is_partial;  /* more pieces of it must follow */
+};
+
+/* Nothing yet; bodies of several pieces may have max bytes together. */
+void msg_join_init(struct msg_join *join, size_t max);
+
+/*
+ * Take the received piece *msg with its descriptors.  1: *msg is a whole
+ * message, as if it had come in one; its body lies where the piece's did
+ * or in *join, until the next call.  0: more pieces must follow.  -1,
+ * nothing kept and descriptors closed: EPROTO (the piece is of another
+ * message, or it is not the last and not full), EMSGSIZE or ENOMEM.
+ */
+int msg_join_add(struct msg_join *join, struct msg *msg, bool more);
+
+/* Free what is there, descriptors included; ready for a new sender. */
+void msg_join_clear(struct msg_join *join);
 
 /* Close the descriptors of a received message that nobody took. */
 void msg_close_fds(struct msg *msg);

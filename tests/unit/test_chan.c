@@ -179,10 +179,81 @@ a_new_socket_starts_over(void **state)
 	assert_int_equal(msg.len, 0);
 }
 
+/* Much longer than a socket takes at once. */
+#define LONG_LEN (20 * MSG_PIECE_MAX + 5)
+
+/* What arrives at the other end, one whole message. */
+static void
+receive_whole(struct chan *other, struct msg *msg)
+{
+	static struct msg_room room;
+	int r;
+
+	while ((r = chan_receive(other, &room, msg, 1)) == 0)
+		assert_int_equal(chan_flush(&f.chan), 0);
+	assert_int_equal(r, 1);
+}
+
+static void
+long_messages_keep_their_place(void **state)
+{
+	static unsigned char body[LONG_LEN];
+	struct msg msg = { .type = MSG_EXEC,
+		.conn = 2,
+		.body = body,
+		.len = sizeof(body),
+		.fd_count = 1 };
+	struct chan other;
+	int ends[2];
+	size_t i;
+	char byte;
+
+	(void)state;
+	chan_init(&other, 10);
+	chan_open(&other, f.ends[1]);
+	f.ends[1] = -1;
+	for (i = 0; i < sizeof(body); i++)
+		body[i] = (unsigned char)(i * 31 >> 3);
+	assert_int_equal(fd_pipe(ends), 0);
+	msg.fds[0] = ends[1];
+	assert_int_equal(chan_send_bytes(&f.chan, MSG_EXITED, 1, "x", 1), 0);
+	assert_int_equal(chan_send(&f.chan, &msg), 0);
+	assert_true(chan_is_waiting(&f.chan));
+	assert_int_equal(chan_send_bytes(&f.chan, MSG_EXITED, 3, "y", 1), 0);
+	receive_whole(&other, &msg);
+	assert_true(msg.type == MSG_EXITED && msg.conn == 1);
+	receive_whole(&other, &msg);
+	assert_true(msg.type == MSG_EXEC && msg.conn == 2);
+	assert_int_equal(msg.len, sizeof(body));
+	assert_memory_equal(msg.body, body, sizeof(body));
+	assert_int_equal(msg.fd_count, 1);
+	msg_close_fds(&msg);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	fd_close(&ends[0]);
+	receive_whole(&other, &msg);
+	assert_true(msg.type == MSG_EXITED && msg.conn == 3);
+	assert_false(chan_is_waiting(&f.chan));
+	/* Its beginning has come when the channel closes. */
+	msg = (struct msg){ .type = MSG_EXEC,
+		.body = body,
+		.len = sizeof(body),
+		.fds = { dup(0) },
+		.fd_count = 1 };
+	assert_int_equal(chan_send(&f.chan, &msg), 0);
+	{
+		static struct msg_room room;
+
+		assert_int_equal(chan_receive(&other, &room, &msg, 1), 0);
+	}
+	chan_close(&f.chan);
+	chan_close(&other);
+	assert_int_equal(open_descriptors(), f.open_before);
+}
+
 static void
 refusals_close_descriptors(void **state)
 {
-	static const unsigned char body[MSG_PIECE_MAX + 1];
+	static const unsigned char body[MSG_BODY_MAX + 1];
 	struct msg large = { .type = MSG_EXEC,
 		.body = body,
 		.len = sizeof(body),
@@ -229,6 +300,7 @@ main(void)
 		WITH_CHAN(nothing_overtakes_the_queue),
 		WITH_CHAN(the_bound_holds),
 		WITH_CHAN(a_new_socket_starts_over),
+		WITH_CHAN(long_messages_keep_their_place),
 		WITH_CHAN(refusals_close_descriptors),
 		WITH_CHAN(a_gone_reader_is_an_error),
 	};

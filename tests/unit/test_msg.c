@@ -174,6 +174,117 @@ large_messages_are_joined(void **state)
 	free(body);
 }
 
+/* A piece as msg_receive gives it, of which a byte fills the body. */
+static struct msg
+piece(uint64_t conn, int fill, size_t len)
+{
+	static unsigned char body[MSG_PIECE_MAX];
+
+	memset(body, fill, sizeof(body));
+	return (struct msg){
+		.type = MSG_FACTS, .conn = conn, .body = body, .len = len
+	};
+}
+
+static void
+a_message_of_one_piece_is_not_copied(void **state)
+{
+	struct msg_join join;
+	struct msg msg = piece(5, 'a', 10);
+	const unsigned char *body = msg.body;
+
+	(void)state;
+	msg_join_init(&join, 0);
+	assert_int_equal(msg_join_add(&join, &msg, false), 1);
+	assert_true(msg.body == body && msg.len == 10 && msg.conn == 5);
+	msg = piece(5, 'a', 0);
+	assert_int_equal(msg_join_add(&join, &msg, false), 1);
+	assert_int_equal(msg.len, 0);
+	msg_join_clear(&join);
+}
+
+static void
+pieces_are_joined_without_waiting(void **state)
+{
+	struct msg_join join;
+	struct msg msg;
+	size_t last;
+
+	(void)state;
+	msg_join_init(&join, 2 * MSG_PIECE_MAX + 7);
+	for (last = 0; last <= 7; last += 7) {
+		msg = piece(5, 'a', MSG_PIECE_MAX);
+		msg.fds[msg.fd_count++] = dup(0);
+		assert_int_equal(msg_join_add(&join, &msg, true), 0);
+		msg = piece(5, 'b', MSG_PIECE_MAX);
+		assert_int_equal(msg_join_add(&join, &msg, true), 0);
+		msg = piece(5, 'c', last);
+		assert_int_equal(msg_join_add(&join, &msg, false), 1);
+		assert_true(msg.type == MSG_FACTS && msg.conn == 5);
+		assert_int_equal(msg.len, 2 * MSG_PIECE_MAX + last);
+		assert_int_equal(msg.body[0], 'a');
+		assert_int_equal(msg.body[MSG_PIECE_MAX], 'b');
+		if (last > 0)
+			assert_int_equal(msg.body[msg.len - 1], 'c');
+		assert_int_equal(msg.fd_count, 1);
+		msg_close_fds(&msg);
+	}
+	msg_join_clear(&join);
+	/* What is not whole yet goes as well. */
+	msg = piece(5, 'a', MSG_PIECE_MAX);
+	msg.fds[msg.fd_count++] = dup(0);
+	assert_int_equal(msg_join_add(&join, &msg, true), 0);
+	msg_join_clear(&join);
+}
+
+/* After a full piece of conn 5: this one, which is refused. */
+static void
+expect_no_join(struct msg msg, bool more, int error)
+{
+	struct msg_join join;
+	struct msg first = piece(5, 'a', MSG_PIECE_MAX);
+
+	msg_join_init(&join, 2 * MSG_PIECE_MAX);
+	first.fds[first.fd_count++] = dup(0);
+	assert_int_equal(msg_join_add(&join, &first, true), 0);
+	errno = 0;
+	assert_int_equal(msg_join_add(&join, &msg, more), -1);
+	assert_int_equal(errno, error);
+	assert_int_equal(msg.fd_count, 0);
+	/* It begins anew. */
+	msg = piece(6, 'a', 1);
+	assert_int_equal(msg_join_add(&join, &msg, false), 1);
+	msg_join_clear(&join);
+}
+
+static void
+pieces_out_of_order_are_not_joined(void **state)
+{
+	struct msg msg = piece(5, 'b', 1);
+	struct msg_join join;
+
+	(void)state;
+	msg.type = MSG_DONE;
+	expect_no_join(msg, false, EPROTO);
+	expect_no_join(piece(6, 'b', 1), false, EPROTO);
+	msg = piece(5, 'b', 1);
+	msg.fds[msg.fd_count++] = dup(0);
+	expect_no_join(msg, false, EPROTO);
+	/* Else a sender could go on for ever. */
+	expect_no_join(piece(5, 'b', 0), true, EPROTO);
+	expect_no_join(piece(5, 'b', MSG_PIECE_MAX - 1), true, EPROTO);
+	msg_join_init(&join, MSG_PIECE_MAX);
+	msg = piece(5, 'b', 1);
+	assert_int_equal(msg_join_add(&join, &msg, true), -1);
+	msg = piece(5, 'b', MSG_PIECE_MAX);
+	assert_int_equal(msg_join_add(&join, &msg, true), 0);
+	errno = 0;
+	msg = piece(5, 'b', 1);
+	assert_int_equal(msg_join_add(&join, &msg, false), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	msg_join_clear(&join);
+}
+
 static void
 sending_has_limits(void **state)
 {
@@ -518,6 +629,9 @@ main(void)
 		WITH_PAIR(one_piece_arrives),
 		WITH_PAIR(end_of_file_has_no_errno),
 		WITH_PAIR(large_messages_are_joined),
+		cmocka_unit_test(a_message_of_one_piece_is_not_copied),
+		WITH_PAIR(pieces_are_joined_without_waiting),
+		WITH_PAIR(pieces_out_of_order_are_not_joined),
 		WITH_PAIR(sending_has_limits),
 		WITH_PAIR(descriptors_come_along_close_on_exec),
 		WITH_PAIR(unwanted_descriptors_are_closed),
