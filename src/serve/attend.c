@@ -163,7 +163,8 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 {
 	enum conn_state before = conn->state;
 
-	switch (conn_next(&conn->state, &conn->seen, event_of(msg->type))) {
+	switch (
+	    conn_next(&conn->state, &conn->seen, false, event_of(msg->type))) {
 	case CONN_LATE:
 		return;
 	case CONN_VIOLATION:
@@ -295,7 +296,8 @@ attend_program(struct monitor *m, struct connection *conn,
 	struct msg_reader r;
 	const char *reason;
 
-	if (conn_next(&conn->state, &conn->seen, event) != CONN_PERMITTED)
+	if (conn_next(&conn->state, &conn->seen, false, event) !=
+	    CONN_PERMITTED)
 		return;
 	msg_read_from(&r, msg);
 	switch (event) {

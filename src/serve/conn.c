@@ -3,12 +3,10 @@
  *
  * Runs in the monitor.  Everything a session says goes through this table
  * first; a session that has been taken over can do what stands here, once,
- * and nothing else.  Messages of master cannot violate it: what comes from
- * there out of turn is only late.
+ * and nothing else.  Messages of master and words of the program cannot
+ * violate it: what comes from there out of turn is only late.
  */
 #include "serve/conn.h"
-
-#include <stdbool.h>
 
 struct rule {
 	enum conn_verdict verdict;
@@ -17,74 +15,94 @@ struct rule {
 	unsigned needs; /* these events must have happened */
 };
 
+/* Columns of the table. */
+enum { AT_ONCE, DELAYED, COLUMNS };
+
 /* clang-format off */
 #define NO { CONN_VIOLATION, CONN_CLOSING, false, 0 }
 #define LATE { CONN_LATE, CONN_CLOSING, false, 0 }
 #define ONCE(state) { CONN_PERMITTED, CONN_##state, true, 0 }
 #define ONCE_AFTER(event, state) \
 	{ CONN_PERMITTED, CONN_##state, true, 1u << CONN_##event }
-/* clang-format on */
+#define BOTH(rule) { rule, rule }
 
-static const struct rule table[CONN_STATES][CONN_EVENTS] = {
-	/* Nobody is there who could say anything. */
+/* Nobody is there who could say anything. */
+#define NO_SESSION \
+	[CONN_SIGN] = BOTH(NO), [CONN_FACTS] = BOTH(NO), \
+	[CONN_INPUT_ENDED] = BOTH(NO), [CONN_TRUNCATED] = BOTH(NO), \
+	[CONN_DONE] = BOTH(NO)
+/* Its program has no process yet, or has told all of that. */
+#define NO_START \
+	[CONN_STARTED] = BOTH(LATE), [CONN_EXECED] = BOTH(LATE), \
+	[CONN_EXECFAILED] = BOTH(LATE)
+#define NO_QUESTION \
+	[CONN_ASKED] = BOTH(LATE), [CONN_MISASKED] = BOTH(LATE), \
+	[CONN_UNASKED] = BOTH(LATE)
+
+static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 	[CONN_LOOKUP] = {
-		[CONN_SIGN] = NO,
-		[CONN_FACTS] = NO,
-		[CONN_INPUT_ENDED] = NO,
-		[CONN_TRUNCATED] = NO,
-		[CONN_DONE] = NO,
-		[CONN_STARTED] = LATE,
-		[CONN_EXECED] = LATE,
-		[CONN_EXECFAILED] = LATE,
-		[CONN_EXITED] = LATE,
+		NO_SESSION, NO_START, NO_QUESTION,
+		[CONN_EXITED] = BOTH(LATE),
 	},
 	[CONN_HANDSHAKE] = {
-		[CONN_SIGN] = ONCE(HANDSHAKE),
-		[CONN_FACTS] = ONCE_AFTER(SIGN, STARTING),
-		[CONN_INPUT_ENDED] = NO,
-		[CONN_TRUNCATED] = NO,
-		[CONN_DONE] = ONCE(CLOSING),
-		[CONN_STARTED] = LATE,
-		[CONN_EXECED] = LATE,
-		[CONN_EXECFAILED] = LATE,
-		[CONN_EXITED] = LATE,
+		/*                       at once, delayed */
+		[CONN_SIGN] =        BOTH(ONCE(HANDSHAKE)),
+		[CONN_FACTS] =       { ONCE_AFTER(SIGN, STARTING),
+				       ONCE_AFTER(SIGN, RUNNING) },
+		[CONN_INPUT_ENDED] = BOTH(NO),
+		[CONN_TRUNCATED] =   BOTH(NO),
+		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
+		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
+		NO_START, NO_QUESTION,
 	},
 	[CONN_STARTING] = {
-		[CONN_SIGN] = NO,
-		[CONN_FACTS] = NO,
-		[CONN_INPUT_ENDED] = NO,
-		[CONN_TRUNCATED] = ONCE(STARTING),
-		[CONN_DONE] = ONCE(CLOSING),
-		[CONN_STARTED] = ONCE(STARTING),
-		[CONN_EXECED] = ONCE(RUNNING),
-		[CONN_EXECFAILED] = ONCE(CLOSING),
-		[CONN_EXITED] = ONCE(CLOSING),
+		[CONN_SIGN] =        BOTH(NO),
+		[CONN_FACTS] =       BOTH(NO),
+		[CONN_INPUT_ENDED] = BOTH(NO),
+		[CONN_TRUNCATED] =   { ONCE(STARTING), NO },
+		[CONN_DONE] =        { ONCE(CLOSING), NO },
+		[CONN_STARTED] =     BOTH(ONCE(STARTING)),
+		[CONN_EXECED] =      { ONCE(RUNNING), ONCE(PLAIN) },
+		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
+		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
+		NO_QUESTION,
+	},
+	[CONN_PLAIN] = {
+		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
+		[CONN_ASKED] =       { LATE, ONCE(HANDSHAKE) },
+		[CONN_MISASKED] =    { LATE, ONCE(CLOSING) },
+		[CONN_UNASKED] =     { LATE, ONCE(DECLINED) },
+		NO_SESSION, NO_START,
+	},
+	[CONN_DECLINED] = {
+		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
+		NO_SESSION, NO_START, NO_QUESTION,
 	},
 	[CONN_RUNNING] = {
-		[CONN_SIGN] = NO,
-		[CONN_FACTS] = NO,
-		[CONN_INPUT_ENDED] = ONCE(RUNNING),
-		[CONN_TRUNCATED] = ONCE(RUNNING),
-		[CONN_DONE] = ONCE(CLOSING),
-		[CONN_STARTED] = LATE,
-		[CONN_EXECED] = LATE,
-		[CONN_EXECFAILED] = LATE,
-		[CONN_EXITED] = ONCE(RUNNING),
+		[CONN_SIGN] =        BOTH(NO),
+		[CONN_FACTS] =       BOTH(NO),
+		[CONN_INPUT_ENDED] = BOTH(ONCE(RUNNING)),
+		[CONN_TRUNCATED] =   BOTH(ONCE(RUNNING)),
+		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
+		[CONN_EXITED] =      BOTH(ONCE(RUNNING)),
+		NO_START, NO_QUESTION,
 	},
 	[CONN_CLOSING] = {
-		[CONN_SIGN] = LATE,
-		[CONN_FACTS] = LATE,
-		[CONN_INPUT_ENDED] = LATE,
-		[CONN_TRUNCATED] = LATE,
-		[CONN_DONE] = LATE,
-		[CONN_STARTED] = ONCE(CLOSING),
-		[CONN_EXECED] = ONCE(CLOSING),
-		[CONN_EXECFAILED] = ONCE(CLOSING),
-		[CONN_EXITED] = ONCE(CLOSING),
+		[CONN_SIGN] =        BOTH(LATE),
+		[CONN_FACTS] =       BOTH(LATE),
+		[CONN_INPUT_ENDED] = BOTH(LATE),
+		[CONN_TRUNCATED] =   BOTH(LATE),
+		[CONN_DONE] =        BOTH(LATE),
+		[CONN_STARTED] =     BOTH(ONCE(CLOSING)),
+		[CONN_EXECED] =      BOTH(ONCE(CLOSING)),
+		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
+		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
+		NO_QUESTION,
 	},
 };
+/* clang-format on */
 
-/* A repeated message of a session is a violation, one of master is late. */
+/* A repeated message of a session is a violation, any other is late. */
 static enum conn_verdict
 verdict_on_repetition(enum conn_event event)
 {
@@ -92,13 +110,14 @@ verdict_on_repetition(enum conn_event event)
 }
 
 enum conn_verdict
-conn_next(enum conn_state *state, unsigned *seen, enum conn_event event)
+conn_next(enum conn_state *state, unsigned *seen, bool is_delayed,
+    enum conn_event event)
 {
 	const struct rule *rule;
 
 	if ((unsigned)event >= CONN_EVENTS || (unsigned)*state >= CONN_STATES)
 		return CONN_VIOLATION;
-	rule = &table[*state][event];
+	rule = &table[*state][event][is_delayed ? DELAYED : AT_ONCE];
 	if (rule->verdict != CONN_PERMITTED)
 		return rule->verdict;
 	if ((*seen & rule->needs) != rule->needs)

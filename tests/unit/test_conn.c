@@ -7,126 +7,203 @@
 #include "support.h"
 
 /* P permitted, L late, V violation; in the order of enum conn_event. */
-static const char *const first[CONN_STATES] = {
+static const char *const first[2][CONN_STATES] = {
 	/*
 	 * SIGN FACTS INPUT_ENDED TRUNCATED DONE;
-	 * STARTED EXECED EXECFAILED EXITED
+	 * STARTED EXECED EXECFAILED EXITED; ASKED MISASKED UNASKED
 	 */
-	[CONN_LOOKUP] = "VVVVV"
-			"LLLL",
-	[CONN_HANDSHAKE] = "PPVVP"
-			   "LLLL",
-	[CONN_STARTING] = "VVVPP"
-			  "PPPP",
-	[CONN_RUNNING] = "VVPPP"
-			 "LLLP",
-	[CONN_CLOSING] = "LLLLL"
-			 "PPPP",
+	{
+	    [CONN_LOOKUP] = "VVVVV LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPVVP LLLL LLL",
+	    [CONN_STARTING] = "VVVPP PPPP LLL",
+	    [CONN_PLAIN] = "VVVVV LLLL LLL",
+	    [CONN_DECLINED] = "VVVVV LLLL LLL",
+	    [CONN_RUNNING] = "VVPPP LLLP LLL",
+	    [CONN_CLOSING] = "LLLLL PPPP LLL",
+	},
+	/* delayed */
+	{
+	    [CONN_LOOKUP] = "VVVVV LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPVVP LLLP LLL",
+	    [CONN_STARTING] = "VVVVV PPPP LLL",
+	    [CONN_PLAIN] = "VVVVV LLLP PPP",
+	    [CONN_DECLINED] = "VVVVV LLLP LLL",
+	    [CONN_RUNNING] = "VVPPP LLLP LLL",
+	    [CONN_CLOSING] = "LLLLL PPPP LLL",
+	},
 };
 
-/* What has happened before: a session may not, master cannot. */
+/* What has happened before: a session may not, nobody else can. */
 static const char *const again[CONN_STATES] = {
-	[CONN_LOOKUP] = "VVVVV"
-			"LLLL",
-	[CONN_HANDSHAKE] = "VVVVV"
-			   "LLLL",
-	[CONN_STARTING] = "VVVVV"
-			  "LLLL",
-	[CONN_RUNNING] = "VVVVV"
-			 "LLLL",
-	[CONN_CLOSING] = "LLLLL"
-			 "LLLL",
+	[CONN_LOOKUP] = "VVVVV LLLL LLL",
+	[CONN_HANDSHAKE] = "VVVVV LLLL LLL",
+	[CONN_STARTING] = "VVVVV LLLL LLL",
+	[CONN_PLAIN] = "VVVVV LLLL LLL",
+	[CONN_DECLINED] = "VVVVV LLLL LLL",
+	[CONN_RUNNING] = "VVVVV LLLL LLL",
+	[CONN_CLOSING] = "LLLLL LLLL LLL",
 };
 
-/* Where a permitted event leads: H S R C; from L only admission leads. */
-static const char *const leads[CONN_STATES] = {
-	[CONN_LOOKUP] = "-----"
-			"----",
-	[CONN_HANDSHAKE] = "HS--C"
-			   "----",
-	[CONN_STARTING] = "---SC"
-			  "SRCC",
-	[CONN_RUNNING] = "--RRC"
-			 "---R",
-	[CONN_CLOSING] = "-----"
-			 "CCCC",
+/* Where a permitted event leads: H S P D R C; from L only admission. */
+static const char *const leads[2][CONN_STATES] = {
+	{
+	    [CONN_LOOKUP] = "----- ---- ---",
+	    [CONN_HANDSHAKE] = "HS--C ---- ---",
+	    [CONN_STARTING] = "---SC SRCC ---",
+	    [CONN_PLAIN] = "----- ---- ---",
+	    [CONN_DECLINED] = "----- ---- ---",
+	    [CONN_RUNNING] = "--RRC ---R ---",
+	    [CONN_CLOSING] = "----- CCCC ---",
+	},
+	{
+	    [CONN_LOOKUP] = "----- ---- ---",
+	    [CONN_HANDSHAKE] = "HR--C ---C ---",
+	    [CONN_STARTING] = "----- SPCC ---",
+	    [CONN_PLAIN] = "----- ---C HCD",
+	    [CONN_DECLINED] = "----- ---C ---",
+	    [CONN_RUNNING] = "--RRC ---R ---",
+	    [CONN_CLOSING] = "----- CCCC ---",
+	},
 };
 
-static const char state_letters[] = "LHSRC", verdict_letters[] = "PLV";
+static const char state_letters[] = "LHSPDRC", verdict_letters[] = "PLV";
+
+/* The events of a row above stand in three groups. */
+static char
+cell(const char *row, unsigned event)
+{
+	return row[event + (event > CONN_DONE) + (event > CONN_EXITED)];
+}
+
+/* One state, history and event. */
+static void
+check_cell(bool is_delayed, enum conn_state s, unsigned before, unsigned e)
+{
+	enum conn_state now = s;
+	unsigned seen = before;
+	enum conn_verdict is;
+	char expected;
+
+	expected = cell(before & 1u << e ? again[s] : first[is_delayed][s], e);
+	/* No facts of a handshake nobody signed. */
+	if (s == CONN_HANDSHAKE && e == CONN_FACTS &&
+	    !(before & 1u << CONN_SIGN))
+		expected = 'V';
+	is = conn_next(&now, &seen, is_delayed, (enum conn_event)e);
+	if (verdict_letters[is] != expected)
+		fail_msg("delayed %d state %u event %u after %x: %c, not %c",
+		    is_delayed, s, e, before, verdict_letters[is], expected);
+	if (is != CONN_PERMITTED) {
+		assert_true(now == s && seen == before);
+		return;
+	}
+	assert_int_equal(seen, before | 1u << e);
+	assert_int_equal(state_letters[now], cell(leads[is_delayed][s], e));
+}
 
 /* Every state, every history, every event. */
 static void
 the_whole_table(void **unused)
 {
-	enum conn_verdict is;
-	enum conn_state now;
-	unsigned s, e, before, seen;
-	char expected;
+	unsigned s, e, before, delayed;
 
 	(void)unused;
-	for (s = 0; s < CONN_STATES; s++) {
-		for (before = 0; before < 1u << CONN_EVENTS; before++) {
-			for (e = 0; e < CONN_EVENTS; e++) {
-				now = (enum conn_state)s;
-				seen = before;
-				expected = before & 1u << e ? again[s][e]
-							    : first[s][e];
-				/* No facts of a handshake nobody signed. */
-				if (s == CONN_HANDSHAKE && e == CONN_FACTS &&
-				    !(before & 1u << CONN_SIGN))
-					expected = 'V';
-				is = conn_next(&now, &seen, (enum conn_event)e);
-				if (verdict_letters[is] != expected)
-					fail_msg("state %u event %u after %x: "
-						 "%c, not %c",
-					    s, e, before, verdict_letters[is],
-					    expected);
-				if (is != CONN_PERMITTED) {
-					assert_true(now == s && seen == before);
-					continue;
-				}
-				assert_int_equal(seen, before | 1u << e);
-				assert_int_equal(
-				    state_letters[now], leads[s][e]);
-			}
-		}
-	}
+	for (delayed = 0; delayed < 2; delayed++)
+		for (s = 0; s < CONN_STATES; s++)
+			for (before = 0; before < 1u << CONN_EVENTS; before++)
+				for (e = 0; e < CONN_EVENTS; e++)
+					check_cell(delayed == 1,
+					    (enum conn_state)s, before, e);
+}
+
+static bool
+has(unsigned seen, enum conn_event event)
+{
+	return (seen & 1u << event) != 0;
 }
 
 /* What holds wherever a connection can get to, whatever happens to it. */
 static void
-explore(enum conn_state now, unsigned seen, unsigned *visited)
+check_at_once(enum conn_state now, unsigned seen)
+{
+	if (now == CONN_STARTING || now == CONN_RUNNING ||
+	    has(seen, CONN_TRUNCATED))
+		assert_true(has(seen, CONN_FACTS));
+	if (now == CONN_RUNNING || has(seen, CONN_INPUT_ENDED))
+		assert_true(has(seen, CONN_EXECED));
+	assert_true(now != CONN_PLAIN && now != CONN_DECLINED);
+}
+
+static void
+check_delayed(enum conn_state now, unsigned seen)
+{
+	/* No session before it was asked for, and none that was declined. */
+	if (now == CONN_HANDSHAKE || now == CONN_RUNNING ||
+	    has(seen, CONN_SIGN) || has(seen, CONN_DONE))
+		assert_true(has(seen, CONN_ASKED) && has(seen, CONN_EXECED));
+	if (now == CONN_RUNNING || has(seen, CONN_TRUNCATED) ||
+	    has(seen, CONN_INPUT_ENDED))
+		assert_true(has(seen, CONN_FACTS));
+	/* One word at most. */
+	assert_true(has(seen, CONN_ASKED) + has(seen, CONN_MISASKED) +
+		has(seen, CONN_UNASKED) <=
+	    1);
+	if (now == CONN_DECLINED)
+		assert_true(has(seen, CONN_UNASKED));
+}
+
+static void
+explore(enum conn_state now, unsigned seen, bool is_delayed, char *visited)
 {
 	unsigned e;
 
 	if (visited[now * (1u << CONN_EVENTS) + seen]++ > 0)
 		return;
-	if (now == CONN_STARTING || now == CONN_RUNNING ||
-	    seen & (1u << CONN_TRUNCATED))
-		assert_true(seen & 1u << CONN_FACTS);
-	if (now == CONN_RUNNING || seen & 1u << CONN_INPUT_ENDED)
-		assert_true(seen & 1u << CONN_EXECED);
-	if (seen & 1u << CONN_DONE)
+	(is_delayed ? check_delayed : check_at_once)(now, seen);
+	if (has(seen, CONN_DONE))
 		assert_int_equal(now, CONN_CLOSING);
 	for (e = 0; e < CONN_EVENTS; e++) {
 		enum conn_state next = now;
 		unsigned after = seen;
 
-		if (conn_next(&next, &after, (enum conn_event)e) !=
+		if (conn_next(&next, &after, is_delayed, (enum conn_event)e) !=
 		    CONN_PERMITTED)
 			continue;
 		assert_false(now == CONN_CLOSING && next != CONN_CLOSING);
-		explore(next, after, visited);
+		explore(next, after, is_delayed, visited);
 	}
 }
 
 static void
 no_program_before_the_facts(void **unused)
 {
-	static unsigned visited[CONN_STATES << CONN_EVENTS];
+	static char visited[CONN_STATES << CONN_EVENTS];
 
 	(void)unused;
-	explore(CONN_HANDSHAKE, 0, visited);
+	explore(CONN_HANDSHAKE, 0, false, visited);
+}
+
+static void
+no_session_before_the_question(void **unused)
+{
+	static char visited[CONN_STATES << CONN_EVENTS];
+
+	(void)unused;
+	explore(CONN_STARTING, 0, true, visited);
+}
+
+static void
+walk(enum conn_state now, bool is_delayed, const enum conn_event *events,
+    size_t count, const char *states)
+{
+	unsigned seen = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		assert_int_equal(conn_next(&now, &seen, is_delayed, events[i]),
+		    CONN_PERMITTED);
+		assert_int_equal(state_letters[now], states[i]);
+	}
 }
 
 static void
@@ -135,17 +212,23 @@ a_whole_connection(void **unused)
 	static const enum conn_event events[] = { CONN_SIGN, CONN_FACTS,
 		CONN_STARTED, CONN_EXECED, CONN_TRUNCATED, CONN_EXITED,
 		CONN_DONE };
-	enum conn_state now = CONN_HANDSHAKE;
-	unsigned seen = 0;
-	size_t i;
 
 	(void)unused;
-	for (i = 0; i < COUNT(events); i++) {
-		assert_int_equal(
-		    conn_next(&now, &seen, events[i]), CONN_PERMITTED);
-		/* Its output may be on the way when the program ends. */
-		assert_int_equal(state_letters[now], "HSSRRRC"[i]);
-	}
+	/* Its output may be on the way when the program ends. */
+	walk(CONN_HANDSHAKE, false, events, COUNT(events), "HSSRRRC");
+}
+
+static void
+a_whole_delayed_connection(void **unused)
+{
+	static const enum conn_event tls[] = { CONN_STARTED, CONN_EXECED,
+		CONN_ASKED, CONN_SIGN, CONN_FACTS, CONN_EXITED, CONN_DONE };
+	static const enum conn_event plain[] = { CONN_STARTED, CONN_EXECED,
+		CONN_UNASKED, CONN_EXITED };
+
+	(void)unused;
+	walk(CONN_STARTING, true, tls, COUNT(tls), "SPHHRRC");
+	walk(CONN_STARTING, true, plain, COUNT(plain), "SPDC");
 }
 
 static void
@@ -161,14 +244,15 @@ numbers_outside_are_violations(void **unused)
 	for (s = 0; s < CONN_STATES; s++) {
 		for (i = 0; i < COUNT(outside); i++) {
 			now = (enum conn_state)s;
-			assert_int_equal(
-			    conn_next(&now, &seen, (enum conn_event)outside[i]),
+			assert_int_equal(conn_next(&now, &seen, i % 2 == 0,
+					     (enum conn_event)outside[i]),
 			    CONN_VIOLATION);
 			assert_true(now == s && seen == 0);
 		}
 	}
 	now = CONN_STATES;
-	assert_int_equal(conn_next(&now, &seen, CONN_DONE), CONN_VIOLATION);
+	assert_int_equal(
+	    conn_next(&now, &seen, false, CONN_DONE), CONN_VIOLATION);
 }
 
 int
@@ -177,7 +261,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_whole_table),
 		cmocka_unit_test(no_program_before_the_facts),
+		cmocka_unit_test(no_session_before_the_question),
 		cmocka_unit_test(a_whole_connection),
+		cmocka_unit_test(a_whole_delayed_connection),
 		cmocka_unit_test(numbers_outside_are_violations),
 	};
 
