@@ -11,11 +11,8 @@
 #include "tls/tlsfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -29,16 +26,11 @@
 #include "tls/tlskey.h"
 #include "tls/tlskey_internal.h"
 #include "tls/tlslib.h"
+#include "tls/tlspem.h"
 #include "tls/tlsscheme.h"
-
-/* How long a pipe may keep us waiting for the next bytes. */
-#define PIPE_TIMEOUT_MS 10000
 
 /* Longest DH prime: its text must fit TLSSCHEME_TEXT_MAX. */
 #define DH_BITS_MAX 8192
-
-/* Result of try_open beside 0 and errno values. */
-#define NOT_A_FILE -1
 
 /* What has been found in one file. */
 struct found {
@@ -51,12 +43,6 @@ struct found {
 	bool has_block;	    /* some PEM block, wanted or not */
 	bool has_more;	    /* more certificates than there is room for */
 	bool has_encrypted; /* a key under a pass phrase */
-};
-
-struct pem {
-	char *name, *header;
-	unsigned char *data;
-	long len;
 };
 
 /* One file on its way through tlsfile_load, for messages. */
@@ -95,53 +81,6 @@ blame_library(const struct source *source, const char *what)
  * Opening
  */
 
-/* 0, an errno value, or NOT_A_FILE. */
-static int
-try_open(struct tlsfile *file, const char *root, const char *path)
-{
-	struct stat st;
-
-	if (text_format(file->path, sizeof(file->path), "%s%s%s", root,
-		*root == '\0' || *path == '/' ? "" : "/", path) == -1)
-		return ENAMETOOLONG;
-	/* O_NONBLOCK: a fifo without writer would hold us here for ever. */
-	file->fd =
-	    open(file->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (file->fd == -1)
-		return errno;
-	if (fstat(file->fd, &st) == 0 &&
-	    (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)))
-		return 0;
-	fd_close(&file->fd);
-	return NOT_A_FILE;
-}
-
-static int
-open_file(struct tlsfile *file, const char *variable, const char *path,
-    const char *root, char *error)
-{
-	int reason, second;
-
-	reason = try_open(file, "", path);
-	if (reason == 0)
-		return 0;
-	if (is_set(root)) {
-		second = try_open(file, root, path);
-		if (second == 0)
-			return 0;
-		/* The second attempt counts if there was something. */
-		if (second != ENOENT && second != ENOTDIR)
-			reason = second;
-		else
-			text_copy(file->path, sizeof(file->path), path);
-	}
-	text_format(error, TLSFILE_ERROR_SIZE, "unable to open %s %s: %s",
-	    variable, file->path,
-	    reason == NOT_A_FILE ? "neither a file nor a pipe"
-				 : strerror(reason));
-	return -1;
-}
-
 int
 tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
     const char *chroot, char error[TLSFILE_ERROR_SIZE])
@@ -160,15 +99,15 @@ tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
 		    "neither CERTFILE nor CERTCHAINFILE is set");
 		return -1;
 	}
-	if (open_file(&files->cert, variable, cert, chroot, error) == -1)
+	if (tlspem_open(&files->cert, variable, cert, chroot, error) == -1)
 		return -1;
 	if (is_set(settings->keyfile) &&
-	    open_file(
+	    tlspem_open(
 		&files->key, "KEYFILE", settings->keyfile, chroot, error) == -1)
 		goto fail;
 	if (is_set(settings->dhfile) &&
-	    open_file(&files->dh, "DHFILE", settings->dhfile, chroot, error) ==
-		-1)
+	    tlspem_open(
+		&files->dh, "DHFILE", settings->dhfile, chroot, error) == -1)
 		goto fail;
 	return 0;
 fail:
@@ -188,59 +127,9 @@ tlsfile_close(struct tlsfiles *files)
  * Reading
  */
 
-/* Bytes read, at most size; -1 with errno, ETIMEDOUT for a silent pipe. */
-static ssize_t
-read_whole(int fd, unsigned char *bytes, size_t size)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, bytes + len, size - len);
-
-		if (n == 0)
-			break;
-		if (n > 0) {
-			len += (size_t)n;
-		} else if (errno == EAGAIN) {
-			if (poll(&pollfd, 1, PIPE_TIMEOUT_MS) == 0) {
-				errno = ETIMEDOUT;
-				return -1;
-			}
-		} else if (errno != EINTR) {
-			return -1;
-		}
-	}
-	return (ssize_t)len;
-}
-
-static void
-pem_clear(struct pem *pem)
-{
-	OPENSSL_secure_free(pem->name);
-	OPENSSL_secure_free(pem->header);
-	if (pem->data != NULL)
-		OPENSSL_secure_clear_free(pem->data, (size_t)pem->len);
-	memset(pem, 0, sizeof(*pem));
-}
-
-/* 1: a block, 0: no more, -1: something that begins like one. */
-static int
-pem_next(BIO *bio, struct pem *pem)
-{
-	/* "Secure": its temporary buffers are wiped as well. */
-	if (PEM_read_bio_ex(bio, &pem->name, &pem->header, &pem->data,
-		&pem->len, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1)
-		return 1;
-	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		return -1;
-	ERR_clear_error();
-	return 0;
-}
-
 static int
 take_cert(
-    const struct source *source, struct found *found, const struct pem *pem)
+    const struct source *source, struct found *found, const struct tlspem *pem)
 {
 	const unsigned char *at = pem->data;
 	X509 *cert;
@@ -258,7 +147,7 @@ take_cert(
 
 static int
 take_key(
-    const struct source *source, struct found *found, const struct pem *pem)
+    const struct source *source, struct found *found, const struct tlspem *pem)
 {
 	const unsigned char *at = pem->data;
 
@@ -276,7 +165,7 @@ take_key(
 }
 
 static int
-take_dh(struct found *found, struct pem *pem)
+take_dh(struct found *found, struct tlspem *pem)
 {
 	if (found->dh != NULL || pem->len <= 0)
 		return 0;
@@ -298,7 +187,7 @@ is_key_name(const char *name)
 }
 
 static int
-take_block(const struct source *source, struct found *found, struct pem *pem)
+take_block(const struct source *source, struct found *found, struct tlspem *pem)
 {
 	found->has_block = true;
 	if (found->wants_certs &&
@@ -320,18 +209,18 @@ static int
 walk_blocks(const struct source *source, struct found *found,
     const unsigned char *bytes, size_t len)
 {
-	struct pem pem = { NULL, NULL, NULL, 0 };
+	struct tlspem pem = { NULL, NULL, NULL, 0 };
 	BIO *bio = BIO_new_mem_buf(bytes, (int)len);
 	int r = 0, more;
 
 	if (bio == NULL)
 		return blame(source, "out of memory");
-	while (r == 0 && (more = pem_next(bio, &pem)) != 0) {
+	while (r == 0 && (more = tlspem_next(bio, &pem)) != 0) {
 		if (more == -1)
 			r = blame_library(source, "bad PEM");
 		else
 			r = take_block(source, found, &pem);
-		pem_clear(&pem);
+		tlspem_clear(&pem);
 	}
 	BIO_free(bio);
 	if (r == 0 && !found->has_block)
@@ -349,7 +238,7 @@ read_file(const struct source *source, struct found *found)
 
 	if (bytes == NULL)
 		return blame(source, "out of memory");
-	len = read_whole(source->file->fd, bytes, TLSFILE_MAX + 1);
+	len = tlspem_read(source->file->fd, bytes, TLSFILE_MAX + 1);
 	if (len == -1)
 		r = blame(source, strerror(errno));
 	else if (len > TLSFILE_MAX)
