@@ -90,6 +90,12 @@ fd_message_pair(int ends[2])
 }
 
 int
+fd_stream_pair(int ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+}
+
+int
 fd_set_nonblocking(int fd, int on)
 {
 	int flags;

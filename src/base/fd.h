@@ -38,6 +38,9 @@ int fd_pipe(int ends[2]);
  */
 int fd_message_pair(int ends[2]);
 
+/* The same without borders (SOCK_STREAM).  0 or -1. */
+int fd_stream_pair(int ends[2]);
+
 /* Set or clear O_NONBLOCK of the open file.  0 or -1. */
 int fd_set_nonblocking(int fd, int on);
 

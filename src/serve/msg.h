@@ -18,7 +18,7 @@
 
 #define MSG_PIECE_MAX 32768
 #define MSG_BODY_MAX (1024 * 1024)
-#define MSG_FDS_MAX 4
+#define MSG_FDS_MAX 5
 #define MSG_SIGN_MAX 8192 /* body of SIGN and SIGNATURE */
 
 enum msg_type {
@@ -44,7 +44,9 @@ enum msg_type {
 	MSG_EXITED,	/* wait status */
 	MSG_SIGNALLED,	/* the SIGNAL of this connection was sent */
 	/* monitor to master */
-	MSG_EXEC,	  /* environment; fds: program's 0 and 1 */
+	MSG_EXEC,	  /* environment; fds: program's 0 and 1, or with -n
+			   * client, SSLCTLFD, SSLREADFD, SSLWRITEFD; with
+			   * --strict-close one more, see programs.h */
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */

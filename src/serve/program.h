@@ -29,14 +29,24 @@ struct program {
 char **program_environment(void);
 
 /*
- * Make a process with in and out as 0 and 1, and have it execute the
- * program with over (count `NAME=value', or NAME to remove) laid over the
- * environment.  Does not wait for it: *exec_fd, the caller's, reads
- * program_outcome when it has happened.  Returns the pid, or -1 with
- * errno.
+ * What the program gets of its connection, the caller's, each above 2 and
+ * none of them one of --keep-fd.  With -n in and out are the client's
+ * socket, and the other three are there, which are -1 without.
  */
-pid_t program_spawn(const struct program *program, int in, int out,
-    char *const *over, size_t count, int *exec_fd);
+struct program_ends {
+	int in, out;		  /* its 0 and 1 */
+	int control, read, write; /* SSLCTLFD, SSLREADFD, SSLWRITEFD */
+};
+
+/*
+ * Make a process with these ends, and have it execute the program with over
+ * (count `NAME=value', or NAME to remove) laid over the environment.  Does
+ * not wait for it: *exec_fd, the caller's, reads program_outcome when it
+ * has happened.  Returns the pid, or -1 with errno.
+ */
+pid_t program_spawn(const struct program *program,
+    const struct program_ends *ends, char *const *over, size_t count,
+    int *exec_fd);
 
 /*
  * What a readable exec_fd has to say.  0: the program runs.  -1, and why

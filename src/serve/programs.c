@@ -75,19 +75,43 @@ read_environment(const struct msg *msg, char *over[OVER_MAX])
 	return msg_read_all(&r) == -1 ? -1 : count;
 }
 
+static size_t
+ends_wanted(const struct master *master)
+{
+	return master->settings->is_delayed ? 4 : 2;
+}
+
+/* The program's, in the order of MSG_EXEC.  -1: some are missing. */
+static int
+take_ends(const struct master *master, const struct msg *msg,
+    struct program_ends *ends)
+{
+	const int *fds = msg->fds;
+
+	if (msg->fd_count < ends_wanted(master))
+		return -1;
+	*ends = (struct program_ends){ fds[0], fds[1], -1, -1, -1 };
+	if (master->settings->is_delayed)
+		*ends = (struct program_ends){ fds[0], fds[0], fds[1], fds[2],
+			fds[3] };
+	return 0;
+}
+
 /*
- * With --strict-close: a write end of the program's 0, which keeps end of
- * file from it, whoever of us dies, until it has had its SIGTERM.
+ * With --strict-close: a write end of the program's input, which keeps end
+ * of file from it, whoever of us dies, until it has had its SIGTERM.
  */
 static int
-take_input(struct msg *msg)
+take_input(const struct master *master, struct msg *msg)
 {
-	return msg->fd_count < 3 ? -1 : msg->fds[--msg->fd_count];
+	return msg->fd_count <= ends_wanted(master) ? -1
+						    : msg->fds[--msg->fd_count];
 }
 
 void
 programs_exec(struct master *master, struct msg *msg)
 {
+	struct program_ends ends;
 	char *over[OVER_MAX];
 	struct starting *starting;
 	uint64_t number;
@@ -95,14 +119,14 @@ programs_exec(struct master *master, struct msg *msg)
 	pid_t pid;
 
 	count = read_environment(msg, over);
-	if (msg->fd_count < 2 || count == -1 ||
+	if (take_ends(master, msg, &ends) == -1 || count == -1 ||
 	    master->starting_count >= master->starting_limit) {
 		refuse_exec(master, msg->conn, "unable to take descriptors",
-		    msg->fd_count >= 2 ? EPROTO : EMFILE);
+		    msg->fd_count >= ends_wanted(master) ? EPROTO : EMFILE);
 		return;
 	}
-	pid = program_spawn(master->program, msg->fds[0], msg->fds[1], over,
-	    (size_t)count, &exec_fd);
+	pid = program_spawn(
+	    master->program, &ends, over, (size_t)count, &exec_fd);
 	if (pid == -1) {
 		refuse_exec(master, msg->conn, "unable to fork", errno);
 		return;
@@ -111,7 +135,8 @@ programs_exec(struct master *master, struct msg *msg)
 	chan_send_bytes(
 	    &master->monitor, MSG_STARTED, msg->conn, &number, sizeof(number));
 	/* As large as the monitor's table, so it cannot be full. */
-	if (pids_add(&master->programs, pid, msg->conn, take_input(msg)) == -1)
+	if (pids_add(&master->programs, pid, msg->conn,
+		take_input(master, msg)) == -1)
 		kill(pid, SIGKILL);
 	starting = &master->starting[master->starting_count++];
 	*starting = (struct starting){ pid, msg->conn, exec_fd };

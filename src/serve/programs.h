@@ -13,8 +13,8 @@ struct msg;
 struct starting;
 
 /*
- * EXEC: make the program; answers STARTED, or EXECFAILED.  Takes a third
- * descriptor of the message.
+ * EXEC: make the program; answers STARTED, or EXECFAILED.  Takes the
+ * descriptor that --strict-close adds to the message.
  */
 void programs_exec(struct master *master, struct msg *msg);
 

@@ -60,6 +60,7 @@ struct settings {
 	struct resolvconf names;     /* servers and search domain */
 	bool has_resolv_conf;	     /* names are from that file */
 
+	bool is_delayed;    /* -n */
 	bool no_delay;	    /* -D */
 	bool keeps_options; /* -o */
 	bool strict_close;

@@ -189,6 +189,27 @@ message_pairs_keep_borders(void **state)
 }
 
 static void
+stream_pairs_have_none(void **state)
+{
+	int ends[2];
+	char bytes[16];
+
+	(void)state;
+	assert_int_equal(fd_stream_pair(ends), 0);
+	assert_true(is_cloexec(ends[0]) && is_cloexec(ends[1]));
+	assert_false(is_nonblocking(ends[0]) || is_nonblocking(ends[1]));
+	assert_int_equal(send(ends[0], "abc", 3, 0), 3);
+	assert_int_equal(send(ends[0], "de", 2, 0), 2);
+	assert_int_equal(recv(ends[1], bytes, 1, 0), 1);
+	assert_int_equal(recv(ends[1], bytes, sizeof(bytes), 0), 4);
+	assert_int_equal(send(ends[1], "f", 1, 0), 1);
+	assert_int_equal(recv(ends[0], bytes, sizeof(bytes), 0), 1);
+	fd_close(&ends[0]);
+	assert_int_equal(recv(ends[1], bytes, sizeof(bytes), 0), 0);
+	fd_close(&ends[1]);
+}
+
+static void
 flags_are_set_and_cleared(void **state)
 {
 	int ends[2];
@@ -550,6 +571,7 @@ main(void)
 		cmocka_unit_test(null_takes_the_place),
 		cmocka_unit_test(pipes_are_close_on_exec),
 		cmocka_unit_test(message_pairs_keep_borders),
+		cmocka_unit_test(stream_pairs_have_none),
 		cmocka_unit_test(flags_are_set_and_cleared),
 		cmocka_unit_test(close_forgets_and_keeps_errno),
 		cmocka_unit_test(only_what_is_kept_stays_open),

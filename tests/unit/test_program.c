@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -88,6 +89,7 @@ run_over(char *const *argv, char **environment, char *const *over, size_t count,
 {
 	struct program program = { .settings = &settings,
 		.environment = environment };
+	struct program_ends ends = { -1, -1, -1, -1, -1 };
 	int in[2], out[2], exec_fd, before = open_descriptors();
 	ssize_t got;
 	pid_t pid;
@@ -96,7 +98,9 @@ run_over(char *const *argv, char **environment, char *const *over, size_t count,
 	assert_int_equal(sig_save(&program.signals), 0);
 	assert_int_equal(fd_pipe(in), 0);
 	assert_int_equal(fd_pipe(out), 0);
-	pid = program_spawn(&program, in[0], out[1], over, count, &exec_fd);
+	ends.in = in[0];
+	ends.out = out[1];
+	pid = program_spawn(&program, &ends, over, count, &exec_fd);
 	assert_true(pid > 0);
 	fd_close(&in[0]);
 	fd_close(&out[1]);
@@ -280,20 +284,30 @@ open_nothing_else(void)
 	return 0;
 }
 
-/* in_child wants its report descriptor open. */
+/* For steps that close everything: in_child wants its report open. */
 static void
-nothing_else_is_open(void **state)
+in_child_without_report(int (*step)(void))
 {
 	pid_t pid;
+	int line;
 
-	(void)state;
 	if (access("/proc/self/fd", X_OK) == -1)
 		SKIP("no /proc");
 	pid = fork();
-	if (pid == 0)
-		_exit(open_nothing_else() != 0);
+	if (pid == 0) {
+		line = step();
+		dprintf(2, line == 0 ? "" : "# line %d: %s", line, output);
+		_exit(line != 0);
+	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+static void
+nothing_else_is_open(void **state)
+{
+	(void)state;
+	in_child_without_report(open_nothing_else);
 }
 
 static void
@@ -308,6 +322,135 @@ a_kept_descriptor_that_is_gone(void **state)
 	assert_int_equal(status, 111 << 8);
 }
 
+/* What -n adds: our ends, and the program's. */
+struct delayed {
+	int client[2], control[2], read[2], write[2];
+};
+
+/* Run text with the shell, and what -n adds. */
+static int
+spawn_delayed(struct delayed *d, const char *text, pid_t *pid)
+{
+	static char sh[] = "/bin/sh", c[] = "-c", path[] = "PATH=/usr/bin:/bin";
+	static char inherited[] = "SSLCTLFD=99";
+	char copy[512];
+	char *argv[] = { sh, c, copy, NULL }, *environment[] = { path, NULL };
+	char *over[] = { inherited };
+	struct program program = { .settings = &settings,
+		.environment = environment };
+	struct program_ends ends;
+	int exec_fd;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	settings.program = argv;
+	EXPECT(sig_save(&program.signals) == 0);
+	EXPECT(fd_stream_pair(d->client) == 0);
+	EXPECT(fd_stream_pair(d->control) == 0);
+	EXPECT(fd_pipe(d->read) == 0 && fd_pipe(d->write) == 0);
+	ends = (struct program_ends){ d->client[1], d->client[1], d->control[1],
+		d->read[0], d->write[1] };
+	*pid = program_spawn(&program, &ends, over, 1, &exec_fd);
+	EXPECT(*pid > 0);
+	fd_close(&d->client[1]);
+	fd_close(&d->control[1]);
+	fd_close(&d->read[0]);
+	fd_close(&d->write[1]);
+	EXPECT(program_outcome(&exec_fd, reason) == 0);
+	return 0;
+}
+
+static int
+read_text(int fd)
+{
+	ssize_t got = fd_read_all(fd, output, sizeof(output) - 1);
+
+	EXPECT(got >= 0);
+	output[got] = '\0';
+	return 0;
+}
+
+/* Each of the five is what it says; then all of them end. */
+static int
+use_delayed(void)
+{
+	static const char text[] = "cat <&$SSLREADFD >&$SSLWRITEFD; "
+				   "echo control >&$SSLCTLFD; cat; "
+				   "echo $SSLCTLFD $SSLREADFD $SSLWRITEFD";
+	struct delayed d;
+	pid_t pid;
+
+	EXPECT(spawn_delayed(&d, text, &pid) == 0);
+	EXPECT(fd_write_all(d.read[1], "decrypted", 9) == 0);
+	fd_close(&d.read[1]);
+	EXPECT(fd_write_all(d.client[0], "plain ", 6) == 0);
+	EXPECT(shutdown(d.client[0], SHUT_WR) == 0);
+	EXPECT(read_text(d.write[0]) == 0 && strcmp(output, "decrypted") == 0);
+	EXPECT(read_text(d.control[0]) == 0);
+	EXPECT(strcmp(output, "control\n") == 0);
+	EXPECT(read_text(d.client[0]) == 0);
+	EXPECT(strcmp(output, "plain 3 4 5\n") == 0);
+	EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+	return 0;
+}
+
+static void
+delayed_ends(void **state)
+{
+	(void)state;
+	in_child(use_delayed);
+}
+
+/* The names of what is open, and their numbers, as the program sees them. */
+static int
+list_delayed(const char *expected)
+{
+	static const char text[] = "cd /proc/self/fd && echo *; "
+				   "echo $SSLCTLFD $SSLREADFD $SSLWRITEFD";
+	struct delayed d;
+	pid_t pid;
+
+	EXPECT(spawn_delayed(&d, text, &pid) == 0);
+	EXPECT(read_text(d.client[0]) == 0);
+	EXPECT(strcmp(output, expected) == 0);
+	EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+	fd_close(&d.client[0]);
+	fd_close(&d.control[0]);
+	fd_close(&d.read[1]);
+	fd_close(&d.write[0]);
+	return 0;
+}
+
+static int
+list_all_delayed(void)
+{
+	static const int standard[] = { 0, 1, 2 }, kept[] = { 5, 3, 21, 6 };
+	size_t i;
+
+	EXPECT(fd_close_except(standard, 3) == 0);
+	/* The highest is the shell's, which reads the directory. */
+	EXPECT(list_delayed("0 1 2 3 4 5 6\n3 4 5\n") == 0);
+	for (i = 0; i < COUNT(kept); i++) {
+		EXPECT(dup2(2, kept[i]) == kept[i]);
+		settings.keep_fds[settings.keep_fd_count++] = kept[i];
+	}
+	EXPECT(list_delayed("0 1 2 21 3 4 5 6 7 8 9\n4 7 8\n") == 0);
+	/* As many as there can be, and sources in the way of targets. */
+	while (settings.keep_fd_count < SETTINGS_KEEP_FDS_MAX) {
+		EXPECT((i = (size_t)dup(2)) < 30);
+		settings.keep_fds[settings.keep_fd_count++] = (int)i;
+	}
+	EXPECT(list_delayed("0 1 10 11 12 13 14 15 16 17 18 19 2 20 21 22 3 4 "
+			    "5 6 7 8 9\n18 19 20\n") == 0);
+	return 0;
+}
+
+static void
+delayed_numbers(void **state)
+{
+	(void)state;
+	in_child_without_report(list_all_delayed);
+}
+
 static int
 spawn_with_signals(void)
 {
@@ -316,6 +459,7 @@ spawn_with_signals(void)
 	static char where[] = "/proc/self/status";
 	char *argv[] = { grep, e, what, where, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
+	struct program_ends ends = { 0, -1, -1, -1, -1 };
 	int out[2], exec_fd;
 	unsigned long long blocked = 0, ignored = 0;
 	sigset_t set;
@@ -328,7 +472,8 @@ spawn_with_signals(void)
 	EXPECT(sig_save(&program.signals) == 0);
 	EXPECT(sig_ignore_terminal() == 0);
 	EXPECT(fd_pipe(out) == 0);
-	EXPECT(program_spawn(&program, 0, out[1], NULL, 0, &exec_fd) > 0);
+	ends.out = out[1];
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) > 0);
 	fd_close(&out[1]);
 	EXPECT(program_outcome(&exec_fd, reason) == 0);
 	EXPECT(fd_read_all(out[0], output, sizeof(output) - 1) > 0);
@@ -414,6 +559,7 @@ spawn_without_descriptors(void)
 	static char word[] = "/bin/true";
 	char *argv[] = { word, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
+	const struct program_ends ends = { 0, 1, -1, -1, -1 };
 	int exec_fd, before;
 
 	settings.program = argv;
@@ -422,7 +568,7 @@ spawn_without_descriptors(void)
 	EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	before = open_descriptors();
 	errno = 0;
-	EXPECT(program_spawn(&program, 0, 1, NULL, 0, &exec_fd) == -1);
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) == -1);
 	EXPECT(errno == EMFILE);
 	EXPECT(open_descriptors() == before);
 	return 0;
@@ -435,6 +581,7 @@ spawn_without_processes(void)
 	static char word[] = "/bin/true";
 	char *argv[] = { word, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
+	const struct program_ends ends = { 0, 1, -1, -1, -1 };
 	int exec_fd, before = open_descriptors();
 
 	settings.program = argv;
@@ -443,7 +590,7 @@ spawn_without_processes(void)
 	EXPECT(sig_save(&program.signals) == 0);
 	EXPECT(setrlimit(RLIMIT_NPROC, &none_left) == 0);
 	errno = 0;
-	EXPECT(program_spawn(&program, 0, 1, NULL, 0, &exec_fd) == -1);
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) == -1);
 	EXPECT(errno == EAGAIN);
 	EXPECT(open_descriptors() == before);
 	return 0;
@@ -493,6 +640,8 @@ main(void)
 		FRESH(environment_is_laid_over),
 		FRESH(what_only_we_may_set_is_not_inherited),
 		FRESH(nothing_else_is_open),
+		FRESH(delayed_ends),
+		FRESH(delayed_numbers),
 		FRESH(a_kept_descriptor_that_is_gone),
 		FRESH(signals_are_as_at_start),
 		FRESH(root_and_identity),
