@@ -65,7 +65,10 @@ environment_put(const struct environment *env, struct msg_writer *w)
 	bool is_v6 = !ip_is_v4(&env->remote->ip);
 	size_t len;
 
-	put(w, "", "PROTO", !env->has_tcp ? "TLS" : is_v6 ? "TCP6" : "TCP");
+	put(w, "", "PROTO",
+	    !env->has_tcp && !env->is_plain ? "TLS"
+		: is_v6			    ? "TCP6"
+					    : "TCP");
 	put_ends(env, w, "SSL");
 	put(w, "SSL", "INTERFACE", env->interface);
 	if (env->has_tcp)

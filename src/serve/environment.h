@@ -19,6 +19,7 @@ struct environment {
 	const char *remote_info; /* NULL: unknown */
 	const char *interface;	 /* NULL: none */
 	bool has_tcp;		 /* the TCP variables too (no -E) */
+	bool is_plain;		 /* it begins without TLS (-n) */
 };
 
 /* Put `NAME=value' texts for one connection.  0, or -1: do not fit. */

@@ -80,6 +80,11 @@ ipv4_with_names(void **state)
 	    "SSLLOCALIP=192.0.2.1 SSLLOCALPORT=443 SSLLOCALHOST=here.example "
 	    "SSLREMOTEIP=192.0.2.9 SSLREMOTEPORT=65535 "
 	    "SSLREMOTEHOST=there.example SSLREMOTEINFO=joe ");
+	/* No TLS yet: it is not what the program speaks. */
+	env.is_plain = true;
+	assert_true(strncmp(made(&env), "PROTO=TCP SSLLOCALIP=", 21) == 0);
+	env.has_tcp = true;
+	assert_true(strncmp(made(&env), "PROTO=TCP SSLLOCALIP=", 21) == 0);
 }
 
 static void
@@ -105,6 +110,8 @@ real_ipv6_has_a_third_set(void **state)
 	assert_string_equal(made(&env),
 	    "PROTO=TLS SSLLOCALIP=fe80::1 SSLLOCALPORT=443 "
 	    "SSLREMOTEIP=fe80::2 SSLREMOTEPORT=65535 SSLINTERFACE=eth0 ");
+	env.is_plain = true;
+	assert_true(strncmp(made(&env), "PROTO=TCP6 SSLLOCALIP=", 22) == 0);
 }
 
 static void
