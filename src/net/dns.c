@@ -63,6 +63,7 @@ struct lookup {
 	struct ip ip;
 	bool is_confirmed;
 	struct dns_question *questions; /* that wait for it */
+	uint64_t heard;			/* of dns, when it began */
 	struct progress *progress;	/* NULL: known */
 	int64_t expires;
 	enum dns_result result;
@@ -84,7 +85,8 @@ struct dns {
 	struct ev_loop *loop;
 	struct dns_settings settings;
 	struct dnslink *links[DNS_SERVERS_MAX];
-	size_t good; /* the server that answered last */
+	size_t good;	/* the server that answered last */
+	uint64_t heard; /* answers of any kind */
 	size_t questions, known;
 	bool is_closing; /* freed with the last question */
 	struct dns_question *answered;
@@ -249,6 +251,7 @@ search_hear(void *arg, const unsigned char *bytes, size_t len)
 	struct dnsmsg_answer answer;
 
 	try->query = NULL;
+	dns->heard += bytes != NULL;
 	if (bytes != NULL)
 		kind = dnsmsg_read(
 		    &answer, bytes, len, search->name, search->type);
@@ -354,6 +357,17 @@ seconds_kept(enum dns_result result, uint32_t ttl)
 	return ttl < DNS_TTL_MAX ? ttl : DNS_TTL_MAX;
 }
 
+/* The look-up has not found anything out.  Is it for lack of servers? */
+static void
+tell_silence(const struct lookup *lookup)
+{
+	const struct dns *dns = lookup->dns;
+
+	if (dns->heard == lookup->heard && dns->settings.server_count > 0 &&
+	    dns->settings.silence != NULL)
+		dns->settings.silence(dns->settings.silence_arg);
+}
+
 /* The look-up has ended: its searches, perhaps it itself, are freed. */
 static void
 lookup_end(struct lookup *lookup, enum dns_result result, const char *name)
@@ -361,6 +375,8 @@ lookup_end(struct lookup *lookup, enum dns_result result, const char *name)
 	struct dns *dns = lookup->dns;
 	int64_t kept = seconds_kept(result, lookup->progress->ttl);
 
+	if (result == DNS_FAILED)
+		tell_silence(lookup);
 	lookup->result = result;
 	text_copy(lookup->name, sizeof(lookup->name), name);
 	progress_stop(lookup);
@@ -461,6 +477,7 @@ lookup_start(struct lookup *lookup)
 	if (lookup->progress == NULL)
 		return -1;
 	lookup->progress->ttl = UINT32_MAX;
+	lookup->heard = lookup->dns->heard;
 	if (!search_start(&lookup->progress->reverse, lookup,
 		dnsmsg_reverse(name, &lookup->ip), DNSMSG_PTR))
 		lookup->progress->has_failed = true;
@@ -539,8 +556,10 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (question->lookup != NULL)
+	if (question->lookup != NULL) {
+		tell_silence(question->lookup);
 		question_leave(question);
+	}
 	text_copy(name, sizeof(name), question->name);
 	question_free(question);
 	answer(arg, result, result == DNS_FOUND ? name : NULL);

@@ -28,11 +28,21 @@ enum dns_result {
 	DNS_FAILED /* temporary: no server, no usable answer, or too late */
 };
 
+/* No server answers: see dns_settings. */
+typedef void dns_silence(void *arg);
+
 struct dns_settings {
 	struct ip_endpoint servers[DNS_SERVERS_MAX];
 	size_t server_count;  /* 0: every question fails */
 	size_t max_questions; /* at once; beyond it dns_ask fails */
 	size_t max_cached;    /* answers kept */
+	/*
+	 * Called, from the loop or from dns_ask, when a look-up has failed, or
+	 * a question for it is too late, and no server has answered anything
+	 * since the look-up began.  NULL: nobody wants to know.
+	 */
+	dns_silence *silence;
+	void *silence_arg;
 };
 
 struct dns;

@@ -73,6 +73,22 @@ parse_server(struct ip_endpoint *server, char *word)
 	return server->scope == 0 ? -1 : 0;
 }
 
+char *
+resolvconf_format(
+    char text[RESOLVCONF_SERVER_SIZE], const struct ip_endpoint *server)
+{
+	char ip[IP_TEXT_SIZE], name[IF_NAMESIZE], port[8] = "";
+	bool has_name =
+	    server->scope != 0 && if_indextoname(server->scope, name) != NULL;
+
+	if (server->port != PORT)
+		text_format(port, sizeof(port), "#%u", server->port);
+	text_format(text, RESOLVCONF_SERVER_SIZE, "%s%s%s%s",
+	    ip_format(ip, &server->ip), has_name ? "%" : "",
+	    has_name ? name : "", port);
+	return text;
+}
+
 int
 resolvconf_servers(struct resolvconf *conf, const char *list)
 {

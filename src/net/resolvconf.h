@@ -42,6 +42,12 @@ int resolvconf_servers(struct resolvconf *conf, const char *list);
  */
 int resolvconf_domain(struct resolvconf *conf, const char *value);
 
+#define RESOLVCONF_SERVER_SIZE 96 /* address, %interface, #port */
+
+/* A server as resolvconf_servers reads it, port 53 left out.  Returns text. */
+char *resolvconf_format(
+    char text[RESOLVCONF_SERVER_SIZE], const struct ip_endpoint *server);
+
 /*
  * resolvconf_parse of an open file, which stays the caller's.  0, or -1
  * with errno.  Blocks as long as reading does.

@@ -65,6 +65,7 @@ struct master {
 	int rule_fds[2];	      /* the last sound copies; -1 */
 	enum rulefile_news rule_news[2];
 	struct resolvconf names;
+	int64_t silence_at;	       /* not before, that no server answers */
 	struct timespec names_changed; /* of resolv.conf */
 	int64_t look_at;	       /* at those files */
 	struct pids programs;

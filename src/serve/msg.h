@@ -67,6 +67,8 @@ enum msg_type {
 	MSG_DONE,	 /* end (enum msg_end), truncated, errno, text */
 	/* master to resolver: also WORK */
 	MSG_SERVERS, /* name servers; see query.h */
+	/* resolver to master */
+	MSG_SILENCE, /* no name server answers */
 	/* monitor to resolver */
 	MSG_QUERY,  /* struct query; see query.h */
 	MSG_CANCEL, /* the connection has ended, say nothing */

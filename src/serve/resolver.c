@@ -25,6 +25,7 @@
 #define CACHED_MAX 1024
 #define MESSAGES_PER_TURN 16
 #define DESCRIPTORS_EXTRA 64
+#define SILENCE_SECONDS 10 /* so long it is not told again */
 
 /* A connection whose names are being looked for. */
 struct client {
@@ -48,6 +49,7 @@ struct resolver {
 	struct chan work;
 	struct client **buckets;
 	size_t bucket_mask, clients;
+	ev_tstamp silence_told; /* 0: never */
 	struct msg_room room;
 };
 
@@ -280,6 +282,20 @@ on_work(struct ev_loop *loop, ev_io *io, int revents)
 
 /* The life line. */
 
+/* Master knows whom we ask, and has the log. */
+static void
+on_silence(void *arg)
+{
+	struct resolver *resolver = arg;
+	ev_tstamp now = ev_now(resolver->loop);
+
+	if (resolver->silence_told != 0 &&
+	    now - resolver->silence_told < SILENCE_SECONDS)
+		return;
+	resolver->silence_told = now;
+	msg_send_bytes(resolver->life_fd, MSG_SILENCE, 0, NULL, 0, true);
+}
+
 /* What was asked of the old servers is still answered. */
 static int
 change_servers(
@@ -287,7 +303,9 @@ change_servers(
 {
 	struct dns_settings settings = { .server_count = count,
 		.max_questions = resolver->settings->limit * 2,
-		.max_cached = CACHED_MAX };
+		.max_cached = CACHED_MAX,
+		.silence = on_silence,
+		.silence_arg = resolver };
 	struct dns *dns;
 
 	memcpy(settings.servers, servers, count * sizeof(servers[0]));

@@ -26,6 +26,7 @@
 #define STATUS_NOT_LOADED 127 /* says the dynamic loader */
 #define RESTART_MAX_MS 64000  /* and twice as long as the last time */
 #define RESTART_MS 1000	      /* a role that died young waits so long */
+#define SILENCE_MS 60000      /* of name servers, until it is told again */
 
 /* A start that cannot be: say why, and let every role see our end. */
 void
@@ -359,6 +360,27 @@ take_note(
 		events_setting(&master->events, name, child->pid, text);
 }
 
+/* The servers are named by us: the resolver meets the network. */
+static void
+tell_silence(struct master *master)
+{
+	char list[RESOLVCONF_SERVERS_MAX * (RESOLVCONF_SERVER_SIZE + 1)] = "";
+	char text[RESOLVCONF_SERVER_SIZE];
+	int64_t now = clock_now();
+	size_t i, used = 0;
+
+	if (now < master->silence_at)
+		return;
+	master->silence_at = clock_after(now, SILENCE_MS);
+	for (i = 0; i < master->names.server_count; i++) {
+		text_format(list + used, sizeof(list) - used, " %s",
+		    resolvconf_format(text, &master->names.servers[i]));
+		used += strlen(list + used);
+	}
+	events_warning(
+	    &master->events, "no name server answers; asked:%s", list);
+}
+
 static void
 obey_role(struct master *master, struct child *child, struct msg *msg)
 {
@@ -370,6 +392,10 @@ obey_role(struct master *master, struct child *child, struct msg *msg)
 		break;
 	case MSG_NOTE:
 		take_note(master, child, msg);
+		break;
+	case MSG_SILENCE:
+		if (child == &master->children[RESOLVER])
+			tell_silence(master);
 		break;
 	case MSG_FAILED:
 		text_format(sentence, sizeof(sentence), "%.*s", (int)msg->len,

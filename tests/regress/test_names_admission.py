@@ -400,6 +400,25 @@ def test_dead_server_delays_by_the_deadline(start, option):
             < (DEADLINE + 2) * SLOW
 
 
+def test_silence_of_the_servers_is_logged(start):
+    """Once, with their names, however many clients find it out; and not
+    because one name cannot be looked up."""
+    with name_server(lambda question: question.answer(code=2)) as failing:
+        server = start(tool('showstate'), env=failing.environment,
+                       options=HERE)
+        assert host_of(server, '127.0.0.2') is None
+        assert not server.lines('name server')
+    servers = '127.0.0.1#%d 127.0.0.1#%d' % (unused_port(), unused_port())
+    server = start(tool('showstate'), env={'DNSCACHEIP': servers},
+                   options=HERE)
+    for ip in ('127.0.0.2', '127.0.0.3'):
+        assert host_of(server, ip) is None
+    server.wait_log('^sslserver: ended by', count=2)
+    server.wait_log('name server')
+    assert server.lines('name server') == [
+        'sslserver: warning: no name server answers; asked: ' + servers]
+
+
 def test_slow_confirmation_has_the_same_deadline(start):
     """PTR and confirmation together, not each."""
     def script(question):

@@ -64,6 +64,7 @@ struct fixture {
 };
 
 static struct fixture fixture;
+static unsigned silences;
 static unsigned silent_once;
 
 /* What came of a question. */
@@ -311,12 +312,21 @@ serve(struct dnsserver_question *q)
 
 /* Set up. */
 
+static void
+on_silence(void *arg)
+{
+	assert_ptr_equal(arg, &fixture);
+	silences++;
+}
+
 static struct dns *
 open_dns(const uint16_t *ports, size_t count)
 {
-	struct dns_settings settings = {
-		.server_count = count, .max_questions = 1100, .max_cached = 100
-	};
+	struct dns_settings settings = { .server_count = count,
+		.max_questions = 1100,
+		.max_cached = 100,
+		.silence = on_silence,
+		.silence_arg = &fixture };
 	struct dns *dns;
 	size_t i;
 
@@ -336,6 +346,7 @@ set_up(void **state)
 	fixture.loop = ev_loop_new(EVFLAG_NOENV);
 	dnsserver_start(&fixture.server, fixture.loop, serve);
 	fixture.dns = open_dns(&fixture.server.port, 1);
+	silences = 0;
 	*state = &fixture;
 	return 0;
 }
@@ -606,6 +617,36 @@ nobody_there_is_known_at_once(void **state)
 	dnsserver_start(&fixture.server, fixture.loop, serve);
 }
 
+/* Told for each look-up that fails so, and for nothing else. */
+static void
+silence_is_told(void **state)
+{
+	struct outcome outcome, other;
+
+	(void)state;
+	expect(GOOD, false, DNS_FOUND, NULL);
+	expect(NXDOMAIN, false, DNS_NONE, NULL);
+	expect(SERVFAIL, false, DNS_FAILED, NULL);
+	assert_int_equal(silences, 0);
+	ask(&outcome, SILENT, 1, false, 300);
+	wait_for(&outcome);
+	assert_int_equal(silences, 1);
+	/* Something has been heard while this one waited. */
+	ask(&outcome, SILENT, 2, false, 300);
+	ask(&other, SERVFAIL, 2, false, LATE);
+	wait_for(&outcome);
+	assert_true(other.is_there);
+	assert_int_equal(silences, 1);
+	/* Nothing was asked of anybody. */
+	expect(SERVFAIL, false, DNS_FAILED, NULL);
+	assert_int_equal(silences, 1);
+	dnsserver_stop(&fixture.server);
+	ask(&outcome, GOOD, 3, false, LATE);
+	wait_for(&outcome);
+	assert_int_equal(silences, 2);
+	dnsserver_start(&fixture.server, fixture.loop, serve);
+}
+
 static void
 without_servers_nothing_is_known(void **state)
 {
@@ -614,6 +655,7 @@ without_servers_nothing_is_known(void **state)
 	fixture.dns = open_dns(NULL, 0);
 	expect(GOOD, false, DNS_FAILED, NULL);
 	expect(GOOD, true, DNS_FAILED, NULL);
+	assert_int_equal(silences, 0);
 }
 
 static void
@@ -931,6 +973,7 @@ main(void)
 		TEST(a_lost_question_is_asked_again),
 		TEST(what_nobody_waits_for_is_not_waited_for),
 		TEST(nobody_there_is_known_at_once),
+		TEST(silence_is_told),
 		TEST(without_servers_nothing_is_known),
 		TEST(another_server_takes_over),
 		TEST(a_silent_server_costs_two_seconds),

@@ -158,6 +158,23 @@ localdomain(void **state)
 }
 
 static void
+servers_are_shown_as_they_are_given(void **state)
+{
+	static const char list[] = "192.0.2.1 192.0.2.1#54 2001:db8::1 "
+				   "::1#65535 fe80::1%lo fe80::1%lo#5353";
+	char words[sizeof(list)], text[RESOLVCONF_SERVER_SIZE], *word;
+	size_t i = 0;
+
+	(void)state;
+	assert_int_equal(resolvconf_servers(&conf, list), 0);
+	strcpy(words, list);
+	for (word = strtok(words, " "); word != NULL; word = strtok(NULL, " "))
+		assert_string_equal(
+		    resolvconf_format(text, &conf.servers[i++]), word);
+	assert_int_equal(i, conf.server_count);
+}
+
+static void
 a_file_is_read(void **state)
 {
 	static const char text[] = "nameserver 192.0.2.1\n";
@@ -185,6 +202,7 @@ main(void)
 		cmocka_unit_test(dnscacheip),
 		cmocka_unit_test(bad_dnscacheip_changes_nothing),
 		cmocka_unit_test(localdomain),
+		cmocka_unit_test(servers_are_shown_as_they_are_given),
 		cmocka_unit_test(a_file_is_read),
 	};
 

@@ -277,6 +277,27 @@ a_deadline_is_kept(void **state)
 }
 
 static void
+silence_of_the_servers_is_told(void **state)
+{
+	struct query_names names;
+	struct msg msg;
+	unsigned i;
+
+	(void)state;
+	/* Once, however many find it out. */
+	for (i = 1; i <= 3; i++)
+		ask(i, address(0x100 + i), QUERY_NAME, 300);
+	for (i = 1; i <= 3; i++)
+		hear(&names);
+	assert_int_equal(receive(f.life_fd, &msg), 1);
+	assert_int_equal(msg.type, MSG_SILENCE);
+	ask(1, address(0x107), QUERY_NAME, 100);
+	hear(&names);
+	assert_int_equal(
+	    poll(&(struct pollfd){ f.life_fd, POLLIN, 0 }, 1, 0), 0);
+}
+
+static void
 cancelled_is_not_answered(void **state)
 {
 	struct query_names names;
@@ -439,6 +460,7 @@ main(void)
 		TEST(names_are_found),
 		TEST(ident_is_asked),
 		TEST(a_deadline_is_kept),
+		TEST(silence_of_the_servers_is_told),
 		TEST(cancelled_is_not_answered),
 		TEST(a_thousand_wait_for_a_dead_server),
 		TEST(beyond_the_limit_nothing_is_known),
