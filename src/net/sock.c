@@ -97,6 +97,14 @@ sock_accept(int listen_fd, struct ip_endpoint *remote)
 }
 
 bool
+sock_is_waiting(int listen_fd)
+{
+	struct pollfd poll_fd = { .fd = listen_fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+bool
 sock_has_ended(int fd)
 {
 	/* These two are told unasked. */

@@ -32,6 +32,9 @@ int sock_listen(const struct sock_listen *how, struct ip_endpoint *bound);
  */
 int sock_accept(int listen_fd, struct ip_endpoint *remote);
 
+/* Is there a connection to be accepted?  Does not block. */
+bool sock_is_waiting(int listen_fd);
+
 /*
  * Is the connection over in both directions: reset by its peer, as a rule?
  * A peer that has closed only its own direction may still read.  Reads

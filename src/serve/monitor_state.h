@@ -67,7 +67,9 @@ struct monitor {
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	int listen_fd;
 	struct spare spare;
-	bool is_short; /* told that accepting pauses */
+	bool is_short;	  /* told that accepting pauses */
+	bool is_refusing; /* the last turn of the listener did nothing else */
+	ev_prepare rest;
 	bool is_stopping;
 	struct msg_room room;
 };

@@ -95,9 +95,12 @@ ipv4_connection(void **state)
 	assert_int_equal(sock_accept(listen_fd, &remote), -1);
 	assert_true(errno == EAGAIN || errno == EWOULDBLOCK);
 
+	assert_false(sock_is_waiting(listen_fd));
 	client_fd = connected(&bound, AF_INET);
+	assert_true(sock_is_waiting(listen_fd));
 	fd = accepted(listen_fd, &remote);
 	assert_true(fd >= 0);
+	assert_false(sock_is_waiting(listen_fd));
 	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
 	assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) == 0);
 	assert_int_equal(sock_local(client_fd, &client), 0);
