@@ -29,16 +29,23 @@
 static const struct {
 	const char *name, *standard;
 } tls_defaults[] = {
+	{ "CADIR", "none" },
+	{ "CAFILE", "none" },
+	{ "CCADIR", "none" },
+	{ "CCAFILE", "none" },
+	{ "CCAVERIFY", "none" },
 	{ "CERTCHAINFILE", "none" },
 	{ "CERTFILE", "none" },
 	{ "CIPHERS",
 	    "ECDHE, and DHE with DHFILE, with AES-GCM or ChaCha20-Poly1305; "
 	    "AES-CBC too when TLSMIN is below 1.2; those of TLS 1.3" },
+	{ "CRLFILE", "none" },
 	{ "DHFILE", "none" },
 	{ "KEYFILE", "the certificate file" },
 	{ "TLSGROUPS", "those of the library" },
 	{ "TLSMAX", "1.3" },
 	{ "TLSMIN", "1.2" },
+	{ "VERIFYDEPTH", "1" },
 };
 
 static const char *const verbosities[] = { [VERBOSITY_QUIET] = "nothing (-q)",

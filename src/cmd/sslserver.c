@@ -76,9 +76,8 @@ close_inherited(const struct settings *s)
 static void
 warn_of_unknown(void)
 {
-	static const char *const later[] = { "CERTDIR", "SNI", "CAFILE",
-		"CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE",
-		"VERIFYDEPTH", "ALPN", "TICKETKEYS" };
+	static const char *const later[] = { "CERTDIR", "SNI", "ALPN",
+		"TICKETKEYS" };
 	char line[160] = "";
 	const char *value;
 	size_t i, used;

@@ -1,12 +1,13 @@
 /*
  * The keeper: private keys, and one operation on them.
  *
- * Opens the files that its profile names while it is still root, enters
- * SSL_CHROOT, becomes SSL_UID, and only then reads and parses them.  From
- * then on it answers SIGN from the monitor.  The text comes from a session,
- * which the network may have taken over: tlskey_sign refuses whatever is
- * not a TLS server handshake of this profile.  Whether a connection may
- * ask at all is the monitor's to know.
+ * Opens the files that its profile names while it is still root (those of
+ * CAs, which may be many, it reads as well), enters SSL_CHROOT, becomes
+ * SSL_UID, and only then parses them.  From then on it answers SIGN from
+ * the monitor.  The text comes from a session, which the network may have
+ * taken over: tlskey_sign refuses whatever is not a TLS server handshake of
+ * this profile.  Whether a connection may ask at all is the monitor's to
+ * know.
  */
 #include "serve/keeper.h"
 
@@ -34,11 +35,31 @@ struct keeper {
 	struct role role;
 	struct tls_settings settings;
 	struct tlsfiles files;
+	struct tlstrust_files trust;
 	struct tls_public public;
 	int public_fd; /* memory that carries it to the nursery */
 	struct tlskey *key;
 	struct tlsscheme_policy policy;
 };
+
+/* Whom clients' certificates must come from: read, not looked into. */
+static void
+read_trust(struct keeper *keeper)
+{
+	static const char *const lines[TLSTRUST_VARIABLES] = { "cafile",
+		"cadir", "ccafile", "ccadir", "crlfile" };
+	const struct role *role = &keeper->role;
+	char error[TLSFILE_ERROR_SIZE];
+	int i;
+
+	if (tlstrust_read(&keeper->trust, &keeper->settings, role->config.root,
+		error) == -1)
+		role_fail(role, error);
+	for (i = 0; i < TLSTRUST_VARIABLES; i++)
+		if (keeper->trust.sources[i].path[0] != '\0')
+			role_setting(
+			    role, lines[i], keeper->trust.sources[i].path);
+}
 
 static void
 open_files(struct keeper *keeper)
@@ -54,6 +75,7 @@ open_files(struct keeper *keeper)
 	    keeper->files.cert.path);
 	if (keeper->files.key.fd != -1)
 		role_setting(role, "key", keeper->files.key.path);
+	read_trust(keeper);
 }
 
 /* Now, as it may need a directory that is out of reach later. */
@@ -113,6 +135,13 @@ note_parameters(const struct keeper *keeper)
 	role_setting(&keeper->role, "dhparam", value);
 }
 
+/* tlstrust_warn_fn */
+static void
+warn_of_trust(void *arg, const char *sentence)
+{
+	role_warn(arg, sentence);
+}
+
 static void
 load_files(struct keeper *keeper)
 {
@@ -123,6 +152,9 @@ load_files(struct keeper *keeper)
 		role_fail(&keeper->role, error);
 	if (warning[0] != '\0')
 		role_warn(&keeper->role, warning);
+	if (tlstrust_load(&keeper->trust, &keeper->public.trust, warn_of_trust,
+		&keeper->role, error) == -1)
+		role_fail(&keeper->role, error);
 	/*
 	 * A policy that cannot be made permits nothing.  The nursery, which
 	 * comes next, refuses the same settings and says which.
@@ -197,6 +229,7 @@ keeper_run(void)
 	load_files(&keeper);
 	role_public_give(&keeper.role, &keeper.public, keeper.public_fd);
 	fd_close(&keeper.public_fd);
+	tlstrust_free(&keeper.public.trust);
 	for (;;) {
 		fds[0] = (struct pollfd){ keeper.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ keeper.role.work_fd, POLLIN, 0 };

@@ -13,19 +13,27 @@
 
 /* Sorted, as later profiles are told apart by their digest. */
 enum {
+	CADIR,
+	CAFILE,
+	CCADIR,
+	CCAFILE,
+	CCAVERIFY,
 	CERTCHAINFILE,
 	CERTFILE,
 	CIPHERS,
+	CRLFILE,
 	DHFILE,
 	KEYFILE,
 	TLSGROUPS,
 	TLSMAX,
-	TLSMIN
+	TLSMIN,
+	VERIFYDEPTH
 };
 
-static const char *const names[PROFILE_VARIABLES] = { "CERTCHAINFILE",
-	"CERTFILE", "CIPHERS", "DHFILE", "KEYFILE", "TLSGROUPS", "TLSMAX",
-	"TLSMIN" };
+static const char *const names[PROFILE_VARIABLES] = { "CADIR", "CAFILE",
+	"CCADIR", "CCAFILE", "CCAVERIFY", "CERTCHAINFILE", "CERTFILE",
+	"CIPHERS", "CRLFILE", "DHFILE", "KEYFILE", "TLSGROUPS", "TLSMAX",
+	"TLSMIN", "VERIFYDEPTH" };
 
 const char *
 profile_name(size_t i)
@@ -46,9 +54,14 @@ void
 profile_settings(const struct profile *profile, struct tls_settings *settings)
 {
 	memset(settings, 0, sizeof(*settings));
+	settings->cadir = profile->values[CADIR];
+	settings->cafile = profile->values[CAFILE];
+	settings->ccadir = profile->values[CCADIR];
+	settings->ccafile = profile->values[CCAFILE];
 	settings->certchainfile = profile->values[CERTCHAINFILE];
 	settings->certfile = profile->values[CERTFILE];
 	settings->ciphers = profile->values[CIPHERS];
+	settings->crlfile = profile->values[CRLFILE];
 	settings->dhfile = profile->values[DHFILE];
 	settings->keyfile = profile->values[KEYFILE];
 	settings->tlsgroups = profile->values[TLSGROUPS];

@@ -13,7 +13,7 @@ struct msg_reader;
 struct msg_writer;
 struct tls_settings;
 
-#define PROFILE_VARIABLES 8
+#define PROFILE_VARIABLES 15
 
 struct profile {
 	const char *values[PROFILE_VARIABLES]; /* sorted by name */

@@ -130,6 +130,9 @@ role_public_put(const struct tls_public *public, struct msg_writer *w)
 		msg_put_bytes(w, public->chain[i], public->chain_len[i]);
 	msg_put_bytes(w, public->dh, public->dh_len);
 	msg_put_number(w, public->dh_bits);
+	msg_put_bytes(w, public->trust.cas.data, public->trust.cas.len);
+	msg_put_bytes(w, public->trust.crls.data, public->trust.crls.len);
+	msg_put_bytes(w, public->trust.names.data, public->trust.names.len);
 	return msg_written(w, &len);
 }
 
@@ -141,6 +144,17 @@ copy_of(const unsigned char *bytes, size_t len)
 	if (copy != NULL && len > 0)
 		memcpy(copy, bytes, len);
 	return copy;
+}
+
+/* 0 or -1; the reader may be marked. */
+static int
+get_row(struct buf *row, struct msg_reader *r)
+{
+	size_t len;
+	const unsigned char *bytes = msg_get_bytes(r, &len);
+
+	buf_init(row, TLSTRUST_MAX);
+	return len == 0 ? 0 : buf_append(row, bytes, len);
 }
 
 int
@@ -170,7 +184,9 @@ role_public_get(
 	    (public->dh = copy_of(part, public->dh_len)) == NULL)
 		goto bad;
 	public->dh_bits = (unsigned)msg_get_number(&r);
-	if (msg_read_all(&r) == 0)
+	if (get_row(&public->trust.cas, &r) == 0 &&
+	    get_row(&public->trust.crls, &r) == 0 &&
+	    get_row(&public->trust.names, &r) == 0 && msg_read_all(&r) == 0)
 		return 0;
 bad:
 	tls_public_free(public);

@@ -28,6 +28,7 @@
 #include "tls/tlskey_provider.h"
 #include "tls/tlslib.h"
 #include "tls/tlsscheme.h"
+#include "tls/tlsstore.h"
 
 /* Forward secrecy and AEAD; DHE is used only with DHFILE. */
 #define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
@@ -381,12 +382,26 @@ use_dh(const struct making *making)
 }
 
 /*
+ * Clients' certificates
+ */
+
+static int
+use_trust(const struct making *making)
+{
+	if (tlsstore_fill(making->ctx->ssl, &making->public->trust) == 0)
+		return 0;
+	return blame(making, "certificates of CAs", "");
+}
+
+/*
  * The object
  */
 
 static void
 set_behaviour(SSL_CTX *ssl)
 {
+	static const unsigned char context[] = "ucspi-ssl";
+
 	SSL_CTX_set_options(ssl,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
@@ -394,6 +409,9 @@ set_behaviour(SSL_CTX *ssl)
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ssl, 0);
 	SSL_CTX_set_recv_max_early_data(ssl, 0);
+	/* With clients' certificates no session may cross over unmarked. */
+	SSL_CTX_set_session_id_context(ssl, context, sizeof(context) - 1);
+	SSL_CTX_set_max_cert_list(ssl, TLSCTX_CLIENT_CHAIN_MAX);
 	/*
 	 * The chain is what the file says; building one at every handshake
 	 * costs, and there is no store to build it from.  Buffers are kept
@@ -415,7 +433,7 @@ configure(const struct making *making)
 	set_behaviour(making->ctx->ssl);
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
-	    use_certs(making) == -1)
+	    use_certs(making) == -1 || use_trust(making) == -1)
 		return -1;
 	return use_dh(making);
 }

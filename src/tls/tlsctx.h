@@ -14,6 +14,9 @@ struct tls_settings;
 struct tls_public;
 struct tlsctx;
 
+/* The most a client may send as its chain of certificates, in bytes. */
+#define TLSCTX_CLIENT_CHAIN_MAX (100 * 1024)
+
 /*
  * Ask for a signature of len bytes of text under scheme (enum tlsscheme).
  * Returns its length, at most size, or -1.  May block; runs inside
@@ -31,7 +34,9 @@ typedef int tlsctx_sign_fn(void *arg, unsigned scheme,
  * refuses.  TLS 1.2 and 1.3 unless the settings say otherwise; below 1.2
  * the security level is 0 unless CIPHERS sets one.  No compression, no
  * renegotiation, no static-RSA key exchange, no session cache and no
- * tickets yet, early data off.  openssl.cnf is not read.
+ * tickets yet, early data off.  openssl.cnf is not read.  CAs of clients
+ * come from public; whether a client is asked for a certificate is said to
+ * tlsconn_new.
  */
 struct tlsctx *tlsctx_new(const struct tls_settings *settings,
     const struct tls_public *public, char *error, size_t error_size);

@@ -518,6 +518,7 @@ tls_public_free(struct tls_public *public)
 	for (i = 0; i < public->chain_count; i++)
 		free(public->chain[i]);
 	free(public->dh);
+	tlstrust_free(&public->trust);
 	memset(public, 0, sizeof(*public));
 }
 

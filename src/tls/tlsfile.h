@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdbool.h>
 
+#include "tls/tlstrust.h"
+
 struct tlskey;
 
 /* Room for one sentence about what went wrong. */
@@ -36,6 +38,11 @@ struct tls_settings {
 	const char *tlsmin;
 	const char *tlsmax;
 	const char *tlsgroups;
+	const char *cafile;
+	const char *cadir;
+	const char *ccafile; /* "-": do not ask for a certificate */
+	const char *ccadir;
+	const char *crlfile;
 };
 
 /*
@@ -66,6 +73,7 @@ struct tls_public {
 	unsigned char *dh; /* DER, PKCS#3 or X9.42, or NULL; owned */
 	size_t dh_len;
 	unsigned dh_bits;
+	struct tlstrust trust; /* filled by tlstrust_load; owned */
 };
 
 /*

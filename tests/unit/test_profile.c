@@ -44,9 +44,14 @@ each_variable_reaches_its_setting(void **state)
 		setenv(profile_name(i), profile_name(i), 1);
 	profile_from_environment(&profile);
 	profile_settings(&profile, &settings);
+	assert_string_equal(settings.cadir, "CADIR");
+	assert_string_equal(settings.cafile, "CAFILE");
+	assert_string_equal(settings.ccadir, "CCADIR");
+	assert_string_equal(settings.ccafile, "CCAFILE");
 	assert_string_equal(settings.certchainfile, "CERTCHAINFILE");
 	assert_string_equal(settings.certfile, "CERTFILE");
 	assert_string_equal(settings.ciphers, "CIPHERS");
+	assert_string_equal(settings.crlfile, "CRLFILE");
 	assert_string_equal(settings.dhfile, "DHFILE");
 	assert_string_equal(settings.keyfile, "KEYFILE");
 	assert_string_equal(settings.tlsgroups, "TLSGROUPS");
@@ -88,7 +93,8 @@ the_journey_changes_nothing(void **state)
 	}
 	/* Set but empty is not unset; others of the environment are none. */
 	assert_null(copy.values[0]);
-	assert_string_equal(copy.values[3], "");
+	assert_string_equal(profile_name(9), "DHFILE");
+	assert_string_equal(copy.values[9], "");
 	/* A part of it is marked as such. */
 	whole = msg.len;
 	for (msg.len = 0; msg.len < whole; msg.len++) {

@@ -153,10 +153,17 @@ malformed_settings_are_refused(void **state)
 	assert_int_equal(roleconfig_get(&got, &msg), -1);
 }
 
-/* Public data of two certificates and DH parameters, encoded. */
+static struct buf
+row_of(unsigned char *data, size_t len)
+{
+	return (struct buf){ .data = data, .len = len };
+}
+
+/* Public data of two certificates and all else, encoded. */
 static size_t
 public_bytes(struct tls_public *public)
 {
+	static unsigned char cas[] = "\0cas", crls[] = "crls\0", names[] = "n";
 	static unsigned char leaf[] = "leaf\0\xff", root[] = "root";
 	static unsigned char dh[] = "\x30parameters";
 	struct msg_writer w;
@@ -171,10 +178,21 @@ public_bytes(struct tls_public *public)
 	public->dh = dh;
 	public->dh_len = sizeof(dh) - 1;
 	public->dh_bits = 2048;
+	public->trust.cas = row_of(cas, sizeof(cas) - 1);
+	public->trust.crls = row_of(crls, sizeof(crls) - 1);
+	public->trust.names = row_of(names, sizeof(names) - 1);
 	msg_write_to(&w, bytes, sizeof(bytes));
 	assert_int_equal(role_public_put(public, &w), 0);
 	assert_int_equal(msg_written(&w, &len), 0);
 	return len;
+}
+
+static void
+assert_same_row(const struct buf *a, const struct buf *b)
+{
+	assert_int_equal(a->len, b->len);
+	if (a->len > 0)
+		assert_memory_equal(a->data, b->data, a->len);
 }
 
 static void
@@ -195,14 +213,19 @@ public_data_arrives_whole(void **state)
 	assert_int_equal(got.dh_len, public.dh_len);
 	assert_memory_equal(got.dh, public.dh, got.dh_len);
 	assert_int_equal(got.dh_bits, 2048);
+	assert_same_row(&got.trust.cas, &public.trust.cas);
+	assert_same_row(&got.trust.crls, &public.trust.crls);
+	assert_same_row(&got.trust.names, &public.trust.names);
 	tls_public_free(&got);
-	/* Without DH parameters. */
+	/* With none of what may be missing. */
+	memset(&public.trust, 0, sizeof(public.trust));
 	public.dh = NULL;
 	public.dh_len = public.dh_bits = 0;
 	msg_write_to(&w, bytes, sizeof(bytes));
 	assert_int_equal(role_public_put(&public, &w), 0);
 	assert_int_equal(role_public_get(&got, bytes, w.len), 0);
 	assert_null(got.dh);
+	assert_same_row(&got.trust.cas, &public.trust.cas);
 	tls_public_free(&got);
 	for (i = 0; i < w.len; i++) {
 		struct msg_writer small;
@@ -352,7 +375,7 @@ give_chain(struct role *role, size_t len)
 }
 
 /* The count, each length, the bits. */
-#define ENCODING_SIZE (4 * sizeof(uint64_t))
+#define ENCODING_SIZE (7 * sizeof(uint64_t))
 
 static void
 give_what_fits(struct role *role)
