@@ -262,7 +262,8 @@ session_run(struct session *session)
 	struct tlsconn *conn;
 
 	tlsctx_set_signer(session->ctx, sign, session);
-	conn = tlsconn_new(session->ctx, session->client_fd);
+	conn = tlsconn_new(
+	    session->ctx, session->client_fd, &session->start.verify);
 	if (conn == NULL)
 		finish(
 		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");

@@ -28,11 +28,12 @@ struct tlsconn {
 	bool is_starved; /* the last read found nothing to do */
 	bool is_reset;	 /* the last status was RESET */
 	char reason[TLSCONN_TEXT_SIZE];
+	struct tlsverify_result verified;
 	struct tlsbio io; /* last: its pages are touched as needed */
 };
 
 struct tlsconn *
-tlsconn_new(struct tlsctx *ctx, int client_fd)
+tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
 {
 	struct tlsconn *conn = malloc(sizeof(*conn));
 	BIO *bio;
@@ -44,7 +45,9 @@ tlsconn_new(struct tlsctx *ctx, int client_fd)
 	tlsbio_init(&conn->io, client_fd);
 	conn->ssl = SSL_new(tlsctx_ssl(ctx));
 	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
-	if (bio == NULL) {
+	if (bio == NULL ||
+	    tlsverify_begin(conn->ssl, verify, &conn->verified) == -1) {
+		BIO_free(bio);
 		SSL_free(conn->ssl);
 		free(conn);
 		ERR_clear_error();
@@ -83,9 +86,15 @@ say(struct tlsconn *conn, enum tlsconn_status status, const char *reason)
 static enum tlsconn_status
 fail(struct tlsconn *conn)
 {
-	if (conn->io.error != 0)
+	tlsverify_conclude(&conn->verified);
+	/* That a refused client has gone meanwhile does not matter. */
+	if (conn->io.error != 0 &&
+	    conn->verified.refusal == TLSVERIFY_NOT_REFUSED)
 		return say(conn, TLSCONN_RESET, strerror(conn->io.error));
 	tlslib_reason(conn->reason);
+	if (conn->verified.reason[0] != '\0')
+		text_copy(
+		    conn->reason, sizeof(conn->reason), conn->verified.reason);
 	/* The alert, as far as the socket takes it. */
 	(void)tlsbio_flush(&conn->io);
 	return TLSCONN_FAILED;
@@ -199,6 +208,12 @@ uint64_t
 tlsconn_moved(const struct tlsconn *conn)
 {
 	return conn->io.moved;
+}
+
+enum tlsverify_refusal
+tlsconn_refusal(const struct tlsconn *conn)
+{
+	return conn->verified.refusal;
 }
 
 const char *

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/tlsverify.h"
+
 struct tlsctx;
 struct tlsconn;
 
@@ -24,14 +26,25 @@ enum tlsconn_status {
 	TLSCONN_FAILED	    /* TLS error; an alert may have been queued */
 };
 
-/* A server's end over client_fd.  NULL when memory is short. */
-struct tlsconn *tlsconn_new(struct tlsctx *ctx, int client_fd);
+/*
+ * A server's end over client_fd, that wants of the client's certificate
+ * what verify says, whose host is copied.  NULL when memory is short.
+ */
+struct tlsconn *tlsconn_new(
+    struct tlsctx *ctx, int client_fd, const struct tlsverify *verify);
 
 /*
- * Go on with the handshake.  OK when done.  On FAILED the alert has been
- * sent as far as the socket took it.
+ * Go on with the handshake.  OK when done: then the client's certificate,
+ * if one was wanted, is as it has to be.  On FAILED the alert has been sent
+ * as far as the socket took it.
  */
 enum tlsconn_status tlsconn_handshake(struct tlsconn *conn);
+
+/*
+ * After a handshake that has FAILED: was it for the client's certificate?
+ * tlsconn_reason is then that of struct tlsverify_result.
+ */
+enum tlsverify_refusal tlsconn_refusal(const struct tlsconn *conn);
 
 /*
  * Read decrypted bytes.  OK and *len > 0, or another status and *len 0.

@@ -1,13 +1,19 @@
 /*
  * tlsverify: what a server wants of the client's certificate, for one
- * connection.
+ * connection, and what became of that.
  */
 #ifndef TLS_TLSVERIFY_H
 #define TLS_TLSVERIFY_H
 
 #include <stdbool.h>
 
+#include "base/text.h"
 #include "net/ip.h"
+
+struct ssl_st;
+
+/* More intermediate certificates than anybody has. */
+#define TLSVERIFY_DEPTH_MAX 100
 
 enum tlsverify_mode {
 	TLSVERIFY_NONE, /* do not ask for one */
@@ -27,5 +33,40 @@ struct tlsverify {
 	const char *host;
 	struct ip remote;
 };
+
+enum tlsverify_refusal {
+	TLSVERIFY_NOT_REFUSED,
+	TLSVERIFY_NO_CERT,  /* the client has sent none */
+	TLSVERIFY_BAD_CERT, /* it is not valid */
+	TLSVERIFY_BAD_NAME  /* it is, but of somebody else */
+};
+
+struct tlsverify_result {
+	enum tlsverify_refusal refusal;
+	/*
+	 * BAD_CERT: the library's reason, and at which depth unless it is
+	 * the client's own certificate.  BAD_NAME: the certificate's first
+	 * dNSName, else its common name, else its first iPAddress.
+	 * Printable.
+	 */
+	char reason[TEXT_PRINTABLE_SIZE];
+};
+
+/*
+ * Before the handshake: have ssl, a server's end, ask for what verify says
+ * and refuse with an alert what does not fit.  *result, which must outlive
+ * ssl, is filled as soon as that is known.  A name matches a SAN dNSName,
+ * whose left-most label may be a wildcard, and a common name only where
+ * there is no dNSName; an address matches a SAN iPAddress alone.  0, or -1:
+ * memory is short, or host is no name.
+ */
+int tlsverify_begin(struct ssl_st *ssl, const struct tlsverify *verify,
+    struct tlsverify_result *result);
+
+/*
+ * The handshake has failed, and the library's errors are still there: was
+ * it because no certificate came?
+ */
+void tlsverify_conclude(struct tlsverify_result *result);
 
 #endif

@@ -97,7 +97,7 @@ prepare_over(struct scene *scene, int version, const int ends[2])
 	scene->ctx = client_make(version, NULL, NULL);
 	scene->ssl = SSL_new(scene->ctx);
 	SSL_set_fd(scene->ssl, scene->client_fd);
-	scene->relay.conn = tlsconn_new(server.ctx, scene->socket_fd);
+	scene->relay.conn = tlsconn_new(server.ctx, scene->socket_fd, &anybody);
 	scene->relay.client_fd = scene->socket_fd;
 	scene->relay.program_in = &scene->program_in;
 	scene->relay.program_out = &scene->program_out;

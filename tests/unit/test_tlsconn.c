@@ -117,7 +117,7 @@ meet(struct server *server, struct client *client, char *facts, size_t size)
 	tcp_pair(ends);
 	client->fd = ends[1];
 	server->signatures = 0;
-	conn = tlsconn_new(server->ctx, ends[0]);
+	conn = tlsconn_new(server->ctx, ends[0], &anybody);
 	assert_non_null(conn);
 	assert_string_equal(tlsconn_protocol(conn), "");
 	assert_string_equal(tlsconn_cipher(conn), "");
@@ -260,7 +260,7 @@ open_meeting(struct meeting *meeting, int version, int (*then)(SSL *))
 	meeting->client.then = then;
 	meeting->client.fd = ends[1];
 	meeting->fd = ends[0];
-	meeting->conn = tlsconn_new(p256.ctx, ends[0]);
+	meeting->conn = tlsconn_new(p256.ctx, ends[0], &anybody);
 	meeting->thread = in_thread(client_run, &meeting->client);
 	assert_int_equal(handshake(meeting->conn, meeting->fd), TLSCONN_OK);
 }

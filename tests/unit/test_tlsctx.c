@@ -44,7 +44,8 @@ static void *
 answer_run(void *arg)
 {
 	struct answer *answer = arg;
-	struct tlsconn *conn = tlsconn_new(answer->server->ctx, answer->fd);
+	struct tlsconn *conn =
+	    tlsconn_new(answer->server->ctx, answer->fd, &anybody);
 	struct pollfd pollfd = { .fd = answer->fd, .events = POLLIN };
 
 	while (tlsconn_handshake(conn) == TLSCONN_WANT_READ)

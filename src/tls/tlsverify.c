@@ -1,0 +1,175 @@
+/*
+ * tlsverify: the client's certificate, checked within the handshake.
+ *
+ * Runs in a session, on bytes from the network.  All checks are the
+ * library's own and are done before the handshake can succeed, so that a
+ * client learns of a refusal by an alert and no caller can forget one.
+ * What this file adds is memory: which check failed, and where.  Names in
+ * a hostile certificate may hold anything; they leave here printable.
+ */
+#include "tls/tlsverify.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+/* A string of a certificate, whatever its coding.  false: it has none. */
+static bool
+show_string(char text[TEXT_PRINTABLE_SIZE], const ASN1_STRING *string)
+{
+	unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, string);
+
+	if (len > 0)
+		text_printable(text, utf8, (size_t)len);
+	OPENSSL_free(utf8);
+	return len > 0;
+}
+
+static bool
+show_address(char text[TEXT_PRINTABLE_SIZE], const ASN1_STRING *string)
+{
+	const unsigned char *bytes = ASN1_STRING_get0_data(string);
+	struct ip ip = { { [10] = 0xff, [11] = 0xff } };
+	char shown[IP_TEXT_SIZE];
+	int len = ASN1_STRING_length(string);
+
+	if (len != 4 && len != 16)
+		return false;
+	memcpy(ip.bytes + 16 - len, bytes, (size_t)len);
+	text_copy(text, TEXT_PRINTABLE_SIZE, ip_format(shown, &ip));
+	return true;
+}
+
+/* The first name of that kind. */
+static bool
+show_alternative(
+    char text[TEXT_PRINTABLE_SIZE], const GENERAL_NAMES *names, int kind)
+{
+	int i;
+
+	for (i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type != kind)
+			continue;
+		if (kind == GEN_DNS && show_string(text, name->d.dNSName))
+			return true;
+		if (kind == GEN_IPADD && show_address(text, name->d.iPAddress))
+			return true;
+	}
+	return false;
+}
+
+static bool
+show_common_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
+{
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	return at >= 0 &&
+	    show_string(text,
+		X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+static void
+show_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
+{
+	GENERAL_NAMES *names =
+	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+
+	if (!show_alternative(text, names, GEN_DNS) &&
+	    !show_common_name(text, cert) &&
+	    !show_alternative(text, names, GEN_IPADD))
+		text_copy(text, TEXT_PRINTABLE_SIZE, "(no name)");
+	GENERAL_NAMES_free(names);
+}
+
+static void
+show_error(char text[TEXT_PRINTABLE_SIZE], int error, int depth)
+{
+	const char *reason = X509_verify_cert_error_string(error);
+
+	if (depth > 0)
+		text_format(text, TEXT_PRINTABLE_SIZE, "%.80s (depth %d)",
+		    reason, depth);
+	else
+		text_printable(text, reason, strlen(reason));
+}
+
+/* The library's verify callback: note why, change nothing. */
+static int
+note_failure(int is_fine, X509_STORE_CTX *store)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tlsverify_result *result = SSL_get_app_data(ssl);
+	int error = X509_STORE_CTX_get_error(store);
+
+	if (is_fine)
+		return is_fine;
+	if (error == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    error == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+		result->refusal = TLSVERIFY_BAD_NAME;
+		show_name(result->reason, X509_STORE_CTX_get0_cert(store));
+	} else {
+		result->refusal = TLSVERIFY_BAD_CERT;
+		show_error(result->reason, error,
+		    X509_STORE_CTX_get_error_depth(store));
+	}
+	return is_fine;
+}
+
+/* Whose the certificate must be.  0 or -1. */
+static int
+want_name(SSL *ssl, const struct tlsverify *verify)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	size_t start = ip_is_v4(&verify->remote) ? 12 : 0;
+	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+	if (verify->strict_names)
+		flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+	X509_VERIFY_PARAM_set_hostflags(param, flags);
+	if (verify->host == NULL)
+		return X509_VERIFY_PARAM_set1_ip(
+			   param, verify->remote.bytes + start, 16 - start) == 1
+		    ? 0
+		    : -1;
+	/* An empty name would match everybody. */
+	if (verify->host[0] == '\0' ||
+	    X509_VERIFY_PARAM_set1_host(param, verify->host, 0) != 1)
+		return -1;
+	return 0;
+}
+
+int
+tlsverify_begin(
+    SSL *ssl, const struct tlsverify *verify, struct tlsverify_result *result)
+{
+	result->refusal = TLSVERIFY_NOT_REFUSED;
+	result->reason[0] = '\0';
+	if (verify->mode == TLSVERIFY_NONE)
+		return 0;
+	SSL_set_app_data(ssl, result);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+	    note_failure);
+	SSL_set_verify_depth(ssl, (int)verify->depth);
+	if (verify->mode != TLSVERIFY_NAME || !verify->matches_name)
+		return 0;
+	return want_name(ssl, verify);
+}
+
+void
+tlsverify_conclude(struct tlsverify_result *result)
+{
+	unsigned long code = ERR_peek_error();
+
+	if (result->refusal == TLSVERIFY_NOT_REFUSED &&
+	    ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		result->refusal = TLSVERIFY_NO_CERT;
+}
