@@ -3,9 +3,10 @@
  *
  * The listener is made at start, with the privileges of whoever starts us,
  * because ports below 1024 need them; the monitor accepts without any.  No
- * byte of a connection is read here.  An error of accept(2) may be an old
- * error of the connection just taken from the queue, or mean that we are
- * out of descriptors; the header tells its caller which is which.
+ * byte of a connection is read here but to be thrown away.  An error of
+ * accept(2) may be an old error of the connection just taken from the
+ * queue, or mean that we are out of descriptors; the header tells its
+ * caller which is which.
  */
 #include "net/sock.h"
 
@@ -14,6 +15,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "compat/compat.h"
 
@@ -192,4 +194,27 @@ sock_acknowledge(int fd)
 #else
 	(void)fd;
 #endif
+}
+
+void
+sock_linger(int fd, int cancel_fd, int ms, bool is_idle)
+{
+	struct pollfd set[2] = { { .fd = fd, .events = POLLIN },
+		{ .fd = cancel_fd, .events = POLLIN } };
+	int64_t now = clock_now(), deadline = clock_after(now, ms);
+	char bytes[16384];
+	ssize_t n;
+
+	while (now < deadline) {
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+			return;
+		if (n == -1 && is_idle)
+			return;
+		if (n == -1 &&
+		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
+		    set[1].revents != 0)
+			return;
+		now = clock_now();
+	}
 }

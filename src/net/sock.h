@@ -70,4 +70,12 @@ int sock_connected(int fd);
  */
 void sock_acknowledge(int fd);
 
+/*
+ * Throw input away until the peer has ended too, or for ms milliseconds, or
+ * until cancel_fd (-1: none) can be read: to close a socket with unread
+ * input resets it, and the peer would lose what we sent last.  is_idle: not
+ * until its end, only until nothing is there.
+ */
+void sock_linger(int fd, int cancel_fd, int ms, bool is_idle);
+
 #endif

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "net/sock.h"
 
 /* A pipe's worth: fewer, larger transfers and wake-ups. */
 #define PIECE (64 * 1024)
@@ -408,38 +409,6 @@ wait_for_work(struct pump *pump)
 		heed(pump, set);
 }
 
-/*
- * Throw input away until the client has ended too: closing a socket with
- * unread input resets it, and the client would lose our last bytes.
- */
-static void
-linger(struct pump *pump)
-{
-	const struct relay *relay = pump->relay;
-	int64_t now = clock_now();
-	int64_t deadline = clock_after(now, RELAY_LINGER_MS);
-
-	while (now < deadline) {
-		struct pollfd set[2] = {
-			{ .fd = relay->client_fd, .events = POLLIN },
-			{ .fd = relay->cancel_fd, .events = POLLIN },
-		};
-		ssize_t n =
-		    recv(relay->client_fd, pump->in.bytes, PIECE, MSG_DONTWAIT);
-
-		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
-			return;
-		/* After its close_notify nothing worth waiting for comes. */
-		if (n == -1 && pump->in.is_ended)
-			return;
-		if (n == -1 &&
-		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
-		    set[1].revents)
-			return;
-		now = clock_now();
-	}
-}
-
 static void
 run(struct pump *pump)
 {
@@ -469,8 +438,10 @@ run(struct pump *pump)
 		if (!pump->is_over)
 			wait_for_work(pump);
 	}
+	/* After its close_notify nothing worth waiting for comes. */
 	if (pump->result->end == RELAY_CLEAN)
-		linger(pump);
+		sock_linger(relay->client_fd, relay->cancel_fd, RELAY_LINGER_MS,
+		    pump->in.is_ended);
 }
 
 void

@@ -332,6 +332,35 @@ ip_options_are_dropped(void **state)
 	(void)close(listen_fd);
 }
 
+/* What is thrown away, and what ends that. */
+static void
+lingering_ends_with_the_peer(void **state)
+{
+	int ends[2], cancel[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(pipe(cancel), 0);
+	assert_int_equal(write(ends[1], "abc", 3), 3);
+	sock_linger(ends[0], -1, 600000, true);
+	assert_int_equal(recv(ends[0], &byte, 1, MSG_DONTWAIT), -1);
+	/* Time is up. */
+	sock_linger(ends[0], cancel[0], 10, false);
+	/* Somebody wants it to end. */
+	assert_int_equal(write(cancel[1], "x", 1), 1);
+	sock_linger(ends[0], cancel[0], 600000, false);
+	assert_int_equal(read(cancel[0], &byte, 1), 1);
+	/* The peer's own end, behind what it still had to say. */
+	assert_int_equal(write(ends[1], "abc", 3), 3);
+	(void)close(ends[1]);
+	sock_linger(ends[0], cancel[0], 600000, false);
+	assert_int_equal(recv(ends[0], &byte, 1, MSG_DONTWAIT), 0);
+	(void)close(ends[0]);
+	(void)close(cancel[0]);
+	(void)close(cancel[1]);
+}
+
 int
 main(void)
 {
@@ -344,6 +373,7 @@ main(void)
 		cmocka_unit_test(other_sockets_have_no_address),
 		cmocka_unit_test(no_delay_is_inherited),
 		cmocka_unit_test(ip_options_are_dropped),
+		cmocka_unit_test(lingering_ends_with_the_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
