@@ -265,6 +265,19 @@ print_processes(const struct settings *s, const struct settings *standard)
 	    sandbox_is_available() ? "on" : "none in this version");
 }
 
+/* As options and environment together have it; a rule may change it. */
+static void
+print_cert_policy(const struct certpolicy *cert)
+{
+	static const char *const modes[] = { [TLSVERIFY_NONE] = "not asked for",
+		[TLSVERIFY_CERT] = "required (-m)",
+		[TLSVERIFY_NAME] = "required, with the client's name (-z)" };
+
+	printf("client certificate: %s%s\n", modes[cert->mode],
+	    mark(cert->mode == TLSVERIFY_NONE));
+	print_switch("strict names", cert->strict_names, false);
+}
+
 /* What stands for a TLS variable that is unset or empty. */
 static const char *
 tls_default(const char *name)
@@ -314,6 +327,7 @@ explain_settings(const struct settings *s, const struct ip_endpoint *local)
 	print_admission(s, &standard.settings);
 	print_program(s, &standard.settings);
 	print_processes(s, &standard.settings);
+	print_cert_policy(&s->cert);
 	print_tls();
 }
 

@@ -89,9 +89,9 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ 'S', "no-tls-env", NULL, NOW, "none (default)" },
 	{ 'n', "delayed-tls", NULL, LATER, "TLS when the program asks" },
 	{ 'N', "no-delayed-tls", NULL, NOW, "TLS at once (default)" },
-	{ 'z', "client-cert", NULL, LATER,
+	{ 'z', "client-cert", NULL, NOW,
 	    "require a client certificate, match its name" },
-	{ 'm', "client-cert-any", NULL, LATER, "require one of any name" },
+	{ 'm', "client-cert-any", NULL, NOW, "require one of any name" },
 	{ 'Z', "no-client-cert", NULL, NOW, "require none (default)" },
 	{ ROOT, "root", "dir", NOW, "chroot of the program" },
 	{ DRAIN, "drain", "s", NOW,
@@ -103,7 +103,7 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	    "processes that sign (one per processor, at most 8)" },
 	{ REQUIRE_SANDBOX, "require-sandbox", NULL, NOW,
 	    "do not start without one" },
-	{ STRICT_NAMES, "strict-names", NULL, LATER,
+	{ STRICT_NAMES, "strict-names", NULL, NOW,
 	    "never match a certificate's CN" },
 	{ STRICT_CLOSE, "strict-close", NULL, NOW,
 	    "SIGTERM before a cut stream's end of file" },
@@ -124,7 +124,8 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 const char *
 options_usage(void)
 {
-	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDESNZ] [-c n] "
+	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDESNzmZ] [-c "
+	       "n] "
 	       "[-y cdb] [-x cdb] "
 	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
 	       "[-w s] [-I ifname] host port program [args...]"
@@ -437,6 +438,18 @@ apply_flag(struct options *o, int code)
 	case REQUIRE_SANDBOX:
 		s->requires_sandbox = true;
 		break;
+	case 'z':
+		s->cert.mode = TLSVERIFY_NAME;
+		break;
+	case 'm':
+		s->cert.mode = TLSVERIFY_CERT;
+		break;
+	case 'Z':
+		s->cert.mode = TLSVERIFY_NONE;
+		break;
+	case STRICT_NAMES:
+		s->cert.strict_names = true;
+		break;
 	case STRICT_CLOSE:
 		s->strict_close = true;
 		break;
@@ -452,7 +465,7 @@ apply_flag(struct options *o, int code)
 	case VERSION_OPTION:
 		o->wants_version = true;
 		break;
-	default: /* -S -N -Z: what we do anyway */
+	default: /* -S -N: what we do anyway */
 		break;
 	}
 }
@@ -481,6 +494,7 @@ options_defaults(struct options *o)
 	s->wants_name = true;
 	s->ident_s = 26;
 	s->limits.per_source = s->limits.per_network = LIMITS_NONE;
+	s->cert.depth = CERTPOLICY_DEPTH;
 	s->handshake_s = 26;
 	s->idle_s = 3600;
 	s->drain_s = s->kill_after_s = SETTINGS_NEVER;

@@ -72,29 +72,66 @@ close_inherited(const struct settings *s)
 		die(111, "unable to close inherited descriptors");
 }
 
+/* Set, not empty, and no `-', which says that there shall be none. */
+static bool
+is_named(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' && strcmp(value, "-") != 0;
+}
+
+/* One line about those of count variables that are. */
+static void
+warn_of_set(const char *const *names, size_t count, const char *what)
+{
+	char line[160] = "";
+	size_t i, used;
+
+	for (i = 0; i < count; i++) {
+		if (!is_named(names[i]))
+			continue;
+		used = strlen(line);
+		text_format(line + used, sizeof(line) - used, "%s%s",
+		    used > 0 ? ", " : "", names[i]);
+	}
+	if (line[0] != '\0')
+		fprintf(stderr, "sslserver: warning: %s: %s\n", what, line);
+}
+
 /* Settings of later versions, which some start scripts have already. */
 static void
 warn_of_unknown(void)
 {
 	static const char *const later[] = { "CERTDIR", "SNI", "ALPN",
 		"TICKETKEYS" };
-	char line[160] = "";
-	const char *value;
-	size_t i, used;
 
-	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		value = getenv(later[i]);
-		if (value == NULL || value[0] == '\0')
-			continue;
-		used = strlen(line);
-		text_format(line + used, sizeof(line) - used, "%s%s",
-		    used > 0 ? ", " : "", later[i]);
-	}
-	if (line[0] != '\0')
+	warn_of_set(later, sizeof(later) / sizeof(later[0]),
+	    "without effect in this version");
+}
+
+/* What would refuse everybody, or be of no effect. */
+static void
+warn_of_cert_policy(const struct settings *s)
+{
+	static const char *const names[] = { "CAFILE", "CADIR", "CCAFILE",
+		"CCADIR", "CRLFILE", "VERIFYDEPTH" };
+	enum tlsverify_mode mode = s->cert.mode;
+
+	if (mode != TLSVERIFY_NONE && !is_named("CAFILE") &&
+	    !is_named("CADIR") && !is_named("CCAFILE") && !is_named("CCADIR"))
 		fprintf(stderr,
-		    "sslserver: warning: without effect in this version: "
-		    "%s\n",
-		    line);
+		    "sslserver: warning: a client certificate is required, "
+		    "but none of CAFILE, CADIR, CCAFILE and CCADIR is set: "
+		    "every client will be refused\n");
+	if (mode == TLSVERIFY_NAME && !s->cert.matches_name)
+		fprintf(stderr,
+		    "sslserver: warning: with -H the name in a client "
+		    "certificate is not matched\n");
+	if (mode == TLSVERIFY_NONE && s->rules == NULL &&
+	    s->early_rules == NULL)
+		warn_of_set(names, sizeof(names) / sizeof(names[0]),
+		    "without effect, as no client certificate is asked for");
 }
 
 /* By the file's mode, for the identity that the program will have. */
@@ -165,6 +202,7 @@ warn(const struct options *options)
 	if (options->settings.verbosity < VERBOSITY_ERRORS)
 		return;
 	warn_of_unknown();
+	warn_of_cert_policy(&options->settings);
 	warn_of_program(&options->settings);
 }
 
@@ -181,6 +219,16 @@ read_limits(struct settings *s)
 	if (value != NULL && value[0] != '\0' &&
 	    limits_read_network(&s->limits, value) == -1)
 		die_of(111, "MAXCONNET is not n/bits: ", value);
+}
+
+/* Whether clients are asked for certificates. */
+static void
+read_cert_policy(struct settings *s)
+{
+	if (certpolicy_from_environment(&s->cert) == -1)
+		die_of(111, "VERIFYDEPTH is not a number from 0 to 100: ",
+		    getenv("VERIFYDEPTH"));
+	s->cert.matches_name = s->wants_name;
 }
 
 /* Whom to ask for names. */
@@ -289,6 +337,7 @@ check_settings(struct options *options, struct sock_listen *how)
 		    "--require-sandbox: this version has no sandbox for "
 		    "this system");
 	read_limits(s);
+	read_cert_policy(s);
 	read_names(s);
 }
 

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "net/sock.h"
 #include "rules/rules.h"
+#include "serve/certpolicy.h"
 #include "serve/life.h"
 #include "serve/lookup.h"
 #include "serve/monitor_state.h"
@@ -114,9 +115,7 @@ is_variable(const char *text, const char *name)
 static bool
 is_of_a_profile(const char *text)
 {
-	static const char *const others[] = { "CERTDIR", "CAFILE", "CADIR",
-		"CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE", "VERIFYDEPTH",
-		"ALPN" };
+	static const char *const others[] = { "CERTDIR", "ALPN" };
 	size_t i;
 
 	for (i = 0; i < PROFILE_VARIABLES; i++)
@@ -147,6 +146,29 @@ keep_variable(struct connection *conn, const char *text)
 	return 0;
 }
 
+/* What a rule says to us. */
+struct wishes {
+	struct limits_policy *limits;
+	bool *has_limit;
+	struct certpolicy_change cert;
+};
+
+/* 0 or -1: malformed. */
+static int
+take_wish(struct wishes *wishes, const char *text)
+{
+	int r = 0;
+
+	if (is_variable(text, "MAXCONIP")) {
+		r = limits_read_source(wishes->limits, strchr(text, '=') + 1);
+		*wishes->has_limit = true;
+	} else if (is_variable(text, "MAXCONNET")) {
+		r = limits_read_network(wishes->limits, strchr(text, '=') + 1);
+		*wishes->has_limit = true;
+	}
+	return r;
+}
+
 /*
  * Take the variables of a rule.  0; or -1: the connection cannot be served
  * as the rule says, and a line has said why.
@@ -156,6 +178,7 @@ take_variables(struct monitor *m, struct connection *conn,
     const struct rules_verdict *verdict, struct limits_policy *policy,
     bool *has_limit)
 {
+	struct wishes wishes = { .limits = policy, .has_limit = has_limit };
 	char shown[TEXT_PRINTABLE_SIZE];
 	const char *text;
 	size_t at = 0;
@@ -163,22 +186,16 @@ take_variables(struct monitor *m, struct connection *conn,
 
 	while (verdict->is_found &&
 	    (text = rules_variable(verdict, &at)) != NULL) {
-		r = 0;
-		if (is_of_a_profile(text)) {
+		r = certpolicy_take(&wishes.cert, text);
+		if (r == 0 && is_of_a_profile(text)) {
 			events_error(&m->events,
 			    "a rule sets %s: TLS settings of a rule are not "
 			    "in this version",
 			    text_printable(shown, text, strcspn(text, "=")));
 			return -1;
 		}
-		if (is_variable(text, "MAXCONIP")) {
-			r = limits_read_source(policy, strchr(text, '=') + 1);
-			*has_limit = true;
-		} else if (is_variable(text, "MAXCONNET")) {
-			r = limits_read_network(policy, strchr(text, '=') + 1);
-			*has_limit = true;
-		}
-		if (r == -1 || keep_variable(conn, text) == -1) {
+		if (r == -1 || take_wish(&wishes, text) == -1 ||
+		    keep_variable(conn, text) == -1) {
 			events_error(&m->events,
 			    "a rule's variable is "
 			    "malformed or too long: %s",
@@ -186,6 +203,7 @@ take_variables(struct monitor *m, struct connection *conn,
 			return -1;
 		}
 	}
+	certpolicy_apply(&conn->cert, &wishes.cert);
 	return 0;
 }
 
@@ -446,6 +464,7 @@ admission_begin(
 	conn = table_take(&m->table); /* there is one: see watch_listener */
 	conn->remote = *remote;
 	conn->hold = hold;
+	conn->cert = m->settings->cert;
 	conn->client_fd = client_fd;
 	conn->state = CONN_LOOKUP;
 	monitor_prepare(m, conn);

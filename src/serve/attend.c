@@ -22,7 +22,8 @@
 
 #define START_SECONDS 30.0 /* for master, to make the program */
 #define RETRY_SECONDS 0.1
-#define DONE_SECONDS 10.0 /* for a session that has said DONE */
+#define DONE_SECONDS 10.0	  /* for a session that has said DONE */
+#define STATUS_REFUSED (110 << 8) /* wait status without a program */
 
 static const char *
 interface_name(const struct monitor *m, const struct connection *conn,
@@ -107,6 +108,44 @@ take_facts(struct connection *conn, const struct msg *msg)
 	return 0;
 }
 
+/* The line about a client that has no certificate, or not the right one. */
+static void
+tell_refusal(struct monitor *m, struct connection *conn, enum msg_end end,
+    const char *reason)
+{
+	const struct ip *ip = &conn->remote.ip;
+	pid_t pid = life_shown_pid(conn);
+
+	if (conn->program == 0) {
+		life_tell_ok(m, conn);
+		conn->status = STATUS_REFUSED;
+	}
+	if (end == MSG_END_NO_CERT)
+		events_no_cert(&m->events, ip, pid);
+	else if (end == MSG_END_BAD_CERT)
+		events_bad_cert(&m->events, ip, pid, reason);
+	else
+		events_bad_name(&m->events, ip, pid, conn->host, reason);
+}
+
+static bool
+is_refusal(uint64_t end)
+{
+	return end == MSG_END_NO_CERT || end == MSG_END_BAD_CERT ||
+	    end == MSG_END_BAD_NAME;
+}
+
+/* Can a session that was in that state end so? */
+static bool
+is_possible(const struct connection *conn, enum conn_state before, uint64_t end)
+{
+	if (end < MSG_END_CLEAN || end >= MSG_ENDS)
+		return false;
+	if (is_refusal(end) && before != CONN_HANDSHAKE)
+		return false;
+	return certpolicy_permits(&conn->cert, (enum msg_end)end);
+}
+
 static void
 session_is_done(struct monitor *m, struct connection *conn,
     enum conn_state before, const struct msg *msg)
@@ -122,7 +161,7 @@ session_is_done(struct monitor *m, struct connection *conn,
 	was_truncated = msg_get_number(&r) != 0;
 	error = (int)msg_get_number(&r);
 	reason = msg_get_text(&r);
-	if (msg_read_all(&r) == -1) {
+	if (msg_read_all(&r) == -1 || !is_possible(conn, before, end)) {
 		conn->state = before;
 		life_fail(m, conn, "protocol violation");
 		return;
@@ -130,7 +169,9 @@ session_is_done(struct monitor *m, struct connection *conn,
 	is_clean = end == MSG_END_CLEAN && before != CONN_HANDSHAKE;
 	if (reason == NULL || reason[0] == '\0')
 		reason = error > 0 ? strerror(error) : "no reason given";
-	if (!is_clean)
+	if (is_refusal(end))
+		tell_refusal(m, conn, (enum msg_end)end, reason);
+	else if (!is_clean)
 		life_tell_failure(m, conn, before, reason, was_truncated);
 	if (!is_clean)
 		life_terminate_then_go(m, conn);
@@ -288,6 +329,15 @@ attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents)
 	}
 }
 
+/* The handshake is done, and a program there. */
+static void
+tell_tls(struct monitor *m, const struct connection *conn)
+{
+	events_tls(&m->events, conn->program, conn->protocol, conn->cipher);
+	if (conn->cert.mode != TLSVERIFY_NONE)
+		events_valid_cert(&m->events, &conn->remote.ip, conn->program);
+}
+
 void
 attend_program(struct monitor *m, struct connection *conn,
     enum conn_event event, const struct msg *msg)
@@ -312,8 +362,7 @@ attend_program(struct monitor *m, struct connection *conn,
 		if (before != CONN_STARTING)
 			return;
 		life_tell_ok(m, conn);
-		events_tls(
-		    &m->events, conn->program, conn->protocol, conn->cipher);
+		tell_tls(m, conn);
 		life_tell_session(conn, MSG_RUN);
 		return;
 	case CONN_EXECFAILED:

@@ -187,6 +187,52 @@ events_unable_to_speak(struct events *events, const struct ip *remote,
 	    pid, reason, was_truncated);
 }
 
+void
+events_valid_cert(struct events *events, const struct ip *remote, pid_t pid)
+{
+	char ip[IP_TEXT_SIZE];
+
+	if (events->verbosity >= VERBOSITY_ALL)
+		say(events, VERBOSITY_ALL,
+		    "info: valid client cert received from: %s for pid: %ld",
+		    ip_format(ip, remote), (long)pid);
+}
+
+void
+events_no_cert(struct events *events, const struct ip *remote, pid_t pid)
+{
+	char ip[IP_TEXT_SIZE];
+
+	say(events, VERBOSITY_ERRORS,
+	    "error: (110) no client certificate from: %s for pid: %ld",
+	    ip_format(ip, remote), (long)pid);
+}
+
+void
+events_bad_cert(struct events *events, const struct ip *remote, pid_t pid,
+    const char *reason)
+{
+	say_failure(events,
+	    "error: (110) missing credentials (CA) or unable to validate "
+	    "client certificate from",
+	    remote, pid, reason, false);
+}
+
+void
+events_bad_name(struct events *events, const struct ip *remote, pid_t pid,
+    const char *host, const char *name)
+{
+	char ip[IP_TEXT_SIZE], shown_host[TEXT_PRINTABLE_SIZE];
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	say(events, VERBOSITY_ERRORS,
+	    "error: (110) client hostname does not match certificate for "
+	    "pid: %ld %s <=> %s",
+	    (long)pid,
+	    host == NULL ? ip_format(ip, remote) : known(host, shown_host),
+	    known(name, shown));
+}
+
 /* A path or word of the administrator's: printable, but whole. */
 static const char *
 shown_whole(char shown[LINE_SIZE / 2], const char *word)

@@ -54,6 +54,16 @@ void events_tls(
     struct events *events, pid_t pid, const char *protocol, const char *cipher);
 void events_ended(struct events *events, pid_t pid, int wait_status);
 
+/* About clients' certificates; reason and name are shown printable. */
+void events_valid_cert(
+    struct events *events, const struct ip *remote, pid_t pid);
+void events_no_cert(struct events *events, const struct ip *remote, pid_t pid);
+void events_bad_cert(struct events *events, const struct ip *remote, pid_t pid,
+    const char *reason);
+/* host NULL: unknown, its address stands there. */
+void events_bad_name(struct events *events, const struct ip *remote, pid_t pid,
+    const char *host, const char *name);
+
 /* REASON is shown printable; was_truncated adds the word. */
 void events_unable_to_accept(struct events *events, const struct ip *remote,
     pid_t pid, const char *reason, bool was_truncated);

@@ -210,9 +210,8 @@ static int
 ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 {
 	struct spare *spare = &m->spare;
-	const struct start start = { .verify = { .mode = TLSVERIFY_NONE,
-					 .host = conn->host,
-					 .remote = conn->remote.ip } };
+	const struct start start = { .verify = certpolicy_verify(&conn->cert,
+					 conn->host, &conn->remote.ip) };
 	unsigned char body[START_SIZE];
 	struct msg_writer w;
 	struct msg msg = { .type = MSG_START,

@@ -90,7 +90,12 @@ enum msg_end {
 	MSG_END_RESET,
 	MSG_END_TLS,
 	MSG_END_IDLE,
-	MSG_END_CUT /* by us: the server stops */
+	MSG_END_CUT, /* by us: the server stops */
+	/* the handshake failed, for the client's certificate */
+	MSG_END_NO_CERT,
+	MSG_END_BAD_CERT,
+	MSG_END_BAD_NAME,
+	MSG_ENDS /* one more than there are */
 };
 
 struct msg {

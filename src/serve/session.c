@@ -9,6 +9,8 @@
  */
 #include "serve/session.h"
 
+#include <sys/socket.h>
+
 #include <poll.h>
 
 #include <errno.h>
@@ -81,14 +83,12 @@ sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
 	return (int)answer_len;
 }
 
-/* Tell how it ended.  An end in error waits for the program's SIGTERM. */
-__attribute__((noreturn)) static void
-finish(const struct session *session, enum msg_end end, bool was_truncated,
+static void
+tell_end(const struct session *session, enum msg_end end, bool was_truncated,
     int error, const char *reason)
 {
 	unsigned char body[256];
 	struct msg_writer w;
-	struct msg msg;
 	size_t len;
 
 	msg_write_to(&w, body, sizeof(body));
@@ -99,6 +99,16 @@ finish(const struct session *session, enum msg_end end, bool was_truncated,
 	if (msg_written(&w, &len) == -1)
 		_exit(111);
 	tell(session, MSG_DONE, body, len);
+}
+
+/* Tell how it ended.  An end in error waits for the program's SIGTERM. */
+__attribute__((noreturn)) static void
+finish(const struct session *session, enum msg_end end, bool was_truncated,
+    int error, const char *reason)
+{
+	struct msg msg;
+
+	tell_end(session, end, was_truncated, error, reason);
 	/*
 	 * The program's input is still open: it must get its signal before
 	 * an end of file, or it would take a cut stream for a whole one.
@@ -122,8 +132,43 @@ wait_for_client(const struct session *session, short events)
 		_exit(0);
 }
 
+static enum msg_end
+end_of_handshake(const struct tlsconn *conn)
+{
+	switch (tlsconn_refusal(conn)) {
+	case TLSVERIFY_NO_CERT:
+		return MSG_END_NO_CERT;
+	case TLSVERIFY_BAD_CERT:
+		return MSG_END_BAD_CERT;
+	case TLSVERIFY_BAD_NAME:
+		return MSG_END_BAD_NAME;
+	case TLSVERIFY_NOT_REFUSED:
+	default:
+		return MSG_END_HANDSHAKE;
+	}
+}
+
+/*
+ * The handshake has failed.  In TLS 1.3 a client of whom a certificate was
+ * wanted has finished its own half before we judge it, and may have sent
+ * more already: to close now would reset the connection, and it would never
+ * read the alert that says why.
+ */
+__attribute__((noreturn)) static void
+give_up(struct session *session, const struct tlsconn *conn)
+{
+	tell_end(session, end_of_handshake(conn), false, tlsconn_errno(conn),
+	    tlsconn_reason(conn));
+	fd_close(&session->program_in);
+	fd_close(&session->program_out);
+	if (session->start.verify.mode != TLSVERIFY_NONE &&
+	    shutdown(session->client_fd, SHUT_WR) == 0)
+		sock_linger(session->client_fd, -1, RELAY_LINGER_MS, false);
+	_exit(0);
+}
+
 static void
-shake_hands(const struct session *session, struct tlsconn *conn)
+shake_hands(struct session *session, struct tlsconn *conn)
 {
 	for (;;) {
 		switch (tlsconn_handshake(conn)) {
@@ -139,8 +184,7 @@ shake_hands(const struct session *session, struct tlsconn *conn)
 			finish(session, MSG_END_HANDSHAKE, true, 0,
 			    tlsconn_reason(conn));
 		default:
-			finish(session, MSG_END_HANDSHAKE, false,
-			    tlsconn_errno(conn), tlsconn_reason(conn));
+			give_up(session, conn);
 		}
 	}
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "net/resolvconf.h"
+#include "serve/certpolicy.h"
 #include "serve/limits.h"
 
 #define SETTINGS_KEEP_FDS_MAX 16
@@ -57,6 +58,7 @@ struct settings {
 	bool wants_ident;	     /* -r */
 	unsigned ident_s;	     /* -t */
 	struct limits_policy limits; /* MAXCONIP, MAXCONNET */
+	struct certpolicy cert;	     /* -z, -m, CCAVERIFY, VERIFYDEPTH */
 	struct resolvconf names;     /* servers and search domain */
 	bool has_resolv_conf;	     /* names are from that file */
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "net/ip.h"
+#include "serve/certpolicy.h"
 #include "serve/conn.h"
 #include "serve/limits.h"
 
@@ -30,7 +31,8 @@ struct connection {
 	struct limits_policy early_limits;
 	bool has_early_limit;
 	bool skips_rules; /* -y has decided */
-	char *variables;  /* of rules, NAME=value and NUL each; owned */
+	struct certpolicy cert;
+	char *variables; /* of rules, NAME=value and NUL each; owned */
 	size_t variables_len, variable_count;
 	size_t exceeded; /* the limit of -y that was; 0: none */
 	unsigned asked;	 /* of the resolver, enum query_wants; 0: no more */

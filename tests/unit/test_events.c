@@ -114,6 +114,28 @@ failures_name_pid_and_reason(void **state)
 }
 
 static void
+client_certificates_have_their_lines(void **state)
+{
+	(void)state;
+	events_valid_cert(e, &remote.ip, 78);
+	expect("sslserver: info: valid client cert received from: "
+	       "2001:db8::9 for pid: 78\n");
+	events_no_cert(e, &local.ip, 77);
+	expect("sslserver: error: (110) no client certificate from: "
+	       "192.0.2.1 for pid: 77\n");
+	events_bad_cert(e, &local.ip, 77, "certificate has expired");
+	expect("sslserver: error: (110) missing credentials (CA) or unable "
+	       "to validate client certificate from: 192.0.2.1 for pid: 77 "
+	       "certificate has expired\n");
+	events_bad_name(e, &local.ip, 77, "mail.example", "other.example");
+	expect("sslserver: error: (110) client hostname does not match "
+	       "certificate for pid: 77 mail.example <=> other.example\n");
+	events_bad_name(e, &remote.ip, 77, NULL, "a\nb%s");
+	expect("sslserver: error: (110) client hostname does not match "
+	       "certificate for pid: 77 2001:db8::9 <=> a?b?s\n");
+}
+
+static void
 outside_bytes_are_shown_printable(void **state)
 {
 	static const char hostile[] = "a\nsslserver: ok 1\r\t\x1b\x7f\x80\xff";
@@ -178,6 +200,10 @@ say_everything(void)
 	events_unable_to_accept(e, &remote.ip, 77, "x", false);
 	events_unable_to_speak(e, &remote.ip, 77, "x", false);
 	events_unable_to_run(e, "x", 77, "x");
+	events_valid_cert(e, &remote.ip, 77);
+	events_no_cert(e, &remote.ip, 77);
+	events_bad_cert(e, &remote.ip, 77, "x");
+	events_bad_name(e, &remote.ip, 77, "x", "x");
 	events_warning(e, "x");
 	events_error(e, "x");
 }
@@ -188,8 +214,8 @@ each_verbosity_shows_its_lines(void **state)
 	static const struct {
 		enum settings_verbosity verbosity;
 		int lines, failures;
-	} shown[] = { { VERBOSITY_QUIET, 0, 0 }, { VERBOSITY_ERRORS, 5, 5 },
-		{ VERBOSITY_ALL, 11, 5 }, { VERBOSITY_DETAILS, 11, 5 } };
+	} shown[] = { { VERBOSITY_QUIET, 0, 0 }, { VERBOSITY_ERRORS, 8, 8 },
+		{ VERBOSITY_ALL, 15, 8 }, { VERBOSITY_DETAILS, 15, 8 } };
 	int lines, failures;
 	size_t i;
 
@@ -199,6 +225,7 @@ each_verbosity_shows_its_lines(void **state)
 		say_everything();
 		for (lines = failures = 0; next()[0] != '\0'; lines++)
 			failures += strstr(line, "(111)") != NULL ||
+			    strstr(line, "(110)") != NULL ||
 			    strstr(line, "warning") != NULL;
 		assert_int_equal(lines, shown[i].lines);
 		assert_int_equal(failures, shown[i].failures);
@@ -282,15 +309,15 @@ a_logger_that_is_gone_only_counts(void **state)
 	(void)state;
 	events_init(e, -1, VERBOSITY_DETAILS);
 	say_everything();
-	assert_int_equal(e->lost, 11);
+	assert_int_equal(e->lost, 15);
 	/* A new one learns of it; a dead one is no signal. */
 	e->fd = ends[1];
 	events_warning(e, "x");
-	assert_string_equal(next(), "sslserver: warning: 11 log lines lost\n");
+	assert_string_equal(next(), "sslserver: warning: 15 log lines lost\n");
 	expect("sslserver: warning: x\n");
 	fd_close(&ends[0]);
 	say_everything();
-	assert_int_equal(e->lost, 11);
+	assert_int_equal(e->lost, 15);
 }
 
 #define WITH_LOG(test) \
@@ -302,6 +329,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		WITH_LOG(lines_have_the_known_form),
 		WITH_LOG(failures_name_pid_and_reason),
+		WITH_LOG(client_certificates_have_their_lines),
 		WITH_LOG(outside_bytes_are_shown_printable),
 		WITH_LOG(details_add_protocol_and_session),
 		WITH_LOG(each_verbosity_shows_its_lines),

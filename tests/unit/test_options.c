@@ -93,6 +93,9 @@ defaults(void **state)
 	assert_int_equal(s->ident_s, 26);
 	assert_true(s->limits.per_source == LIMITS_NONE);
 	assert_true(s->limits.per_network == LIMITS_NONE);
+	assert_int_equal(s->cert.mode, TLSVERIFY_NONE);
+	assert_int_equal(s->cert.depth, 1);
+	assert_false(s->cert.strict_names);
 	assert_in_range(s->keepers, 1, 8);
 	assert_null(o.user);
 	assert_null(o.group);
@@ -136,6 +139,12 @@ later_of_opposites_wins(void **state)
 	good("-hH -pP -rR 0 443 p");
 	assert_false(o.settings.wants_name || o.settings.is_paranoid);
 	assert_false(o.settings.wants_ident);
+	good("-zm 0 443 p");
+	assert_int_equal(o.settings.cert.mode, TLSVERIFY_CERT);
+	good("-Zmz 0 443 p");
+	assert_int_equal(o.settings.cert.mode, TLSVERIFY_NAME);
+	good("-mzZ 0 443 p");
+	assert_int_equal(o.settings.cert.mode, TLSVERIFY_NONE);
 	good("-y a -x b -y c -x d -X 0 443 p");
 	assert_string_equal(o.settings.early_rules, "c");
 	assert_string_equal(o.settings.rules, "d");
@@ -207,6 +216,8 @@ static const struct row {
 	{ "-E", "--no-tcp-env", NULL, true },
 	{ "-S", "--no-tls-env", NULL, false },
 	{ "-N", "--no-delayed-tls", NULL, false },
+	{ "-z", "--client-cert", NULL, true },
+	{ "-m", "--client-cert-any", NULL, true },
 	{ "-Z", "--no-client-cert", NULL, false },
 	{ NULL, "--root", "/var/empty", true },
 	{ NULL, "--drain", "7", true },
@@ -214,6 +225,7 @@ static const struct row {
 	{ NULL, "--keep-fd", "7", true },
 	{ NULL, "--keepers", "63", true },
 	{ NULL, "--require-sandbox", NULL, true },
+	{ NULL, "--strict-names", NULL, true },
 	{ NULL, "--strict-close", NULL, true },
 	{ NULL, "--check", NULL, true },
 	{ NULL, "--explain", NULL, true },
@@ -225,9 +237,6 @@ static const struct row later[] = {
 	{ "-e", "--tcp-env", NULL, false },
 	{ "-s", "--tls-env", NULL, false },
 	{ "-n", "--delayed-tls", NULL, false },
-	{ "-z", "--client-cert", NULL, false },
-	{ "-m", "--client-cert-any", NULL, false },
-	{ NULL, "--strict-names", NULL, false },
 };
 
 /* A command line of one option. */
