@@ -36,8 +36,7 @@ BAD_OPTIONS = [
 ]
 
 NOT_BUILT = [
-    ['-3'], ['-e'], ['-m'], ['-n'], ['-s'], ['-z'], ['--strict-names'],
-    ['-vn'], ['-S', '-s'],
+    ['-3'], ['-e'], ['-n'], ['-s'], ['-vn'], ['-S', '-s'],
 ]
 
 # Each takes a value and is the last word: the value is missing.
