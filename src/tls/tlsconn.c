@@ -17,6 +17,7 @@
 
 #include "base/text.h"
 #include "tls/tlsbio.h"
+#include "tls/tlsconn_internal.h"
 #include "tls/tlsctx_internal.h"
 #include "tls/tlslib.h"
 
@@ -226,6 +227,12 @@ int
 tlsconn_errno(const struct tlsconn *conn)
 {
 	return conn->is_reset ? conn->io.error : 0;
+}
+
+SSL *
+tlsconn_ssl(const struct tlsconn *conn)
+{
+	return conn->ssl;
 }
 
 const char *
