@@ -352,6 +352,19 @@ msg_put_text(struct msg_writer *w, const char *s)
 	msg_put_bytes(w, s, s == NULL ? 0 : strlen(s) + 1);
 }
 
+void
+msg_put_variable(
+    struct msg_writer *w, const char *name, const void *value, size_t len)
+{
+	size_t name_len = strlen(name);
+
+	msg_put_number(w, name_len + len + sizeof("="));
+	put(w, name, name_len);
+	put(w, "=", 1);
+	put(w, value, len);
+	put(w, "", 1);
+}
+
 int
 msg_written(const struct msg_writer *w, size_t *len)
 {

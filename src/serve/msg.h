@@ -196,6 +196,9 @@ void msg_write_to(struct msg_writer *w, void *bytes, size_t size);
 void msg_put_number(struct msg_writer *w, uint64_t n); /* 8 bytes */
 void msg_put_bytes(struct msg_writer *w, const void *bytes, size_t len);
 void msg_put_text(struct msg_writer *w, const char *s); /* NULL is kept */
+/* The text `NAME=value', as one: value has len bytes and no NUL. */
+void msg_put_variable(
+    struct msg_writer *w, const char *name, const void *value, size_t len);
 int msg_written(const struct msg_writer *w, size_t *len);
 
 /*
