@@ -246,6 +246,8 @@ print_program(const struct settings *s, const struct settings *standard)
 	print_text("program root", s->program_root, "as started");
 	print_switch("TCP environment", s->has_tcp_environment,
 	    standard->has_tcp_environment);
+	print_switch("TLS environment", s->has_tls_environment,
+	    standard->has_tls_environment);
 	printf("kept descriptors:%s", s->keep_fd_count > 0 ? "" : " none");
 	for (i = 0; i < s->keep_fd_count; i++)
 		printf(" %d", s->keep_fds[i]);

@@ -83,9 +83,10 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ 'O', "no-source-route", NULL, NOW, "drop them (default)" },
 	{ 'd', "delay", NULL, NOW, "leave Nagle's delay on" },
 	{ 'D', "no-delay", NULL, NOW, "TCP_NODELAY (default)" },
-	{ 'e', "tcp-env", NULL, LATER, "TCP and TLS environment" },
+	{ 'e', "tcp-env", NULL, NOW,
+	    "TCP environment (default), and TLS environment" },
 	{ 'E', "no-tcp-env", NULL, NOW, "no TCP environment" },
-	{ 's', "tls-env", NULL, LATER, "TLS environment" },
+	{ 's', "tls-env", NULL, NOW, "TLS environment" },
 	{ 'S', "no-tls-env", NULL, NOW, "none (default)" },
 	{ 'n', "delayed-tls", NULL, LATER, "TLS when the program asks" },
 	{ 'N', "no-delayed-tls", NULL, NOW, "TLS at once (default)" },
@@ -124,7 +125,7 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 const char *
 options_usage(void)
 {
-	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDESNzmZ] [-c "
+	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDeEsSNzmZ] [-c "
 	       "n] "
 	       "[-y cdb] [-x cdb] "
 	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
@@ -432,8 +433,15 @@ apply_flag(struct options *o, int code)
 	case 'R':
 		s->wants_ident = code == 'r';
 		break;
+	case 'e': /* as if -s stood there too */
+		s->has_tcp_environment = s->has_tls_environment = true;
+		break;
 	case 'E':
 		s->has_tcp_environment = false;
+		break;
+	case 's':
+	case 'S':
+		s->has_tls_environment = code == 's';
 		break;
 	case REQUIRE_SANDBOX:
 		s->requires_sandbox = true;
@@ -465,7 +473,7 @@ apply_flag(struct options *o, int code)
 	case VERSION_OPTION:
 		o->wants_version = true;
 		break;
-	default: /* -S -N: what we do anyway */
+	default: /* -N: what we do anyway */
 		break;
 	}
 }

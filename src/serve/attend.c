@@ -11,11 +11,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "serve/admission.h"
 #include "serve/environment.h"
+#include "serve/facts.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
 #include "serve/signing.h"
@@ -24,6 +26,8 @@
 #define RETRY_SECONDS 0.1
 #define DONE_SECONDS 10.0	  /* for a session that has said DONE */
 #define STATUS_REFUSED (110 << 8) /* wait status without a program */
+/* An EXEC: addresses and names, the TLS variables, those of rules. */
+#define EXEC_MAX (FACTS_BODY_MAX + 48 * 1024)
 
 static const char *
 interface_name(const struct monitor *m, const struct connection *conn,
@@ -53,7 +57,7 @@ put_variables(struct msg_writer *w, const struct connection *conn)
 static void
 execute(struct monitor *m, struct connection *conn)
 {
-	static unsigned char body[MSG_PIECE_MAX];
+	static unsigned char body[EXEC_MAX];
 	char name[IF_NAMESIZE];
 	struct environment env = { .local = &conn->local,
 		.remote = &conn->remote,
@@ -70,10 +74,12 @@ execute(struct monitor *m, struct connection *conn)
 	struct msg_writer w;
 
 	msg_write_to(&w, body, sizeof(body));
-	if (environment_put(&env, &w) == -1) {
+	if (environment_put(&env, &w) == -1 ||
+	    facts_put_texts(conn->facts, conn->facts_len, &w) == -1) {
 		life_fail(m, conn, "environment too large");
 		return;
 	}
+	table_drop_facts(conn);
 	put_variables(&w, conn);
 	if (msg_written(&w, &msg.len) == -1) {
 		life_fail(m, conn, "environment too large");
@@ -89,6 +95,22 @@ execute(struct monitor *m, struct connection *conn)
 	}
 }
 
+/* Facts are nobody's to send who was not asked for them. */
+static int
+keep_facts(struct connection *conn, const unsigned char *bytes, size_t len)
+{
+	if (len == 0)
+		return 0;
+	if (!conn->wants_facts || facts_check(bytes, len) == -1)
+		return -1;
+	conn->facts = malloc(len);
+	if (conn->facts == NULL)
+		return -1;
+	memcpy(conn->facts, bytes, len);
+	conn->facts_len = len;
+	return 0;
+}
+
 static int
 take_facts(struct connection *conn, const struct msg *msg)
 {
@@ -99,7 +121,8 @@ take_facts(struct connection *conn, const struct msg *msg)
 	msg_read_from(&r, msg);
 	protocol = msg_get_text(&r);
 	cipher = msg_get_text(&r);
-	if (msg_read_all(&r) == -1 || protocol == NULL || cipher == NULL)
+	if (r.failed || protocol == NULL || cipher == NULL ||
+	    keep_facts(conn, r.bytes, r.left) == -1)
 		return -1;
 	text_copy(conn->protocol, sizeof(conn->protocol),
 	    text_printable(shown, protocol, strlen(protocol)));
@@ -242,7 +265,24 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 	}
 }
 
-/* Take one message.  Returns whether there was one. */
+/*
+ * Facts may come in several pieces, where they are due.  -1: a violation,
+ * or no memory for them.
+ */
+static int
+join(struct connection *conn, struct msg *msg, bool more)
+{
+	enum conn_state state = conn->state;
+	unsigned seen = conn->seen;
+
+	if (more &&
+	    (msg->type != MSG_FACTS ||
+		conn_next(&state, &seen, false, CONN_FACTS) != CONN_PERMITTED))
+		return -1;
+	return msg_join_add(&conn->joined, msg, more);
+}
+
+/* Take one piece of a message.  Returns whether there was one. */
 static bool
 hear_session(struct monitor *m, struct connection *conn)
 {
@@ -258,9 +298,12 @@ hear_session(struct monitor *m, struct connection *conn)
 		return false;
 	}
 	/* After a violation only its end matters. */
-	if (r == -1 || more || msg.conn != conn->id)
+	if (conn->state == CONN_CLOSING)
+		return true;
+	if (r == -1 || msg.conn != conn->id ||
+	    (r = join(conn, &msg, more)) == -1)
 		life_fail(m, conn, "protocol violation");
-	else
+	else if (r == 1)
 		obey_session(m, conn, &msg);
 	return true;
 }

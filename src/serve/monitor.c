@@ -211,7 +211,8 @@ ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 {
 	struct spare *spare = &m->spare;
 	const struct start start = { .verify = certpolicy_verify(&conn->cert,
-					 conn->host, &conn->remote.ip) };
+					 conn->host, &conn->remote.ip),
+		.wants_facts = conn->wants_facts };
 	unsigned char body[START_SIZE];
 	struct msg_writer w;
 	struct msg msg = { .type = MSG_START,
@@ -255,6 +256,7 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 	ev_timer_init(&conn->kill_after, attend_on_kill_after, 0, 0);
 	conn->kill_after.data = conn;
 	conn->status = STATUS_FAILED;
+	conn->wants_facts = m->settings->has_tls_environment;
 }
 
 bool

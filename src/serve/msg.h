@@ -59,7 +59,8 @@ enum msg_type {
 	/* session to monitor, and back */
 	MSG_SIGN,	 /* scheme, text; forwarded to a keeper */
 	MSG_SIGNATURE,	 /* enum msg_signed, signature */
-	MSG_FACTS,	 /* protocol, cipher: the handshake is done */
+	MSG_FACTS,	 /* protocol, cipher, and facts if they are wanted,
+			  * see facts.h: the handshake is done */
 	MSG_RUN,	 /* the program runs: relay */
 	MSG_INPUT_ENDED, /* --strict-close: the client's close_notify */
 	MSG_TRUNCATED,	 /* end of file without close_notify */

@@ -13,12 +13,14 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "serve/facts.h"
 #include "serve/master_state.h"
 #include "serve/orphan.h"
 #include "serve/program.h"
 
 #define KILL_MS 5000 /* from SIGTERM to SIGKILL */
-#define OVER_MAX 256 /* variables in one EXEC */
+/* Variables in one EXEC: addresses and names, those of TLS, of rules. */
+#define OVER_MAX (32 + FACTS_COUNT_MAX + 1 + 200)
 
 static void
 tell_execfailed(struct master *master, uint64_t conn, const char *reason)

@@ -76,6 +76,7 @@ struct settings {
 	const char *program_root; /* --root, or NULL */
 	const char *local_name;	  /* -l, or NULL */
 	bool has_tcp_environment;
+	bool has_tls_environment;
 	int keep_fds[SETTINGS_KEEP_FDS_MAX];
 	size_t keep_fd_count;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "serve/facts.h"
 
 #define SLOT_BITS 24
 
@@ -46,6 +47,7 @@ table_take(struct table *table)
 	    conn->input_fd = -1;
 	conn->keeper = -1;
 	conn->program_is_gone = true;
+	msg_join_init(&conn->joined, FACTS_BODY_MAX);
 	return conn;
 }
 
@@ -57,6 +59,15 @@ table_find(const struct table *table, uint64_t id)
 	if (id == 0 || slot >= table->limit || table->all[slot].id != id)
 		return NULL;
 	return &table->all[slot];
+}
+
+void
+table_drop_facts(struct connection *conn)
+{
+	msg_join_clear(&conn->joined);
+	free(conn->facts);
+	conn->facts = NULL;
+	conn->facts_len = 0;
 }
 
 void
@@ -74,6 +85,7 @@ table_release(struct table *table, struct connection *conn)
 	conn->variables = conn->host = conn->info = conn->local_host = NULL;
 	free(conn->unsigned_request);
 	conn->unsigned_request = NULL;
+	table_drop_facts(conn);
 	conn->id = 0;
 	conn->next_unused = table->unused;
 	table->unused = conn;

@@ -15,6 +15,7 @@
 #include "serve/certpolicy.h"
 #include "serve/conn.h"
 #include "serve/limits.h"
+#include "serve/msg.h"
 
 #define TABLE_LIMIT_MAX 1000000
 
@@ -65,6 +66,10 @@ struct connection {
 	size_t unsigned_len;
 
 	char protocol[16], cipher[64];
+	bool wants_facts;	/* for the TLS variables */
+	struct msg_join joined; /* FACTS that are not whole yet */
+	unsigned char *facts;	/* checked, see facts.h; owned */
+	size_t facts_len;
 };
 
 struct table {
@@ -85,6 +90,9 @@ struct connection *table_take(struct table *table);
 
 /* The connection of that number, or NULL if it has ended. */
 struct connection *table_find(const struct table *table, uint64_t id);
+
+/* Its facts are of no use any more. */
+void table_drop_facts(struct connection *conn);
 
 /* Close and free what the connection still owns, and forget it. */
 void table_release(struct table *table, struct connection *conn);

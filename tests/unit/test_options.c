@@ -81,6 +81,7 @@ defaults(void **state)
 	assert_int_equal(s->verbosity, VERBOSITY_ERRORS);
 	assert_true(s->no_delay);
 	assert_true(s->has_tcp_environment);
+	assert_false(s->has_tls_environment);
 	assert_false(s->prints_address);
 	assert_false(s->keeps_options);
 	assert_false(s->strict_close);
@@ -156,6 +157,39 @@ later_of_opposites_wins(void **state)
 	assert_true(o.settings.no_delay);
 }
 
+/* -e is -s too, but -E is not -S. */
+static void
+the_four_letters_of_the_environment(void **state)
+{
+	static const struct {
+		const char *text;
+		bool has_tcp, has_tls;
+	} lines[] = {
+		{ "-E 0 443 p", false, false },
+		{ "-S 0 443 p", true, false },
+		{ "-s 0 443 p", true, true },
+		{ "-e 0 443 p", true, true },
+		{ "-sE 0 443 p", false, true },
+		{ "-Es 0 443 p", false, true },
+		{ "-eE 0 443 p", false, true },
+		{ "-Ee 0 443 p", true, true },
+		{ "-eS 0 443 p", true, false },
+		{ "-Se 0 443 p", true, true },
+		{ "-sS 0 443 p", true, false },
+		{ "-Ss 0 443 p", true, true },
+		{ "-eES 0 443 p", false, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(lines); i++) {
+		good(lines[i].text);
+		if (o.settings.has_tcp_environment != lines[i].has_tcp ||
+		    o.settings.has_tls_environment != lines[i].has_tls)
+			fail_msg("%s", lines[i].text);
+	}
+}
+
 static void
 long_names(void **state)
 {
@@ -213,7 +247,9 @@ static const struct row {
 	{ "-O", "--no-source-route", NULL, false },
 	{ "-d", "--delay", NULL, true },
 	{ "-D", "--no-delay", NULL, false },
+	{ "-e", "--tcp-env", NULL, true },
 	{ "-E", "--no-tcp-env", NULL, true },
+	{ "-s", "--tls-env", NULL, true },
 	{ "-S", "--no-tls-env", NULL, false },
 	{ "-N", "--no-delayed-tls", NULL, false },
 	{ "-z", "--client-cert", NULL, true },
@@ -234,8 +270,6 @@ static const struct row {
 /* Options that this version refuses. */
 static const struct row later[] = {
 	{ "-3", "--passphrase", NULL, false },
-	{ "-e", "--tcp-env", NULL, false },
-	{ "-s", "--tls-env", NULL, false },
 	{ "-n", "--delayed-tls", NULL, false },
 };
 
@@ -399,7 +433,7 @@ options_not_built_are_refused(void **state)
 			    "not in this version");
 	}
 	/* Nor hidden in a cluster, nor by an opposite. */
-	bad("-v1s 0 443 p", "not in this version");
+	bad("-v1n 0 443 p", "not in this version");
 	bad("-nN 0 443 p", "not in this version");
 }
 
@@ -603,6 +637,7 @@ main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(letters_cluster_and_values_glue),
 		cmocka_unit_test(later_of_opposites_wins),
+		cmocka_unit_test(the_four_letters_of_the_environment),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(letters_and_long_names_agree),
 		cmocka_unit_test(options_end_at_the_first_word_or_dashes),
