@@ -27,6 +27,7 @@
 #include "tls/tlskey_internal.h"
 #include "tls/tlslib.h"
 #include "tls/tlspem.h"
+#include "tls/tlsphrase.h"
 #include "tls/tlsscheme.h"
 
 /* Longest DH prime: its text must fit TLSSCHEME_TEXT_MAX. */
@@ -50,6 +51,7 @@ struct source {
 	struct tlsfile *file;
 	const char *variable;
 	char *error;
+	const struct tlsphrase *phrase; /* for an encrypted key, or NULL */
 };
 
 static bool
@@ -146,6 +148,30 @@ take_cert(
 }
 
 static int
+take_encrypted_key(
+    const struct source *source, struct found *found, const struct tlspem *pem)
+{
+	char reason[TLSPHRASE_ERROR_SIZE];
+	const char *doubt;
+
+	found->has_encrypted = true;
+	if (source->phrase == NULL)
+		return 0;
+	found->key = tlsphrase_key(
+	    source->phrase, pem->header, pem->data, (size_t)pem->len, reason);
+	if (found->key != NULL)
+		return 0;
+	if (reason[0] != '\0')
+		return blame(source, reason);
+	doubt = tlsphrase_doubt(source->phrase);
+	text_format(source->error, TLSFILE_ERROR_SIZE,
+	    "wrong pass phrase for %s %s%s%s", source->variable,
+	    source->file->path, doubt == NULL ? "" : ": ",
+	    doubt == NULL ? "" : doubt);
+	return -1;
+}
+
+static int
 take_key(
     const struct source *source, struct found *found, const struct tlspem *pem)
 {
@@ -154,10 +180,8 @@ take_key(
 	if (found->key != NULL)
 		return 0;
 	if (strcmp(pem->name, PEM_STRING_PKCS8) == 0 ||
-	    strstr(pem->header, "ENCRYPTED") != NULL) {
-		found->has_encrypted = true;
-		return 0;
-	}
+	    strstr(pem->header, "ENCRYPTED") != NULL)
+		return take_encrypted_key(source, found, pem);
 	found->key = d2i_AutoPrivateKey_ex(NULL, &at, pem->len, NULL, NULL);
 	if (found->key == NULL)
 		return blame_library(source, "bad private key");
@@ -330,7 +354,9 @@ check_key(const struct source *certs, const struct source *keys,
 	const char *refusal;
 
 	if (key == NULL && has_encrypted)
-		return blame(keys, "the private key is encrypted");
+		return blame(keys,
+		    "the private key is encrypted, "
+		    "and its pass phrase is not given (-3)");
 	if (key == NULL)
 		return blame(keys,
 		    keys->file != certs->file
@@ -452,7 +478,8 @@ load_pair(struct tlsfiles *files, struct tls_public *public,
     struct tlskey **key, char *warning, char *error)
 {
 	struct source certs = { &files->cert,
-		files->is_chain ? "CERTCHAINFILE" : "CERTFILE", error };
+		files->is_chain ? "CERTCHAINFILE" : "CERTFILE", error,
+		files->phrase };
 	struct source keys = certs;
 	struct found found = { .wants_certs = true,
 		.wants_key = files->key.fd == -1 };
@@ -490,7 +517,7 @@ tlsfile_load(struct tlsfiles *files, struct tls_public *public,
     struct tlskey **key, char warning[TLSFILE_ERROR_SIZE],
     char error[TLSFILE_ERROR_SIZE])
 {
-	struct source dh = { &files->dh, "DHFILE", error };
+	struct source dh = { &files->dh, "DHFILE", error, NULL };
 	int r;
 
 	tlslib_start();

@@ -15,6 +15,7 @@
 #include "tls/tlstrust.h"
 
 struct tlskey;
+struct tlsphrase;
 
 /* Room for one sentence about what went wrong. */
 #define TLSFILE_ERROR_SIZE 512
@@ -63,6 +64,8 @@ struct tlsfiles {
 	bool is_chain;	     /* cert is CERTCHAINFILE */
 	struct tlsfile key;  /* from KEYFILE; -1: in cert's file */
 	struct tlsfile dh;   /* -1: no DHFILE */
+	/* set before tlsfile_load for an encrypted key; NULL: none */
+	const struct tlsphrase *phrase;
 };
 
 /* What a nursery needs to know; nothing in it is secret. */
@@ -89,9 +92,9 @@ int tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
 /*
  * Read, parse and check what was opened, and close it.  *public and *key
  * become the caller's.  Refused, each with a sentence of its own: not PEM,
- * no certificate, no key, an encrypted key (pass phrases come with -3),
- * a chain that is not leaf first (root first is recognised by name) or
- * does not hang together, a kind of key other than RSA, ECDSA and Ed25519,
+ * no certificate, no key, an encrypted key without files->phrase or with a
+ * wrong one, a chain that is not leaf first (root first is recognised by
+ * name) or does not hang together, a kind of key other than RSA, ECDSA and Ed25519,
  * key and certificate that do not match.  An expired or not yet valid
  * leaf is a sentence in warning ("" if none), not an error.
  * File contents are wiped from memory after parsing, on every path.
