@@ -442,7 +442,7 @@ revocation_lists_decide(void **state)
 	X509 *bad = make(&(struct spec){ .cn = "bad", .issuer = root });
 	X509 *below = make(&(struct spec){ .cn = "below", .issuer = middle });
 	X509 *other = make(&(struct spec){ .cn = "o", .issuer = second_root });
-	struct server late = { 0 };
+	struct server late = { 0 }, half = { 0 };
 
 	(void)state;
 	trust(&with_lists, root);
@@ -462,6 +462,16 @@ revocation_lists_decide(void **state)
 		.cert = below, .chain = &middle, .chain_count = 1 },
 	    TLSVERIFY_BAD_CERT, "unable to get certificate CRL",
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
+	/* Not only that of the client's own certificate. */
+	trust(&half, root);
+	list(&half, middle, NULL, 3600);
+	server_make(&half, "P-256");
+	expect_refused(&half, &any_name,
+	    (struct client){
+		.cert = below, .chain = &middle, .chain_count = 1 },
+	    TLSVERIFY_BAD_CERT, "unable to get certificate CRL (depth 1)",
+	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
+	server_clear(&half);
 	trust(&late, root);
 	list(&late, root, NULL, -60);
 	server_make(&late, "P-256");
@@ -473,6 +483,31 @@ revocation_lists_decide(void **state)
 	X509_free(bad);
 	X509_free(below);
 	X509_free(other);
+}
+
+/* OpenSSL's own form says what an anchor is good for. */
+static void
+an_anchor_for_other_uses_is_none(void **state)
+{
+	X509 *cert = make(&(struct spec){ .cn = "x", .issuer = root });
+	X509 *limited = X509_dup(root);
+	struct server server = { 0 };
+	unsigned char *der = NULL;
+	int len;
+
+	(void)state;
+	assert_int_equal(
+	    X509_add1_reject_object(limited, OBJ_nid2obj(NID_client_auth)), 1);
+	len = i2d_X509_AUX(limited, &der);
+	add_item(&server.public.trust.cas, der, len);
+	OPENSSL_free(der);
+	server_make(&server, "P-256");
+	expect_refused(&server, &any_name, (struct client){ .cert = cert },
+	    TLSVERIFY_BAD_CERT, "certificate rejected (depth 1)",
+	    SSL_R_SSLV3_ALERT_BAD_CERTIFICATE);
+	server_clear(&server);
+	X509_free(limited);
+	X509_free(cert);
 }
 
 static struct tlsverify
@@ -803,6 +838,7 @@ main(void)
 		cmocka_unit_test(an_invalid_certificate_is_refused),
 		cmocka_unit_test(depth_counts_intermediates),
 		cmocka_unit_test(revocation_lists_decide),
+		cmocka_unit_test(an_anchor_for_other_uses_is_none),
 		cmocka_unit_test(names_match_or_do_not),
 		cmocka_unit_test(the_left_most_label_may_be_a_wildcard),
 		cmocka_unit_test(strict_names_are_never_common_names),
