@@ -261,6 +261,9 @@ print_processes(const struct settings *s, const struct settings *standard)
 	print_text("keeper root", s->key_root,
 	    geteuid() == 0 ? "an empty directory" : "as started");
 	print_number("keepers", s->keepers, standard->keepers);
+	printf("pass phrase: %s%s\n",
+	    s->reads_phrase ? "from descriptor 3" : "none",
+	    mark(!s->reads_phrase));
 	print_identity("resolver, nursery and sessions", &s->net_id);
 	print_identity("monitor and logger", &s->mon_id);
 	printf("sandbox: %s\n",

@@ -53,7 +53,8 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 	{ 'V', "very-verbose", NULL, NOW, "and protocol and cipher" },
 	{ '1', "announce", NULL, NOW,
 	    "print `IP : PORT [limit/maxconip]' when ready" },
-	{ '3', "passphrase", NULL, LATER, "read the pass phrase from 3" },
+	{ '3', "passphrase", NULL, NOW,
+	    "read the key's pass phrase from descriptor 3" },
 	{ '4', "ipv4", NULL, NOW, "IPv4 addresses of host only" },
 	{ '6', "ipv6", NULL, NOW, "IPv6 addresses of host only" },
 	{ 'c', "connections", "n", NOW, "at most n at once (40)" },
@@ -125,7 +126,8 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 const char *
 options_usage(void)
 {
-	return "sslserver: usage: sslserver [-qQvV146UXhHpPrRoOdDeEsSNzmZ] [-c "
+	return "sslserver: usage: sslserver [-qQvV1346UXhHpPrRoOdDeEsSNzmZ] "
+	       "[-c "
 	       "n] "
 	       "[-y cdb] [-x cdb] "
 	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
@@ -373,6 +375,9 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 	case ROOT:
 		s->program_root = word;
 		break;
+	case KEEPERS:
+		o->sets_keepers = true;
+		return apply_number(s, code, shown, word, error);
 	default:
 		return apply_number(s, code, shown, word, error);
 	}
@@ -399,6 +404,9 @@ apply_flag(struct options *o, int code)
 		break;
 	case '1':
 		s->prints_address = true;
+		break;
+	case '3':
+		s->reads_phrase = true;
 		break;
 	case '4':
 		s->family = AF_INET;
@@ -553,6 +561,27 @@ take_option(struct options *o, int code, const char *typed,
 	return 0;
 }
 
+/* What options mean for each other. */
+static int
+check_together(struct options *o, char error[OPTIONS_ERROR_SIZE])
+{
+	struct settings *s = &o->settings;
+	size_t i;
+
+	if (!s->reads_phrase)
+		return 0;
+	for (i = 0; i < s->keep_fd_count; i++)
+		if (s->keep_fds[i] == SETTINGS_PHRASE_FD)
+			return refuse(error,
+			    "-3 (--passphrase) takes the descriptor of "
+			    "--keep-fd 3",
+			    "");
+	/* One alone could not be replaced. */
+	if (!o->sets_keepers && s->keepers < 2)
+		s->keepers = 2;
+	return 0;
+}
+
 static int
 read_words(
     struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
@@ -565,6 +594,8 @@ read_words(
 			: argc - optind == 1 ? "no port"
 					     : "no program",
 		    "");
+	if (check_together(o, error) == -1)
+		return -1;
 	o->settings.host = argv[optind];
 	o->settings.port = argv[optind + 1];
 	o->settings.program = argv + optind + 2;

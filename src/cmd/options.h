@@ -16,6 +16,7 @@ struct options {
 	char local_name[256];	  /* -l, where settings points */
 	const char *user, *group; /* -u, -g, still words */
 	bool takes_user_from_env; /* -U: what is NULL of them */
+	bool sets_keepers;
 	bool wants_help, wants_version;
 };
 
@@ -26,7 +27,7 @@ void options_defaults(struct options *options);
  * Read the whole command line; touches nothing else.  0 and *options, or
  * -1 and one sentence: an unknown option or one that is not typed in
  * full, one that this version does not have, a missing word, a malformed or
- * out-of-range number.
+ * out-of-range number, two options that exclude each other.
  */
 int options_read(struct options *options, int argc, char **argv,
     char error[OPTIONS_ERROR_SIZE]);

@@ -51,16 +51,25 @@ die_of(int code, const char *sentence, const char *word)
 	die(code, both);
 }
 
-/* Close what we inherited, but for 0, 1, 2 and --keep-fd. */
+/* Of -3: there from the start, or nothing else may come to lie there. */
+static int
+keep_phrase(void)
+{
+	if (fcntl(SETTINGS_PHRASE_FD, F_SETFD, FD_CLOEXEC) == -1)
+		die(111, "-3: descriptor 3 is not open");
+	return SETTINGS_PHRASE_FD;
+}
+
+/* Close what we inherited, but for 0, 1, 2, --keep-fd and 3 of -3. */
 static void
 close_inherited(const struct settings *s)
 {
-	int keep[3 + SETTINGS_KEEP_FDS_MAX] = { 0, 1, 2 };
+	int keep[4 + SETTINGS_KEEP_FDS_MAX] = { 0, 1, 2, -1 };
 	char sentence[128];
 	size_t i;
 
 	for (i = 0; i < s->keep_fd_count; i++) {
-		keep[3 + i] = s->keep_fds[i];
+		keep[4 + i] = s->keep_fds[i];
 		if (fcntl(s->keep_fds[i], F_SETFD, FD_CLOEXEC) == -1) {
 			text_format(sentence, sizeof(sentence),
 			    "--keep-fd %d: %s", s->keep_fds[i],
@@ -68,7 +77,9 @@ close_inherited(const struct settings *s)
 			die(111, sentence);
 		}
 	}
-	if (fd_close_except(keep, 3 + s->keep_fd_count) == -1)
+	if (s->reads_phrase && !s->only_explains)
+		keep[3] = keep_phrase();
+	if (fd_close_except(keep, 4 + s->keep_fd_count) == -1)
 		die(111, "unable to close inherited descriptors");
 }
 
@@ -279,8 +290,8 @@ listen_on(const struct sock_listen *how, struct ip_endpoint *bound)
 
 /* From here on two processes: front returns, master never does. */
 static int
-start_master(
-    const struct settings *s, const struct program *program, int listen_fd)
+start_master(const struct settings *s, const struct program *program,
+    int listen_fd, int phrase_fd)
 {
 	int ends[2];
 
@@ -293,7 +304,7 @@ start_master(
 		fd_close(&ends[0]);
 		if (fd_set_null(1) == -1)
 			_exit(111);
-		master_run(s, program, ends[1], listen_fd);
+		master_run(s, program, ends[1], listen_fd, phrase_fd);
 	default:
 		fd_close(&ends[1]);
 		return ends[0];
@@ -349,7 +360,7 @@ main(int argc, char **argv)
 	struct ip_endpoint bound;
 	struct sock_listen how;
 	struct program program = { .settings = s };
-	int listen_fd = -1, master_fd;
+	int listen_fd = -1, phrase_fd, master_fd;
 
 	if (fd_fill_standard() == -1 || sig_save(&program.signals) == -1 ||
 	    title_prepare(&argv) == -1)
@@ -366,7 +377,9 @@ main(int argc, char **argv)
 		die(111, "out of memory");
 	if (!s->only_checks)
 		listen_fd = listen_on(&how, &bound);
-	master_fd = start_master(s, &program, listen_fd);
+	phrase_fd = s->reads_phrase ? SETTINGS_PHRASE_FD : -1;
+	master_fd = start_master(s, &program, listen_fd, phrase_fd);
 	fd_close(&listen_fd);
+	fd_close(&phrase_fd);
 	return front_run(s, &bound, master_fd);
 }

@@ -143,11 +143,14 @@ look_up(const struct settings *settings, bool wants_host, bool wants_port,
 		.root_fd = -1,
 		.descriptors = PRIVS_KEEP,
 		.processes = PRIVS_KEEP };
+	const int keep[] = { 0, 1, 2, report_fd };
 	char error[PRIVS_ERROR_SIZE];
 	struct answer answer;
 
 	memset(&answer, 0, sizeof(answer));
-	if (privs_drop(&privs, error) == -1)
+	/* An answer may be hostile: the pass phrase of -3 is not left here. */
+	if (fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1 ||
+	    privs_drop(&privs, error) == -1)
 		answer.failure = NO_RIGHTS;
 	if (answer.failure == FOUND && wants_host)
 		look_up_host(settings, &answer);

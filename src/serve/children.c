@@ -253,29 +253,50 @@ encode_config(const struct role_config *config, size_t *len)
 	return bytes;
 }
 
-int
-children_configure(const struct children *children, enum children_kind kind,
-    int life_fd, int public_fd)
+/* fd, unless it is -1, goes behind the jail. */
+static int
+send_config(const struct children *children, int life_fd,
+    struct role_config *config, int fd)
 {
 	struct msg msg = { .type = MSG_CONFIG };
-	struct role_config config;
 	unsigned char *body;
 	int r;
 
-	fill_config(&config, children->settings, kind);
-	config.has_jail = children->jail_fd != -1;
-	config.has_public = public_fd != -1;
-	body = encode_config(&config, &msg.len);
+	config->has_jail = children->jail_fd != -1;
+	body = encode_config(config, &msg.len);
 	if (body == NULL)
 		return -1;
 	msg.body = body;
-	if (config.has_jail)
+	if (config->has_jail)
 		msg.fds[msg.fd_count++] = children->jail_fd;
-	if (config.has_public)
-		msg.fds[msg.fd_count++] = public_fd;
+	if (fd != -1)
+		msg.fds[msg.fd_count++] = fd;
 	r = msg_send(life_fd, &msg, false);
 	free(body);
 	return r;
+}
+
+int
+children_configure_keeper(const struct children *children, int life_fd,
+    enum role_phrase phrase, int phrase_fd)
+{
+	struct role_config config;
+
+	fill_config(&config, children->settings, CHILD_KEEPER);
+	config.phrase = phrase;
+	config.has_phrase = phrase_fd != -1;
+	return send_config(children, life_fd, &config, phrase_fd);
+}
+
+int
+children_configure_nursery(
+    const struct children *children, int life_fd, int public_fd)
+{
+	struct role_config config;
+
+	fill_config(&config, children->settings, CHILD_NURSERY);
+	config.has_public = true;
+	return send_config(children, life_fd, &config, public_fd);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "serve/roleconfig.h"
 #include "serve/settings.h"
 
 struct resolvconf;
@@ -40,12 +41,15 @@ pid_t children_exec(
     const struct children *children, enum children_kind kind, int *life_fd);
 
 /*
- * Send a started role its CONFIG.  A nursery gets a duplicate of public_fd,
- * what a keeper sealed for it; -1 for others.  0, or -1 with errno
- * (EMSGSIZE: too large; EPIPE: it is gone).
+ * Send a started role its CONFIG: a keeper with the way to the pass phrase
+ * (phrase_fd -1: none), a nursery with what a keeper sealed for it.  The
+ * descriptors stay the caller's.  0, or -1 with errno (EMSGSIZE: too large;
+ * EPIPE: it is gone).
  */
-int children_configure(const struct children *children, enum children_kind kind,
-    int life_fd, int public_fd);
+int children_configure_keeper(const struct children *children, int life_fd,
+    enum role_phrase phrase, int phrase_fd);
+int children_configure_nursery(
+    const struct children *children, int life_fd, int public_fd);
 
 /*
  * Fork the monitor: it has its life line, and descriptors by message.

@@ -298,6 +298,12 @@ events_error(struct events *events, const char *format, ...)
 }
 
 void
+events_fatal(struct events *events, const char *sentence)
+{
+	say(events, VERBOSITY_QUIET, "fatal: (111) %s", sentence);
+}
+
+void
 events_report_lost(struct events *events)
 {
 	if (events->lost > 0)

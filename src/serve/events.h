@@ -82,6 +82,9 @@ void events_warning(struct events *events, const char *format, ...)
 void events_error(struct events *events, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Why the server ends; shown at any verbosity. */
+void events_fatal(struct events *events, const char *sentence);
+
 /* Say now how many lines were lost, if any: the next line may not come. */
 void events_report_lost(struct events *events);
 

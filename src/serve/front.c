@@ -37,6 +37,7 @@ struct front {
 	int master_fd;
 	bool is_stopping;
 	bool is_draining;
+	int code; /* how it ends once it is stopping */
 	int64_t leave_at;
 };
 
@@ -60,6 +61,13 @@ begin_serving(const struct front *front)
 	fd_set_null(1);
 }
 
+static void
+begin_stop(struct front *front)
+{
+	front->is_stopping = true;
+	front->is_draining = front->settings->drain_s != SETTINGS_NEVER;
+}
+
 static int
 hear_master(struct front *front)
 {
@@ -74,7 +82,7 @@ hear_master(struct front *front)
 	if (r == 0)
 		return EXIT_NOT_YET;
 	if (r == -1 && front->is_stopping)
-		return 0;
+		return front->code;
 	if (r == -1) {
 		fd_write_all(2, gone, sizeof(gone) - 1);
 		return 111;
@@ -84,8 +92,12 @@ hear_master(struct front *front)
 		begin_serving(front);
 		return front->settings->only_checks ? 0 : EXIT_NOT_YET;
 	case MSG_STOPPED:
+		if (!front->is_stopping) {
+			begin_stop(front);
+			front->code = 111; /* master has said why */
+		}
 		front->leave_at = CLOCK_NEVER;
-		return front->is_draining ? EXIT_NOT_YET : 0;
+		return front->is_draining ? EXIT_NOT_YET : front->code;
 	case MSG_FAILED: /* master has said why */
 		return 111;
 	default:
@@ -98,9 +110,8 @@ static int
 stop(struct front *front)
 {
 	if (front->is_stopping)
-		return front->is_draining ? 0 : EXIT_NOT_YET;
-	front->is_stopping = true;
-	front->is_draining = front->settings->drain_s != SETTINGS_NEVER;
+		return front->is_draining ? front->code : EXIT_NOT_YET;
+	begin_stop(front);
 	front->leave_at = clock_after(clock_now(), STOP_MS);
 	if (msg_send_bytes(front->master_fd, MSG_STOP, 0, NULL, 0, true) == -1)
 		return 0;
@@ -159,7 +170,7 @@ front_run(const struct settings *settings, const struct ip_endpoint *bound,
 	while (code == EXIT_NOT_YET) {
 		now = clock_now();
 		if (now >= front.leave_at)
-			return 0;
+			return front.code;
 		if (poll(fds, 2, clock_poll_timeout(now, front.leave_at)) ==
 			-1 &&
 		    errno != EINTR)

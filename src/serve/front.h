@@ -10,7 +10,8 @@ struct settings;
 /*
  * Wait for signals and for master, whose message socket is master_fd; for
  * -1 print bound.  Returns the exit code: 0 after SIGTERM or SIGINT, or a
- * finished --check; 111 when master could not start or has died.
+ * finished --check; 111 when master could not start, has died, or stops by
+ * itself, which is else as after SIGTERM.
  */
 int front_run(const struct settings *settings, const struct ip_endpoint *bound,
     int master_fd);

@@ -3,11 +3,11 @@
  *
  * Opens the files that its profile names while it is still root (those of
  * CAs, which may be many, it reads as well), enters SSL_CHROOT, becomes
- * SSL_UID, and only then parses them.  From then on it answers SIGN from
- * the monitor.  The text comes from a session, which the network may have
- * taken over: tlskey_sign refuses whatever is not a TLS server handshake of
- * this profile.  Whether a connection may ask at all is the monitor's to
- * know.
+ * SSL_UID, and only then parses them, with a pass phrase if there is one.
+ * From then on it answers SIGN from the monitor.  The text comes from a
+ * session, which the network may have taken over: tlskey_sign refuses
+ * whatever is not a TLS server handshake of this profile.  Whether a
+ * connection may ask at all is the monitor's to know.
  */
 #include "serve/keeper.h"
 
@@ -19,17 +19,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "serve/phrase.h"
 #include "serve/privs.h"
 #include "serve/role.h"
 #include "serve/sandbox.h"
 #include "serve/sealed.h"
 #include "tls/tlsfile.h"
 #include "tls/tlskey.h"
+#include "tls/tlsphrase.h"
 #include "tls/tlsscheme.h"
 
 #define KEEPER_DESCRIPTORS 16
+/* Before master loses patience, as it does not know what we wait for. */
+#define PHRASE_READ_MS (ROLE_START_MS - 5000)
+/* A keeper answers at once; one that hangs is soon asked no more. */
+#define PHRASE_TAKE_MS 5000
 
 struct keeper {
 	struct role role;
@@ -40,6 +47,8 @@ struct keeper {
 	int public_fd; /* memory that carries it to the nursery */
 	struct tlskey *key;
 	struct tlsscheme_policy policy;
+	struct phrase phrase;	     /* of -3 */
+	struct tlsphrase *decrypter; /* while the key is read; or NULL */
 };
 
 /* Whom clients' certificates must come from: read, not looked into. */
@@ -92,6 +101,21 @@ make_memory(struct keeper *keeper)
 	role_fail(&keeper->role, sentence);
 }
 
+/* The same holds for what OpenSSL keeps in a file of its own. */
+static void
+prepare_phrase(struct keeper *keeper)
+{
+	struct role *role = &keeper->role;
+
+	if (role->config.phrase == ROLE_PHRASE_NONE)
+		return;
+	keeper->decrypter = tlsphrase_new();
+	if (keeper->decrypter == NULL || phrase_init(&keeper->phrase) == -1)
+		role_fail(role, "no memory for the pass phrase");
+	role->secret = keeper->phrase.bytes;
+	role->secret_len = PHRASE_MAX;
+}
+
 /* SSL_CHROOT, or the empty directory that master made. */
 static void
 drop_rights(struct keeper *keeper)
@@ -117,6 +141,62 @@ drop_rights(struct keeper *keeper)
 	    sandbox_enter(SANDBOX_KEEPER) == -1)
 		role_fail(role, error);
 	role->jail_fd = -1;
+}
+
+/* It did not come. */
+__attribute__((noreturn)) static void
+fail_phrase(const struct keeper *keeper, enum phrase_news news)
+{
+	const struct role *role = &keeper->role;
+	bool is_first = role->config.phrase == ROLE_PHRASE_READ;
+	const char *where = is_first ? "descriptor 3 (-3)" : "another keeper";
+	char sentence[192];
+
+	switch (news) {
+	case PHRASE_LONG:
+		text_format(sentence, sizeof(sentence),
+		    "the pass phrase from %s has more than %d bytes", where,
+		    PHRASE_MAX);
+		break;
+	case PHRASE_LATE:
+		text_format(sentence, sizeof(sentence),
+		    "waited %d seconds for the pass phrase from %s: no NUL "
+		    "and no end came",
+		    (is_first ? PHRASE_READ_MS : PHRASE_TAKE_MS) / 1000, where);
+		break;
+	case PHRASE_UNREADABLE:
+		text_format(sentence, sizeof(sentence),
+		    "unable to read the pass phrase from %s: %s", where,
+		    strerror(errno));
+		break;
+	default:
+		text_format(sentence, sizeof(sentence),
+		    "%s ended before it gave the pass phrase", where);
+		break;
+	}
+	role_fail(role, sentence);
+}
+
+static void
+get_phrase(struct keeper *keeper)
+{
+	struct role *role = &keeper->role;
+	bool takes = role->config.phrase == ROLE_PHRASE_TAKE;
+	enum phrase_news news;
+
+	if (role->config.phrase == ROLE_PHRASE_NONE)
+		return;
+	news = phrase_read(&keeper->phrase, role->phrase_fd, takes,
+	    role->life_fd,
+	    clock_after(clock_now(), takes ? PHRASE_TAKE_MS : PHRASE_READ_MS));
+	if (news == PHRASE_LIFE)
+		role_exit(role, 0); /* master gives up */
+	if (news != PHRASE_WHOLE)
+		fail_phrase(keeper, news);
+	fd_close(&role->phrase_fd);
+	tlsphrase_set(
+	    keeper->decrypter, keeper->phrase.bytes, keeper->phrase.len);
+	keeper->files.phrase = keeper->decrypter;
 }
 
 static void
@@ -150,6 +230,8 @@ load_files(struct keeper *keeper)
 	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->key, warning,
 		error) == -1)
 		role_fail(&keeper->role, error);
+	tlsphrase_free(keeper->decrypter);
+	keeper->files.phrase = keeper->decrypter = NULL;
 	if (warning[0] != '\0')
 		role_warn(&keeper->role, warning);
 	if (tlstrust_load(&keeper->trust, &keeper->public.trust, warn_of_trust,
@@ -216,6 +298,20 @@ serve_work(struct keeper *keeper)
 		fd_close(&role->work_fd); /* master sends a new one */
 }
 
+/* A new work socket, or a keeper that wants the phrase. */
+static void
+serve_master(struct keeper *keeper)
+{
+	struct role *role = &keeper->role;
+
+	role_life(role);
+	if (role->asking_fd == -1)
+		return;
+	/* If it fails, the other one sees the end and says so. */
+	(void)phrase_give(&keeper->phrase, role->asking_fd);
+	fd_close(&role->asking_fd);
+}
+
 void
 keeper_run(void)
 {
@@ -225,7 +321,9 @@ keeper_run(void)
 	role_begin(&keeper.role);
 	open_files(&keeper);
 	make_memory(&keeper);
+	prepare_phrase(&keeper);
 	drop_rights(&keeper);
+	get_phrase(&keeper);
 	load_files(&keeper);
 	role_public_give(&keeper.role, &keeper.public, keeper.public_fd);
 	fd_close(&keeper.public_fd);
@@ -236,7 +334,7 @@ keeper_run(void)
 		if (poll(fds, 2, -1) == -1)
 			continue;
 		if (fds[0].revents != 0)
-			role_life(&keeper.role);
+			serve_master(&keeper);
 		else if (fds[1].revents != 0)
 			serve_work(&keeper);
 	}

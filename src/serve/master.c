@@ -356,7 +356,7 @@ prepare(struct master *master)
 
 void
 master_run(const struct settings *settings, const struct program *program,
-    int front_fd, int listen_fd)
+    int front_fd, int listen_fd, int phrase_fd)
 {
 	static struct master master;
 
@@ -364,6 +364,7 @@ master_run(const struct settings *settings, const struct program *program,
 	master.program = program;
 	master.front_fd = front_fd;
 	master.listen_fd = listen_fd;
+	master.phrase_fd = phrase_fd;
 	title_set("master");
 	privs_hide();
 	sig_ignore_terminal();
@@ -373,6 +374,8 @@ master_run(const struct settings *settings, const struct program *program,
 		roles_start_due(&master);
 		ruletables_look(&master);
 		turn(&master);
+		if (master.must_stop)
+			stop(&master);
 		keep_deadlines(&master);
 	}
 	events_report_lost(&master.events);

@@ -26,9 +26,6 @@
 
 struct program;
 
-/* A role that is not ready by then is dead. */
-#define ROLE_START_MS 60000
-
 enum role_state { ROLE_DOWN, ROLE_STARTING, ROLE_READY };
 
 struct child {
@@ -74,8 +71,11 @@ struct master {
 	size_t starting_limit; /* what open files permit */
 	struct pollfd *polled;
 	int front_fd, listen_fd, signal_fd;
-	bool is_serving; /* front has been told */
+	int phrase_fd;	   /* -3, until the first keeper has it; -1 */
+	size_t last_giver; /* keeper that was asked for the phrase */
+	bool is_serving;   /* front has been told */
 	bool is_stopping;
+	bool must_stop;	  /* something that cannot be replaced is lost */
 	bool is_idle;	  /* the monitor has no connection */
 	int64_t drain_at; /* end every connection */
 	int64_t kill_at;  /* SIGKILL every program */

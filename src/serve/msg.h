@@ -25,6 +25,7 @@ enum msg_type {
 	/* life lines: master to role, role to master, and front */
 	MSG_CONFIG = 1, /* build id, settings; fds: see roleconfig.h */
 	MSG_WORK,	/* fd: the new work socket to the monitor */
+	MSG_PHRASE,	/* fd: give another keeper the pass phrase there */
 	MSG_NOTE,	/* kind (enum msg_note), text */
 	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h */
 	MSG_FAILED,	/* one sentence */

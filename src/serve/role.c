@@ -17,6 +17,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "build_id.h"
+#include "compat/compat.h"
 #include "serve/sealed.h"
 #include "tls/tlsfile.h"
 #include "tls/tlslib.h"
@@ -27,14 +28,16 @@ take_fds(struct role *role, const struct msg *msg)
 {
 	size_t n = 0;
 
-	role->jail_fd = role->public_fd = role->work_fd = -1;
 	if (msg->fd_count !=
-	    (size_t)role->config.has_jail + role->config.has_public)
+	    (size_t)role->config.has_jail + role->config.has_public +
+		role->config.has_phrase)
 		role_fail(role, "descriptors from sslserver did not arrive");
 	if (role->config.has_jail)
 		role->jail_fd = msg->fds[n++];
 	if (role->config.has_public)
 		role->public_fd = msg->fds[n++];
+	if (role->config.has_phrase)
+		role->phrase_fd = msg->fds[n++];
 }
 
 void
@@ -44,6 +47,8 @@ role_begin(struct role *role)
 	int r;
 
 	role->life_fd = ROLE_LIFE_FD;
+	role->jail_fd = role->public_fd = role->work_fd = -1;
+	role->phrase_fd = role->asking_fd = -1;
 	buf_init(&role->whole, MSG_BODY_MAX);
 	/* SIGXFSZ: a small limit of file sizes is an error to report. */
 	if (sig_ignore_terminal() == -1 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
@@ -71,11 +76,19 @@ role_begin(struct role *role)
 }
 
 void
+role_exit(const struct role *role, int code)
+{
+	if (role->secret != NULL)
+		explicit_bzero(role->secret, role->secret_len);
+	_exit(code);
+}
+
+void
 role_fail(const struct role *role, const char *sentence)
 {
 	msg_send_bytes(role->life_fd, MSG_FAILED, 0, sentence,
 	    strlen(sentence) + 1, false);
-	_exit(111);
+	role_exit(role, 111);
 }
 
 static void
@@ -113,11 +126,16 @@ role_life(struct role *role)
 	bool more;
 
 	if (msg_receive(role->life_fd, &role->room, &msg, 1, false, &more) != 1)
-		_exit(0);
-	if (msg.type != MSG_WORK || msg.fd_count != 1)
+		role_exit(role, 0);
+	if (msg.type == MSG_WORK && msg.fd_count == 1) {
+		fd_close(&role->work_fd);
+		role->work_fd = msg.fds[0];
+	} else if (msg.type == MSG_PHRASE && role->secret != NULL) {
+		/* Without its descriptor the other one asks again. */
+		fd_close(&role->asking_fd);
+		role->asking_fd = msg.fd_count == 1 ? msg.fds[0] : -1;
+	} else
 		role_fail(role, "unexpected message from sslserver");
-	fd_close(&role->work_fd);
-	role->work_fd = msg.fds[0];
 }
 
 int
@@ -244,7 +262,7 @@ role_public_give(
 		fail_public(role, "pass on");
 	free(bytes);
 	if (msg_send(role->life_fd, &ready, false) == -1)
-		_exit(0);
+		role_exit(role, 0);
 }
 
 void

@@ -17,6 +17,9 @@
 
 #define ROLE_LIFE_FD 3
 
+/* A role that is not ready by then is killed. */
+#define ROLE_START_MS 60000
+
 /*
  * A keeper's READY: the SHA-256 of what it read and the nursery needs, and
  * a descriptor of that, sealed.  At most so many bytes.
@@ -32,9 +35,13 @@ struct role {
 	int jail_fd;		   /* an empty directory, or -1 */
 	int public_fd;		   /* nursery: what a keeper sealed, or -1 */
 	int work_fd;		   /* to the monitor, or -1 until it comes */
+	int phrase_fd;		   /* keeper: the pass phrase, or -1 */
+	int asking_fd;		   /* keeper: another one wants it, or -1 */
 	struct role_config config; /* points into whole */
 	struct buf whole;
 	struct msg_room room;
+	void *secret; /* wiped when the role ends by itself, or NULL */
+	size_t secret_len;
 };
 
 /*
@@ -43,6 +50,9 @@ struct role {
  * exits: 111 after a sentence through the life line, 0 if master is gone.
  */
 void role_begin(struct role *role);
+
+/* Wipe what is secret, and exit. */
+__attribute__((noreturn)) void role_exit(const struct role *role, int code);
 
 /* Tell master one sentence and exit 111. */
 __attribute__((noreturn)) void role_fail(
@@ -53,8 +63,9 @@ void role_warn(const struct role *role, const char *sentence);
 void role_setting(const struct role *role, const char *name, const char *value);
 
 /*
- * Take the next message from the life line: a new work socket.  Exits when
- * master is gone or sends anything else.
+ * Take the next message from the life line: a new work_fd or, for a keeper
+ * with the pass phrase, an asking_fd.  Exits when master is gone or sends
+ * anything else.
  */
 void role_life(struct role *role);
 

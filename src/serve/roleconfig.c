@@ -22,12 +22,14 @@ roleconfig_put(const struct role_config *c, struct msg_writer *w)
 	msg_put_number(w, c->identity.gid);
 	profile_put(&c->profile, w);
 	msg_put_text(w, c->root);
+	msg_put_number(w, c->phrase);
 	msg_put_number(w, c->limit);
 	msg_put_number(w, c->idle_s);
 	msg_put_number(w, c->strict_close);
 	msg_put_bytes(w, c->greeting, c->greeting_len);
 	msg_put_number(w, c->has_jail);
 	msg_put_number(w, c->has_public);
+	msg_put_number(w, c->has_phrase);
 	return msg_written(w, &len);
 }
 
@@ -45,11 +47,13 @@ roleconfig_get(struct role_config *c, const struct msg *msg)
 	c->identity.gid = (gid_t)msg_get_number(&r);
 	profile_get(&c->profile, &r);
 	c->root = msg_get_text(&r);
+	c->phrase = (enum role_phrase)msg_get_number(&r);
 	c->limit = (size_t)msg_get_number(&r);
 	c->idle_s = (unsigned)msg_get_number(&r);
 	c->strict_close = msg_get_number(&r) != 0;
 	c->greeting = msg_get_bytes(&r, &c->greeting_len);
 	c->has_jail = msg_get_number(&r) != 0;
 	c->has_public = msg_get_number(&r) != 0;
+	c->has_phrase = msg_get_number(&r) != 0;
 	return msg_read_all(&r);
 }

@@ -13,12 +13,20 @@
 struct msg;
 struct msg_writer;
 
+/* How a keeper comes by the pass phrase of -3. */
+enum role_phrase {
+	ROLE_PHRASE_NONE,
+	ROLE_PHRASE_READ, /* from the administrator's descriptor 3 */
+	ROLE_PHRASE_TAKE  /* from a keeper that has it */
+};
+
 struct role_config {
 	const char *build_id;
 	struct settings_identity identity;
 	struct profile profile;
 	/* keeper */
 	const char *root; /* SSL_CHROOT, or NULL */
+	enum role_phrase phrase;
 	/* nursery */
 	size_t limit; /* sessions at once */
 	unsigned idle_s;
@@ -28,6 +36,7 @@ struct role_config {
 	/* the descriptors that come with it, in this order */
 	bool has_jail;	 /* an empty directory */
 	bool has_public; /* nursery: what a keeper sealed for it */
+	bool has_phrase; /* keeper: where the pass phrase comes from */
 };
 
 /*

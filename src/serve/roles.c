@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "serve/handover.h"
 #include "serve/master_state.h"
 #include "serve/programs.h"
 #include "serve/ruletables.h"
@@ -159,6 +160,29 @@ start_logger(struct master *master, struct child *child)
 }
 
 static void
+configure(struct master *master, struct child *child)
+{
+	enum role_phrase phrase;
+	int phrase_fd, r;
+
+	if (!is_keeper(master, child))
+		r = children_configure_nursery(
+		    &master->how, child->life_fd, master->public_fd);
+	else if (handover_begin(master, &phrase, &phrase_fd) == 0) {
+		r = children_configure_keeper(
+		    &master->how, child->life_fd, phrase, phrase_fd);
+		fd_close(&phrase_fd);
+	} else {
+		roles_fail(master, child,
+		    "no keeper could be asked for the pass phrase");
+		return;
+	}
+	/* A role that is already gone says so when it is reaped. */
+	if (r == -1 && errno == EMSGSIZE)
+		roles_fail(master, child, "settings are too large");
+}
+
+static void
 start_executable(struct master *master, struct child *child)
 {
 	enum children_kind kind =
@@ -174,11 +198,7 @@ start_executable(struct master *master, struct child *child)
 		roles_fail(master, child, sentence);
 		return;
 	}
-	/* A role that is already gone says so when it is reaped. */
-	if (children_configure(&master->how, kind, child->life_fd,
-		kind == CHILD_NURSERY ? master->public_fd : -1) == -1 &&
-	    errno == EMSGSIZE)
-		roles_fail(master, child, "settings are too large");
+	configure(master, child);
 }
 
 static void
@@ -230,8 +250,9 @@ is_due(const struct master *master, const struct child *child)
 	switch (child - master->children) {
 	case LOGGER:
 	case RESOLVER:
-	case KEEPER:
 		return true;
+	case KEEPER:
+		return handover_is_possible(master);
 	case MONITOR:
 		/* At zero: not while a program of the last one lives. */
 		if (master->settings->only_checks ||
@@ -244,7 +265,8 @@ is_due(const struct master *master, const struct child *child)
 				return false;
 		return true;
 	default:
-		return master->public_fd != -1;
+		return master->public_fd != -1 &&
+		    (!is_keeper(master, child) || handover_is_possible(master));
 	}
 }
 
@@ -482,6 +504,8 @@ roles_died(struct master *master, struct child *child, int status)
 	}
 	if (child == &master->children[LOGGER])
 		fd_close(&master->events.fd);
+	if (is_keeper(master, child))
+		handover_check(master);
 }
 
 void

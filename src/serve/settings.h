@@ -17,6 +17,7 @@
 
 #define SETTINGS_KEEP_FDS_MAX 16
 #define SETTINGS_KEEPERS_MAX 64
+#define SETTINGS_PHRASE_FD 3 /* where -3 is read from */
 #define SETTINGS_GREETING_MAX 1000
 #define SETTINGS_NEVER (-1L)
 
@@ -84,6 +85,7 @@ struct settings {
 	struct settings_identity key_id, net_id, mon_id;
 	const char *key_root; /* SSL_CHROOT, or NULL */
 	unsigned keepers;
+	bool reads_phrase; /* -3 */
 	bool requires_sandbox;
 
 	/* the log, and what else to print */

@@ -453,7 +453,7 @@ Result = collections.namedtuple('Result', 'code out err')
 
 
 def run_server(arguments, env=None, identity=True, seconds=10.0,
-               preexec=None, launcher=(), cwd=None):
+               preexec=None, launcher=(), cwd=None, keep=()):
     """Runs sslserver to its end; a server that starts is a failure.
 
     arguments follow the identity options.  A program that does not leave
@@ -474,7 +474,8 @@ def run_server(arguments, env=None, identity=True, seconds=10.0,
 
     process = subprocess.Popen(command, env=full, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, cwd=cwd,
-                               stderr=subprocess.PIPE, preexec_fn=before)
+                               stderr=subprocess.PIPE, preexec_fn=before,
+                               pass_fds=keep)
     try:
         out, err = process.communicate(timeout=seconds * SLOW)
     except subprocess.TimeoutExpired:

@@ -36,7 +36,7 @@ BAD_OPTIONS = [
 ]
 
 NOT_BUILT = [
-    ['-3'], ['-n'], ['-vn'], ['-N', '-n'],
+    ['-n'], ['-vn'], ['-N', '-n'],
 ]
 
 # Each takes a value and is the last word: the value is missing.

@@ -255,6 +255,7 @@ static const struct row {
 	{ "-z", "--client-cert", NULL, true },
 	{ "-m", "--client-cert-any", NULL, true },
 	{ "-Z", "--no-client-cert", NULL, false },
+	{ "-3", "--passphrase", NULL, true },
 	{ NULL, "--root", "/var/empty", true },
 	{ NULL, "--drain", "7", true },
 	{ NULL, "--kill-after", "7", true },
@@ -269,7 +270,6 @@ static const struct row {
 
 /* Options that this version refuses. */
 static const struct row later[] = {
-	{ "-3", "--passphrase", NULL, false },
 	{ "-n", "--delayed-tls", NULL, false },
 };
 
@@ -418,6 +418,28 @@ kept_descriptors_have_a_limit(void **state)
 	bad(text, "too many");
 	good(text + strlen("--keep-fd 9 "));
 	assert_int_equal(o.settings.keep_fd_count, SETTINGS_KEEP_FDS_MAX);
+}
+
+static void
+the_phrase_has_its_descriptor_alone(void **state)
+{
+	unsigned standard;
+
+	(void)state;
+	good("0 443 p");
+	standard = o.settings.keepers;
+	good("-3 --keep-fd 4 0 443 p");
+	assert_true(o.settings.reads_phrase);
+	/* So that one can be lost. */
+	assert_int_equal(o.settings.keepers, standard < 2 ? 2 : standard);
+	good("-3 --keepers 1 0 443 p");
+	assert_int_equal(o.settings.keepers, 1);
+	good("--keepers 1 -3 0 443 p");
+	assert_int_equal(o.settings.keepers, 1);
+	bad("-3 --keep-fd 3 0 443 p", "--keep-fd 3");
+	bad("--keep-fd 4 --keep-fd 3 --passphrase 0 443 p", "-3");
+	good("--keep-fd 3 0 443 p");
+	assert_false(o.settings.reads_phrase);
 }
 
 static void
@@ -644,6 +666,7 @@ main(void)
 		cmocka_unit_test(numbers_are_exact),
 		cmocka_unit_test(ranges_end_where_they_say),
 		cmocka_unit_test(kept_descriptors_have_a_limit),
+		cmocka_unit_test(the_phrase_has_its_descriptor_alone),
 		cmocka_unit_test(options_not_built_are_refused),
 		cmocka_unit_test(long_names_are_typed_in_full),
 		cmocka_unit_test(messages_name_what_was_typed),

@@ -6,6 +6,7 @@
 
 #include "support.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <signal.h>
@@ -34,8 +35,10 @@ sample(void)
 		.strict_close = true,
 		.greeting = greeting,
 		.greeting_len = sizeof(greeting) - 1,
+		.phrase = ROLE_PHRASE_TAKE,
 		.has_jail = true,
-		.has_public = true };
+		.has_public = true,
+		.has_phrase = true };
 
 	config.profile.values[0] = "chain.pem";
 	config.profile.values[PROFILE_VARIABLES - 1] = "";
@@ -82,6 +85,8 @@ assert_same(const struct role_config *a, const struct role_config *b)
 		assert_memory_equal(a->greeting, b->greeting, a->greeting_len);
 	assert_int_equal(a->has_jail, b->has_jail);
 	assert_int_equal(a->has_public, b->has_public);
+	assert_int_equal(a->has_phrase, b->has_phrase);
+	assert_int_equal(a->phrase, b->phrase);
 }
 
 static void
@@ -399,6 +404,47 @@ give_below_a_limit(struct role *role)
 	give_chain(role, 8192);
 }
 
+static char *secret;
+
+static void
+fail_with_secret(struct role *role)
+{
+	role->secret = secret;
+	role->secret_len = 6;
+	role_fail(role, "no");
+}
+
+/* Master's end of the life line is closed: it is gone. */
+static void
+lose_master(struct role *role)
+{
+	int ends[2];
+
+	role->secret = secret;
+	role->secret_len = 6;
+	if (fd_message_pair(ends) == -1)
+		_exit(1);
+	fd_close(&ends[1]);
+	role->life_fd = ends[0];
+	role_life(role);
+}
+
+static void
+secrets_do_not_outlive_a_role(void **state)
+{
+	(void)state;
+	secret = mmap(
+	    NULL, 7, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(secret != MAP_FAILED);
+	memcpy(secret, "phrase!", 7);
+	assert_string_equal(sentence_of(fail_with_secret), "no");
+	assert_memory_equal(secret, "\0\0\0\0\0\0!", 7);
+	memcpy(secret, "phrase!", 7);
+	assert_null(sentence_of(lose_master));
+	assert_memory_equal(secret, "\0\0\0\0\0\0!", 7);
+	munmap(secret, 7);
+}
+
 static void
 what_cannot_travel_has_its_sentence(void **state)
 {
@@ -433,6 +479,7 @@ main(void)
 		cmocka_unit_test(malformed_public_data_is_refused),
 		cmocka_unit_test(public_data_travels_sealed),
 		cmocka_unit_test(what_cannot_travel_has_its_sentence),
+		cmocka_unit_test(secrets_do_not_outlive_a_role),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
