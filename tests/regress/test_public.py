@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 
 import pytest
@@ -39,6 +40,17 @@ def test_large_chain(workdir):
     result = run_server(['--check', '127.0.0.1', '0', '/bin/cat'],
                         env=dict(certs, CERTCHAINFILE=chain))
     assert result.code == 0, result
+
+
+def test_small_limit_of_file_sizes(pki):
+    """Memory that is handed on counts as a file: a sentence, no signal."""
+    result = run_server(
+        ['--check', '127.0.0.1', '0', '/bin/cat'], env=pki.ecdsa,
+        preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99)))
+    assert result.code == 111, result
+    assert result.err.endswith('sslserver: fatal: (111) unable to pass on '
+                               'certificates and parameters: File too '
+                               'large\n'), result
 
 
 def test_master_reads_none_of_it(start, workdir, may_read_memory):  # noqa: F811
