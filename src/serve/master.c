@@ -40,8 +40,10 @@
 /* How soon a channel that is held is tried again. */
 #define HELD_MS 100
 /* What master has open besides its roles; and, of these, for programs. */
-#define OWN_DESCRIPTORS 40
+#define OWN_DESCRIPTORS 42
 #define SPAWN_DESCRIPTORS 8
+/* Signals, front, monitor and the watchers: what is polled first. */
+#define FIXED (3 + RULE_FILES)
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
@@ -220,6 +222,9 @@ collect(struct master *master)
 	p[n++] = (struct pollfd){ master->front_fd, POLLIN, 0 };
 	p[n++] = (struct pollfd){ master->monitor.fd,
 		POLLIN | (chan_is_waiting(&master->monitor) ? POLLOUT : 0), 0 };
+	for (i = 0; i < RULE_FILES; i++)
+		p[n++] = (struct pollfd){ master->rulefiles[i].watcher.fd,
+			POLLIN, 0 };
 	for (i = 0; i < master->child_count; i++)
 		p[n++] =
 		    (struct pollfd){ master->children[i].life_fd, POLLIN, 0 };
@@ -266,17 +271,20 @@ turn(struct master *master)
 	if (poll(p, n, timeout(master)) == -1)
 		return;
 	/* From the end, as programs_tell_outcome moves the last one forward. */
-	for (i = n; i-- > 3 + master->child_count;)
+	for (i = n; i-- > FIXED + master->child_count;)
 		if (p[i].revents != 0)
 			programs_tell_outcome(master,
-			    &master->starting[i - 3 - master->child_count]);
+			    &master->starting[i - FIXED - master->child_count]);
 	if (p[2].revents & POLLOUT)
 		chan_flush(&master->monitor);
 	if (p[2].revents & ~POLLOUT)
 		hear_monitor(master);
+	for (i = 0; i < RULE_FILES; i++)
+		if (p[3 + i].revents != 0)
+			ruletables_hear(master, i);
 	for (i = 0; i < master->child_count; i++)
-		if (p[3 + i].revents != 0 &&
-		    p[3 + i].fd == master->children[i].life_fd)
+		if (p[FIXED + i].revents != 0 &&
+		    p[FIXED + i].fd == master->children[i].life_fd)
 			roles_hear(master, &master->children[i]);
 	if (p[0].revents != 0)
 		reap(master);
@@ -324,8 +332,8 @@ prepare(struct master *master)
 	master->children =
 	    calloc(master->child_count, sizeof(*master->children));
 	master->starting = calloc(settings->limit, sizeof(*master->starting));
-	master->polled = calloc(
-	    3 + master->child_count + settings->limit, sizeof(*master->polled));
+	master->polled = calloc(FIXED + master->child_count + settings->limit,
+	    sizeof(*master->polled));
 	chan_init(&master->monitor,
 	    settings->limit * QUEUE_PER_CONNECTION + QUEUE_EXTRA);
 	if (master->children == NULL || master->starting == NULL ||

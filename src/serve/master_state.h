@@ -38,6 +38,8 @@ struct child {
 	bool is_stuck;	  /* killed, because it did not answer */
 };
 
+#define RULE_FILES 2
+
 /* Slots of children[]. */
 enum { LOGGER, MONITOR, NURSERY, RESOLVER, KEEPER };
 
@@ -58,9 +60,9 @@ struct master {
 	struct events events;
 	int public_fd; /* what the first keeper read, sealed; -1 */
 	unsigned char public_digest[ROLE_DIGEST_SIZE];
-	struct rulefile rulefiles[2]; /* -y, -x */
-	int rule_fds[2];	      /* the last sound copies; -1 */
-	enum rulefile_news rule_news[2];
+	struct rulefile rulefiles[RULE_FILES]; /* -y, -x */
+	int rule_fds[RULE_FILES];	       /* the last sound copies; -1 */
+	enum rulefile_news rule_news[RULE_FILES];
 	struct resolvconf names;
 	int64_t silence_at;	       /* not before, that no server answers */
 	struct timespec names_changed; /* of resolv.conf */

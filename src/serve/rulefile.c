@@ -1,9 +1,10 @@
 /*
  * Copies of rule files.  Runs in master and in a short-lived child of it.
  *
- * Reads the administrator's file with the rights sslserver was started
- * with; whether they are a table is checked by the child after it has given
- * those up.
+ * The child opens the administrator's file with the rights sslserver was
+ * started with, and gives them up before it reads a byte.  Both children,
+ * this one and the watcher, may be held by a disk or a network: they have
+ * deadlines, and nothing of master's that would be held with them.
  */
 #include "serve/rulefile.h"
 
@@ -11,28 +12,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/sig.h"
 #include "rules/rules.h"
 #include "serve/privs.h"
 #include "serve/sealed.h"
-
-/* A constant database has 32-bit offsets. */
-#define SIZE_MAX_BYTES 4294967295LL
+#include "serve/title.h"
 
 /* The copier's exit codes; others are an errno. */
-#define COPIED 0
+#define COPIED 192 /* and the kinds of its rules, added */
 #define CHANGED 255
 #define DAMAGED 254
+#define UNCHANGED 253 /* the bytes that are in force */
+
+#define BYTES_PER_SECOND (8 << 20)
+#define OWN_PATIENCE_S 5 /* the copier's, when master is gone */
 
 void
 rulefile_init(struct rulefile *file, const char *path)
 {
 	memset(file, 0, sizeof(*file));
 	file->path = path;
-	file->copy_fd = -1;
+	file->copy_fd = file->in_force = -1;
+	file->changed_at = CLOCK_NEVER;
+	watcher_init(&file->watcher, path);
 }
 
 static bool
@@ -46,35 +54,83 @@ is_same(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* All that was there when it was opened; what is written behind may be endless. */
 static int
-copy_bytes(int from, int to)
+copy_bytes(int from, int to, off_t left)
 {
 	char bytes[65536];
+	size_t want;
 	ssize_t len;
 
-	while ((len = fd_read_all(from, bytes, sizeof(bytes))) > 0)
-		if (fd_write_all(to, bytes, (size_t)len) == -1)
+	for (; left > 0; left -= len) {
+		want =
+		    left < (off_t)sizeof(bytes) ? (size_t)left : sizeof(bytes);
+		len = fd_read_all(from, bytes, want);
+		if (len == -1 || fd_write_all(to, bytes, (size_t)len) == -1)
 			return -1;
-	return (int)len;
+		if (len == 0)
+			break;
+	}
+	return 0;
 }
 
-/* Not a byte of it is understood before the rights are gone. */
-static int
-check(int fd, size_t len)
+/* Can it be a table, so that it is worth a copy? */
+static bool
+has_header(int fd, off_t size)
 {
-	const void *bytes;
+	unsigned char header[RULES_HEADER_SIZE];
 
-	if (len == 0)
-		return DAMAGED;
-	bytes = sealed_map(fd, len);
+	return fd_read_all(fd, header, sizeof(header)) ==
+	    (ssize_t)sizeof(header) &&
+	    rules_check_header(header, (uint64_t)size) == 0 &&
+	    lseek(fd, 0, SEEK_SET) == 0;
+}
+
+static bool
+is_in_force(const struct rulefile *file, const void *bytes, size_t len)
+{
+	struct stat status;
+	const void *others;
+
+	if (file->in_force == -1 || fstat(file->in_force, &status) == -1 ||
+	    (size_t)status.st_size != len)
+		return false;
+	others = sealed_map(file->in_force, len);
+	return others != NULL && memcmp(bytes, others, len) == 0;
+}
+
+/* The copy. */
+static int
+check(const struct rulefile *file, size_t len)
+{
+	const void *bytes = sealed_map(file->copy_fd, len);
+
 	if (bytes == NULL)
 		return errno;
-	return rules_check(bytes, len) == 0 ? COPIED : DAMAGED;
+	if (is_in_force(file, bytes, len))
+		return UNCHANGED;
+	if (rules_check(bytes, len) == -1)
+		return DAMAGED;
+	return COPIED + (int)rules_kinds(bytes, len);
+}
+
+/* Nothing of master but copies, and an end of its own. */
+static int
+settle(const struct rulefile *file, unsigned seconds)
+{
+	const int keep[] = { file->copy_fd, file->in_force };
+
+	title_set("copier");
+	sig_release();
+	if (signal(SIGALRM, SIG_DFL) == SIG_ERR)
+		return -1;
+	alarm(seconds);
+	return fd_close_except(keep, sizeof(keep) / sizeof(keep[0]));
 }
 
 /* In the child.  Returns its exit code. */
 static int
-copy(const struct rulefile *file)
+copy(const struct rulefile *file, unsigned seconds)
 {
 	const struct privs privs = { .identity = file->identity,
 		.root_fd = -1,
@@ -84,113 +140,244 @@ copy(const struct rulefile *file)
 	struct stat before, after;
 	int fd;
 
-	/*
-	 * Nothing of master: a slow disk may hold this process, and it must
-	 * not hold the listener or a life line then.
-	 */
-	if (fd_close_except(&file->copy_fd, 1) == -1)
+	if (settle(file, seconds) == -1)
 		return errno;
-	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1 || fstat(fd, &before) == -1)
+	fd = fd_open_regular(file->path, &before);
+	if (fd == -1)
 		return errno;
-	if (!S_ISREG(before.st_mode))
-		return EINVAL;
-	if (before.st_size > SIZE_MAX_BYTES)
+	if (before.st_size > RULES_SIZE_MAX)
 		return EFBIG;
 	if (!is_same(&before, &file->candidate))
 		return CHANGED;
+	/* Not a byte of it is read before the rights are gone. */
 	if (file->identity != NULL && privs_drop(&privs, error) == -1)
 		return EPERM;
-	if (copy_bytes(fd, file->copy_fd) == -1 || fstat(fd, &after) == -1)
+	if (!has_header(fd, before.st_size))
+		return DAMAGED;
+	if (copy_bytes(fd, file->copy_fd, before.st_size) == -1 ||
+	    fstat(fd, &after) == -1)
 		return errno;
 	if (!is_same(&before, &after))
 		return CHANGED;
 	if (sealed_seal(file->copy_fd) == -1)
 		return errno;
-	return check(file->copy_fd, (size_t)before.st_size);
+	return check(file, (size_t)before.st_size);
+}
+
+/* What was seen is dealt with: a copy, or there can be none. */
+static void
+settle_change(struct rulefile *file)
+{
+	file->has_candidate = false;
+	file->restless = 0;
+	file->changed_at = CLOCK_NEVER;
+	file->is_late = false;
 }
 
 static enum rulefile_news
 tell(struct rulefile *file, enum rulefile_news news)
 {
-	file->has_candidate = file->has_copied = false;
+	settle_change(file);
+	file->has_copied = false;
 	if (file->told == news)
 		return RULEFILE_SAME;
 	file->told = news;
 	return news;
 }
 
-static enum rulefile_news
-start_copy(struct rulefile *file)
+static void
+start_copy(struct rulefile *file, bool is_hasty, int64_t now)
 {
+	int64_t patience = RULEFILE_COPY_MS +
+	    (int64_t)file->candidate.st_size / BYTES_PER_SECOND * 1000;
+	pid_t pid;
+
+	file->restless = 0;
+	file->is_hasty = is_hasty;
 	file->copy_fd = sealed_make();
-	if (file->copy_fd == -1)
-		return RULEFILE_SAME; /* the next look tries again */
-	file->copier = fork();
-	if (file->copier == 0)
-		_exit(copy(file));
-	if (file->copier == -1) {
-		file->copier = 0;
+	pid = file->copy_fd == -1 ? -1 : fork();
+	if (pid == 0)
+		_exit(copy(file, (unsigned)(patience / 1000) + OWN_PATIENCE_S));
+	/* A later look tries again. */
+	file->copy_error = pid == -1 ? errno : 0;
+	if (pid == -1) {
 		fd_close(&file->copy_fd);
+		return;
 	}
+	file->copier = pid;
+	file->copy_by = clock_after(now, patience);
+}
+
+/* There is a file, and it is not what was copied last. */
+static void
+consider(struct rulefile *file, const struct stat *status, int64_t now)
+{
+	bool has_rested =
+	    file->has_candidate && is_same(status, &file->candidate);
+
+	if (file->changed_at == CLOCK_NEVER)
+		file->changed_at = now;
+	if (file->has_candidate && !has_rested)
+		file->restless++;
+	file->candidate = *status;
+	file->has_candidate = true;
+	if (now < file->copy_not_before)
+		return;
+	/* The first time it is not waited for: nobody is let in without. */
+	if (has_rested || file->told == RULEFILE_SAME ||
+	    file->restless >= RULEFILE_RESTLESS_LOOKS)
+		start_copy(file, !has_rested, now);
+}
+
+enum rulefile_news
+rulefile_saw(
+    struct rulefile *file, const struct watcher_sight *sight, int64_t now)
+{
+	if (file->copier != 0)
+		return RULEFILE_SAME;
+	if (sight->error == ENOENT || sight->error == ENOTDIR)
+		return tell(file, RULEFILE_MISSING);
+	if (sight->error != 0) {
+		errno = sight->error;
+		return tell(file, RULEFILE_UNREADABLE);
+	}
+	if (file->has_copied && is_same(&sight->status, &file->copied))
+		settle_change(file);
+	else
+		consider(file, &sight->status, now);
 	return RULEFILE_SAME;
 }
 
 enum rulefile_news
-rulefile_look(struct rulefile *file)
+rulefile_hear(struct rulefile *file, int64_t now)
 {
-	struct stat now;
+	struct watcher_sight sight;
 
-	if (file->path == NULL || file->copier != 0)
+	if (!watcher_answer(&file->watcher, &sight))
 		return RULEFILE_SAME;
-	if (stat(file->path, &now) == -1)
-		return tell(file,
-		    errno == ENOENT || errno == ENOTDIR ? RULEFILE_MISSING
-							: RULEFILE_UNREADABLE);
-	if (file->has_copied && is_same(&now, &file->copied))
+	return rulefile_saw(file, &sight, now);
+}
+
+/* News of which one line is enough, whatever else is slow. */
+static enum rulefile_news
+tell_late(struct rulefile *file, enum rulefile_news news)
+{
+	file->is_late = true;
+	file->told = news;
+	return news;
+}
+
+enum rulefile_news
+rulefile_turn(struct rulefile *file, int64_t now)
+{
+	bool was_stuck = file->copier_is_stuck;
+
+	if (file->path == NULL)
 		return RULEFILE_SAME;
-	/* The first time there is nothing to wait for. */
-	if (file->told == RULEFILE_SAME ||
-	    (file->has_candidate && is_same(&now, &file->candidate))) {
-		file->candidate = now;
-		return start_copy(file);
+	watcher_ask(&file->watcher, now);
+	if (watcher_gives_up(&file->watcher, now))
+		return tell_late(file, RULEFILE_STUCK);
+	if (file->copier != 0 && now >= file->copy_by) {
+		kill(file->copier, SIGKILL);
+		file->copy_by = CLOCK_NEVER;
+		file->copier_is_stuck = true;
+		return was_stuck ? RULEFILE_SAME
+				 : tell_late(file, RULEFILE_STUCK);
 	}
-	file->candidate = now;
-	file->has_candidate = true;
+	if (file->copier == 0 && !file->is_late &&
+	    file->changed_at != CLOCK_NEVER &&
+	    now >= clock_after(file->changed_at, RULEFILE_LATE_MS)) {
+		errno = file->copy_error;
+		return tell_late(file, RULEFILE_LATE);
+	}
 	return RULEFILE_SAME;
 }
 
-bool
-rulefile_reaped(struct rulefile *file, pid_t pid, int status,
-    enum rulefile_news *news, int *fd)
+static enum rulefile_news
+news_of_failure(const struct rulefile *file, int code)
 {
-	/* Killed: nothing is known of the file; the next look tries again. */
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : CHANGED;
-
-	if (file->copier == 0 || pid != file->copier)
-		return false;
-	file->copier = 0;
-	*news = RULEFILE_SAME;
-	if (code == COPIED) {
-		file->copied = file->candidate;
-		file->has_copied = true;
-		file->told = *news = RULEFILE_NEW;
-		*fd = file->copy_fd;
-		file->copy_fd = -1;
-		return true;
+	switch (code) {
+	case CHANGED:
+		return RULEFILE_SAME;
+	case DAMAGED:
+		/* What does not rest may be half of something sound. */
+		return file->is_hasty && file->told != RULEFILE_SAME
+		    ? RULEFILE_SAME
+		    : RULEFILE_DAMAGED;
+	case ENOENT:
+	case ENOTDIR:
+		return RULEFILE_MISSING;
+	default:
+		errno = code;
+		return RULEFILE_UNREADABLE;
 	}
+}
+
+/* No sound table: always news, as the file is; not again until it changes. */
+static enum rulefile_news
+take_failure(struct rulefile *file, int code)
+{
+	enum rulefile_news news = news_of_failure(file, code);
+
 	fd_close(&file->copy_fd);
-	if (code == CHANGED)
-		return true;
-	/* Always news: a file that failed before is looked at when it is new. */
-	*news = code == DAMAGED			? RULEFILE_DAMAGED
-	    : code == ENOENT || code == ENOTDIR ? RULEFILE_MISSING
-						: RULEFILE_UNREADABLE;
-	file->told = *news;
-	file->has_candidate = false;
-	/* Not again until it changes. */
+	if (news == RULEFILE_SAME)
+		return news;
+	settle_change(file);
 	file->copied = file->candidate;
 	file->has_copied = true;
-	errno = code;
+	file->told = news;
+	return news;
+}
+
+/* A sound table, new or the same as before; *fd is the new one. */
+static enum rulefile_news
+take_copy(struct rulefile *file, int code, int *fd)
+{
+	settle_change(file);
+	file->copied = file->candidate;
+	/*
+	 * Times of files are coarse: what was written just before the copy
+	 * may have been written on since without another time.
+	 */
+	file->has_copied = !file->is_hasty;
+	file->told = RULEFILE_NEW;
+	if (code == UNCHANGED) {
+		fd_close(&file->copy_fd);
+		return RULEFILE_SAME;
+	}
+	file->kinds = (unsigned)(code - COPIED);
+	*fd = file->copy_fd;
+	file->copy_fd = -1;
+	return RULEFILE_NEW;
+}
+
+/* The copier has ended. */
+static enum rulefile_news
+judge(struct rulefile *file, int status, int64_t now, int *fd)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : CHANGED;
+
+	file->copier = 0;
+	/* Killed: nothing is known of the file. */
+	if (WIFSIGNALED(status) && file->copy_by == CLOCK_NEVER)
+		file->copy_not_before = clock_after(now, RULEFILE_AGAIN_MS);
+	else
+		file->copier_is_stuck = false;
+	if (code == UNCHANGED ||
+	    (code >= COPIED && code < COPIED + RULES_KINDS))
+		return take_copy(file, code, fd);
+	return take_failure(file, code);
+}
+
+bool
+rulefile_reaped(struct rulefile *file, pid_t pid, int status, int64_t now,
+    enum rulefile_news *news, int *fd)
+{
+	*news = RULEFILE_SAME;
+	if (watcher_reaped(&file->watcher, pid, now))
+		return true;
+	if (file->copier == 0 || pid != file->copier)
+		return false;
+	*news = judge(file, status, now, fd);
 	return true;
 }

@@ -1,12 +1,15 @@
 /*
  * rulefile: a rule file that may change at any time, as sealed copies.
  *
- * Master looks at the file several times a second.  A file that has
- * changed and then stayed the same for one look is copied once, by a child
- * (a disk may be slow), into memory that nobody can change afterwards;
- * that copy goes to whoever uses it.  So a file that is cut short or
- * written over in place can hurt nobody, and a half-written one is not
- * taken.
+ * A child looks at the file several times a second.  A file that has
+ * changed and then stayed the same for one look is copied once, by another
+ * child, into memory that nobody can change afterwards; that copy goes to
+ * whoever uses it.  So a file that is cut short or written over in place
+ * can hurt nobody, and a half-written one is not taken.  A file that never
+ * rests is copied as it is, and taken if it was sound and did not change
+ * meanwhile.
+ *
+ * The caller, master, never waits: neither for a disk nor for a network.
  */
 #ifndef SERVE_RULEFILE_H
 #define SERVE_RULEFILE_H
@@ -15,47 +18,83 @@
 #include <sys/types.h>
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "serve/watcher.h"
 
 struct settings_identity;
 
-/* How often master looks, in milliseconds. */
+/* How often to look, in milliseconds. */
 #define RULEFILE_LOOK_MS 200
+/* So many looks in a row that saw it change: there is no more waiting. */
+#define RULEFILE_RESTLESS_LOOKS 3
+/* After that time without a copy of what is there, one line says so. */
+#define RULEFILE_LATE_MS 5000
+/* A copy may take so long, and a second more for each 8 MiB. */
+#define RULEFILE_COPY_MS 10000
+/* Until the next one, when it took longer. */
+#define RULEFILE_AGAIN_MS 5000
 
 enum rulefile_news {
 	RULEFILE_SAME,	     /* nothing to tell */
 	RULEFILE_NEW,	     /* a copy, in *fd, which is the caller's */
 	RULEFILE_MISSING,    /* there is no such file (any more) */
 	RULEFILE_UNREADABLE, /* errno says why */
-	RULEFILE_DAMAGED     /* it is there, but no sound table */
+	RULEFILE_DAMAGED,    /* it is there, but no sound table */
+	RULEFILE_LATE,	     /* it changes all the time; or errno says why */
+	RULEFILE_STUCK	     /* to look at it or to copy it takes too long */
 };
 
 struct rulefile {
 	const char *path; /* NULL: none is wanted */
 	/* Who the copier becomes once the file is open; NULL: stays. */
 	const struct settings_identity *identity;
-	struct stat candidate; /* as it was at the last look */
-	struct stat copied;    /* as it was when it was copied */
+	int in_force;		/* the copy in force, the caller's; -1: none */
+	struct watcher watcher; /* its fd is to be polled */
+	struct stat candidate;	/* as it was at the last look */
+	struct stat copied;	/* as it was when it was copied */
 	bool has_candidate, has_copied;
+	unsigned restless;	 /* looks in a row that saw it change */
+	int64_t changed_at;	 /* since then it is not what was copied */
+	bool is_late;		 /* that has been told */
 	enum rulefile_news told; /* the last news but SAME */
-	pid_t copier;		 /* 0: none under way */
+	unsigned kinds;		 /* of the last copy; enum rules_kind */
+
+	pid_t copier; /* 0: none under way */
 	int copy_fd;
+	int64_t copy_by; /* when it is killed; CLOCK_NEVER: it has been */
+	int64_t copy_not_before;
+	int copy_error;	      /* why there is no copier: errno, or 0 */
+	bool is_hasty;	      /* the file had not been seen to rest */
+	bool copier_is_stuck; /* told, and none has ended by itself since */
 };
 
 /* Make *file watch path (NULL: nothing). */
 void rulefile_init(struct rulefile *file, const char *path);
 
 /*
- * Look.  Starts a child when there is something to copy; RULEFILE_NEW
- * comes from rulefile_reaped.  Never waits for the child.
+ * Every RULEFILE_LOOK_MS: ask for a look, and keep deadlines.  Returns SAME,
+ * LATE (with errno, 0: it changes) or STUCK.
  */
-enum rulefile_news rulefile_look(struct rulefile *file);
+enum rulefile_news rulefile_turn(struct rulefile *file, int64_t now);
 
 /*
- * Is pid the copier, reaped with this wait status?  If so true and *news
- * (with *fd, or errno); a copy that failed because the file changed
- * meanwhile is RULEFILE_SAME, and the next look tries again.
+ * The watcher's fd is readable: take what was seen.  Returns SAME, MISSING
+ * or UNREADABLE; may start a copier, whose news come from rulefile_reaped.
  */
-bool rulefile_reaped(struct rulefile *file, pid_t pid, int status,
+enum rulefile_news rulefile_hear(struct rulefile *file, int64_t now);
+
+/* The same of a sight that came in another way. */
+enum rulefile_news rulefile_saw(
+    struct rulefile *file, const struct watcher_sight *sight, int64_t now);
+
+/*
+ * Is pid a child of this file, reaped with this wait status?  If so true
+ * and *news (with *fd, or errno).  SAME is a copy that failed because the
+ * file changed meanwhile, so that a later look tries again, or that has the
+ * very bytes of the one in force.
+ */
+bool rulefile_reaped(struct rulefile *file, pid_t pid, int status, int64_t now,
     enum rulefile_news *news, int *fd);
 
 #endif

@@ -26,10 +26,11 @@ void
 ruletables_prepare(struct master *master)
 {
 	const struct settings *settings = master->settings;
-	const char *const paths[2] = { settings->early_rules, settings->rules };
+	const char *const paths[RULE_FILES] = { settings->early_rules,
+		settings->rules };
 	size_t i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < RULE_FILES; i++) {
 		rulefile_init(&master->rulefiles[i], paths[i]);
 		master->rulefiles[i].identity = &settings->mon_id;
 		master->rule_fds[i] = -1;
@@ -74,10 +75,36 @@ complain(struct master *master, const char *format, ...)
 }
 
 static void
+tell_missing(struct master *master, const char *path)
+{
+	if (master->settings->missing_is_empty)
+		events_warning(&master->events,
+		    "rule file %s is missing: everybody is let in (-X)", path);
+	else
+		complain(master, "rule file %s is missing", path);
+}
+
+static void
+tell_late(struct master *master, const char *path, int error, const char *after)
+{
+	if (error == 0)
+		complain(master,
+		    "rule file %s changes all the time and is not taken%s",
+		    path, after);
+	else
+		complain(master, "rule file %s cannot be copied: %s%s", path,
+		    strerror(error), after);
+}
+
+/* One line, and what it means for the table in force. */
+static void
 take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
     int error)
 {
 	const char *path = master->rulefiles[which].path;
+	const char *after = master->rule_fds[which] == -1
+	    ? ""
+	    : "; the last one stays in force";
 
 	switch (news) {
 	case RULEFILE_SAME:
@@ -88,26 +115,30 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		break;
 	case RULEFILE_MISSING:
 		fd_close(&master->rule_fds[which]);
-		if (master->settings->missing_is_empty)
-			events_warning(&master->events,
-			    "rule file %s is missing: everybody is let in "
-			    "(-X)",
-			    path);
-		else
-			complain(master, "rule file %s is missing", path);
+		tell_missing(master, path);
 		break;
 	case RULEFILE_UNREADABLE:
-		complain(master, "rule file %s: %s", path, strerror(error));
+		complain(
+		    master, "rule file %s: %s%s", path, strerror(error), after);
 		break;
 	case RULEFILE_DAMAGED:
-		complain(master, "rule file %s is no table of rules%s", path,
-		    master->rule_fds[which] == -1
-			? ""
-			: "; the last one stays in force");
+		complain(
+		    master, "rule file %s is no table of rules%s", path, after);
+		break;
+	case RULEFILE_LATE:
+		tell_late(master, path, error, after);
+		break;
+	case RULEFILE_STUCK:
+		complain(master,
+		    "rule file %s: to look at it or copy it takes too long%s",
+		    path, after);
 		break;
 	}
 	master->rule_news[which] = news;
-	tell(master, which);
+	master->rulefiles[which].in_force = master->rule_fds[which];
+	/* To the monitor the table that stays is no news. */
+	if (news == RULEFILE_NEW || master->rule_fds[which] == -1)
+		tell(master, which);
 }
 
 /* What resolv.conf says may change while we run. */
@@ -139,29 +170,42 @@ look_at_names(struct master *master)
 	fd_close(&fd);
 }
 
+static void
+look_at_rules(struct master *master, size_t which, int64_t now)
+{
+	enum rulefile_news news;
+
+	news = rulefile_turn(&master->rulefiles[which], now);
+	take_news(master, which, news, -1, errno);
+}
+
 void
 ruletables_look(struct master *master)
 {
 	int64_t now = clock_now();
-	enum rulefile_news news;
 	size_t i;
 
 	if (now < master->look_at)
 		return;
 	master->look_at = CLOCK_NEVER;
-	for (i = 0; i < 2; i++) {
-		if (master->rulefiles[i].path == NULL)
-			continue;
-		news = rulefile_look(&master->rulefiles[i]);
-		take_news(master, i, news, -1, errno);
-		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
-	}
 	look_at_names(master);
 	if (master->settings->has_resolv_conf)
 		master->look_at = clock_after(now, RULEFILE_LOOK_MS * 4);
-	if (master->rulefiles[0].path != NULL ||
-	    master->rulefiles[1].path != NULL)
+	for (i = 0; i < RULE_FILES; i++) {
+		if (master->rulefiles[i].path == NULL)
+			continue;
+		look_at_rules(master, i, now);
 		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
+	}
+}
+
+void
+ruletables_hear(struct master *master, size_t which)
+{
+	enum rulefile_news news;
+
+	news = rulefile_hear(&master->rulefiles[which], clock_now());
+	take_news(master, which, news, -1, errno);
 }
 
 bool
@@ -169,7 +213,7 @@ ruletables_are_settled(const struct master *master)
 {
 	size_t i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < RULE_FILES; i++)
 		if (master->rulefiles[i].path != NULL &&
 		    master->rule_news[i] == RULEFILE_SAME)
 			return false;
@@ -181,7 +225,7 @@ ruletables_tell(struct master *master)
 {
 	size_t i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < RULE_FILES; i++)
 		if (master->rulefiles[i].path != NULL)
 			tell(master, i);
 }
@@ -190,12 +234,13 @@ bool
 ruletables_reaped(struct master *master, pid_t pid, int status)
 {
 	enum rulefile_news news;
+	int64_t now = clock_now();
 	int fd = -1;
 	size_t i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < RULE_FILES; i++)
 		if (rulefile_reaped(
-			&master->rulefiles[i], pid, status, &news, &fd)) {
+			&master->rulefiles[i], pid, status, now, &news, &fd)) {
 			take_news(master, i, news, fd, errno);
 			return true;
 		}

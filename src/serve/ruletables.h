@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct master;
 
@@ -16,13 +17,16 @@ void ruletables_prepare(struct master *master);
 /* Look at the files, if it is time; what is new goes to those who use it. */
 void ruletables_look(struct master *master);
 
+/* The watcher of rule file which, below RULE_FILES, has something to say. */
+void ruletables_hear(struct master *master, size_t which);
+
 /* Is every rule file known, be it sound or not?  Then a monitor may start. */
 bool ruletables_are_settled(const struct master *master);
 
 /* Tell a new monitor all there is. */
 void ruletables_tell(struct master *master);
 
-/* Is pid a copier, now reaped? */
+/* Is pid a copier or a watcher, now reaped? */
 bool ruletables_reaped(struct master *master, pid_t pid, int status);
 
 #endif

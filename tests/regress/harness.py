@@ -31,7 +31,7 @@ ROOT = os.geteuid() == 0
 SSLSERVER = os.path.join(BIN, 'sslserver')
 
 # The roles that live as long as the server does; a resolver only when
-# names or IDENT are wanted.
+# names or IDENT are wanted.  Each rule file has a watcher besides.
 LONG_LIVED = {'front', 'master', 'monitor', 'logger', 'keeper', 'nursery',
               'resolver'}
 SANITIZER_REPORT = re.compile(
@@ -354,7 +354,8 @@ class Server:
     def wait_idle(self, seconds=2.0):
         """Until only the long-lived roles are left."""
         def look():
-            return set(self.roles()) | {'resolver'} == LONG_LIVED
+            found = set(self.roles()) - {'watcher'} | {'resolver'}
+            return found == LONG_LIVED
         try:
             wait_for(look, seconds, 'only the long-lived roles are left')
         except Timeout as late:

@@ -1,17 +1,22 @@
 """Goal: a rule file may be missing, damaged, replaced or written over at any
 time; connections see the old table or the new one, whole."""
 
+import contextlib
+import itertools
 import os
 import re
 import shutil
+import signal
 import threading
 import time
 
 import pytest
 
 from admission import compiled, make_rules, some_rules
-from harness import SLOW, Client, run_server, tls_context, wait_for
+from harness import (SLOW, Client, descriptors, read_stat, run_server,
+                     tls_context, wait_for)
 
+DAMAGES = ['empty', 'cut', 'text', 'zeros', 'sparse', 'directory']
 BOTH = pytest.mark.parametrize('option', ['-y', '-x'])
 
 
@@ -62,16 +67,12 @@ def test_file_that_goes_away(start, workdir, option):
 
 
 @BOTH
-@pytest.mark.parametrize('damage', ['empty', 'cut', 'text', 'directory'])
+@pytest.mark.parametrize('damage', DAMAGES)
 def test_damaged_at_start(start, workdir, option, damage):
     """None was ever good: 110.  -X is no excuse, the file is there."""
     path = os.path.join(workdir, 'rules.cdb')
     table = compiled(workdir, '127.0.0.2:deny\n' + some_rules(100, 1))
-    if damage == 'directory':
-        os.mkdir(path)
-    else:
-        write(path, {'empty': b'', 'cut': table[:3000],
-                     'text': b'127.0.0.2:deny\n' * 1000}[damage])
+    put_damaged(path, table, damage)
     server = start(options=['-X', option, path])
     assert server.is_refused()
     server.wait_log(r'\(110\)')
@@ -83,13 +84,29 @@ def test_damaged_at_start(start, workdir, option, damage):
     assert server.is_refused(source='127.0.0.2')
 
 
+def put_damaged(path, table, damage):
+    """At path, something made of a table that is none."""
+    if damage == 'directory':
+        if os.path.exists(path):
+            os.unlink(path)
+        os.mkdir(path)
+    elif damage == 'sparse':
+        # The largest table there can be, and not a byte of it.
+        with open(path, 'wb') as file:
+            file.truncate(4294967295)
+    else:
+        write(path, {'empty': b'', 'cut': table[:len(table) - 700],
+                     'zeros': b'\0' * len(table),
+                     'text': b'127.0.0.3:deny\n' * 1000}[damage])
+
+
 def write(path, data):
     with open(path, 'wb') as file:
         file.write(data)
 
 
 @BOTH
-@pytest.mark.parametrize('damage', ['empty', 'cut', 'text', 'directory'])
+@pytest.mark.parametrize('damage', DAMAGES)
 def test_damaged_file_leaves_the_old_table(start, workdir, option, damage):
     """With one line, however often it is looked at."""
     path = make_rules(os.path.join(workdir, 'rules.cdb'),
@@ -97,12 +114,7 @@ def test_damaged_file_leaves_the_old_table(start, workdir, option, damage):
     table = compiled(workdir, '127.0.0.3:deny\n' + some_rules(100, 3))
     server = start(options=[option, path])
     assert server.is_refused(source='127.0.0.2')
-    if damage == 'directory':
-        os.unlink(path)
-        os.mkdir(path)
-    else:
-        write(path, {'empty': b'', 'cut': table[:len(table) - 700],
-                     'text': b'127.0.0.3:deny\n' * 1000}[damage])
+    put_damaged(path, table, damage)
     wait_for(lambda: about(server, path), 2, 'a line about the file')
     for _ in range(5):
         assert server.is_refused(source='127.0.0.2')
@@ -309,3 +321,134 @@ def test_check_reads_the_rules(workdir, pki):
     make_rules(path, ':allow\n')
     result = run_server(words, env=pki.ecdsa)
     assert result.code == 0, result
+
+
+# ---------------------------------------------------------------------------
+# Files that do not rest, and systems that do not answer
+
+@contextlib.contextmanager
+def repeating(step, pause):
+    """Something is done all the time."""
+    stop = threading.Event()
+
+    def repeat():
+        while not stop.wait(pause):
+            step()
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@BOTH
+def test_touched_all_the_time(start, workdir, option):
+    """A file that never stands still is taken nevertheless."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    server = start(options=[option, path])
+    with repeating(lambda: os.utime(path), 0.04):
+        assert server.is_refused(source='127.0.0.2')
+        make_rules(path, '127.0.0.3:deny\n')
+        wait_for(lambda: server.is_refused(source='127.0.0.3'), 5,
+                 'the new table')
+        server.check_service(source='127.0.0.2')
+    assert not about(server, path)
+
+
+def test_changes_faster_than_it_is_copied(start, workdir):
+    """The old table stays, one line says so, and rest ends it."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    server = start(options=['-x', path])
+    server.check_service()
+    sizes = itertools.count(os.path.getsize(path) + 1)
+    with repeating(lambda: os.truncate(path, next(sizes)), 0):
+        server.wait_log('warning|error', 10)
+        for _ in range(5):
+            assert server.is_refused(source='127.0.0.2')
+            server.check_service()
+    make_rules(path, '127.0.0.3:deny\n')
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 2,
+             'the new table')
+    server.check_service(source='127.0.0.2')
+    assert about(server, path) == [
+        'sslserver: error: (111) rule file %s changes all the time and is '
+        'not taken; the last one stays in force' % path]
+
+
+@pytest.mark.root
+def test_the_copier_holds_nothing(start, workdir, stops):
+    """Whatever holds it, no listener, socket or log is held with it."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    server = start(options=['-x', path], launcher=stops.launcher)
+    stops.begin('openat', server.pid('master'))
+    make_rules(path, '127.0.0.3:deny\n')
+    copier = stops.wait()
+    try:
+        assert server.role(copier) == 'copier'
+        # The new copy and the old one.
+        assert list(descriptors(copier).values()) == [
+            '/memfd:sslserver (deleted)'] * 2
+        # And so with the other child.
+        watcher = descriptors(server.pid('watcher'))
+        assert [re.sub(r'\d+', 'N', target) for target in
+                watcher.values()] == ['socket:[N]']
+        assert server.is_refused(source='127.0.0.2')
+    finally:
+        os.kill(copier, signal.SIGCONT)
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 2,
+             'the new table')
+
+
+def test_a_disk_that_does_not_answer(start, workdir, stops):
+    """Neither a look nor a copy holds the service; a line for each file,
+    and another try."""
+    early = make_rules(os.path.join(workdir, 'y.cdb'), '127.0.0.2:deny\n')
+    later = make_rules(os.path.join(workdir, 'x.cdb'), '127.0.0.3:deny\n')
+    server = start(options=['-y', early, '-x', later],
+                   launcher=stops.launcher)
+    server.check_service()
+    # All of its system calls take for ever from now on.
+    first, second = server.pids('watcher')
+    watcher = min(first, second)
+    server.signal(signal.SIGSTOP, watcher)
+    make_rules(early, '127.0.0.4:deny\n')
+    stops.begin('openat', server.pid('master'))
+    make_rules(later, '127.0.0.5:deny\n')
+    copier = stops.wait()
+    for path in (early, later):
+        wait_for(lambda: about(server, path), 15, 'a line about ' + path)
+        assert about(server, path) == [
+            'sslserver: error: (111) rule file %s: to look at it or copy it '
+            'takes too long; the last one stays in force' % path]
+    assert server.is_refused(source='127.0.0.2')
+    assert server.is_refused(source='127.0.0.3')
+    server.check_service()
+    for pid in (watcher, copier):
+        wait_for(lambda: read_stat(pid) is None, 5, 'its end')
+    for ip in ('127.0.0.4', '127.0.0.5'):
+        wait_for(lambda: server.is_refused(source=ip), 10, 'the new table')
+    server.check_service(source='127.0.0.2')
+    assert len(about(server, early)) == len(about(server, later)) == 1
+
+
+def test_the_children_end_with_master(start, workdir):
+    """Also one that is killed with everything else running."""
+    path = make_rules(os.path.join(workdir, 'x.cdb'), ':allow\n')
+    server = start(options=['-y', path, '-x', path])
+    assert len(server.pids('watcher')) == 2
+    server.signal(signal.SIGKILL, server.pid('master'))
+    server.wait_gone()
+
+
+def test_a_killed_watcher_is_replaced(start, workdir):
+    path = make_rules(os.path.join(workdir, 'x.cdb'), ':allow\n')
+    server = start(options=['-x', path])
+    old = server.pid('watcher')
+    server.signal(signal.SIGKILL, old)
+    make_rules(path, '127.0.0.2:deny\n')
+    wait_for(lambda: server.is_refused(source='127.0.0.2'), 3,
+             'the new table')
+    assert server.pid('watcher') != old
+    assert not about(server, path)

@@ -3,8 +3,8 @@
  *
  * usage: stopcall FLAGFILE program [args...]
  *
- * While FLAGFILE holds a line "dup2 PID" or "execve PID", each child of the
- * process PID is stopped with SIGSTOP where it makes that call for the first
+ * While FLAGFILE holds a line "CALL PID", with dup2, execve or openat, each
+ * child of the process PID is stopped with SIGSTOP where it makes that call for the first
  * time, before the call is made, and its process id is appended to
  * FLAGFILE.hits.  SIGCONT after FLAGFILE is gone lets it go on.  What a
  * sibling that kills at random hits now and then, this hits always.
@@ -56,6 +56,7 @@ install_filter(void)
 #endif
 		WATCH(__NR_dup3),
 		WATCH(__NR_execve),
+		WATCH(__NR_openat),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = {
@@ -132,7 +133,9 @@ answer_one(int listener, const char *flagfile)
 	memset(&request, 0, sizeof(request));
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) == -1)
 		return;
-	call = request.data.nr == __NR_execve ? "execve" : "dup2";
+	call = request.data.nr == __NR_execve ? "execve"
+	    : request.data.nr == __NR_openat  ? "openat"
+					      : "dup2";
 	/* The signal withdraws the call; SIGCONT makes it come again. */
 	if (is_wanted(flagfile, call, (int)request.pid) &&
 	    kill((pid_t)request.pid, SIGSTOP) == 0) {

@@ -4,11 +4,16 @@
  */
 #include "serve/rulefile.h"
 
+#include "rules/rules.h"
 #include "serve/settings.h"
 #include "support.h"
 #include "tableutil.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+
+#include <sys/resource.h>
 
 /* A directory of each test's own, and the file in it. */
 static char directory[64], path[80], other[80];
@@ -72,11 +77,33 @@ replace_file(const char *text)
 	assert_int_equal(rename(other, path), 0);
 }
 
+/* The clock of these tests. */
+static int64_t now = 1000000;
+
+/* Look in the watcher's place. */
+static enum rulefile_news
+see(struct rulefile *file)
+{
+	struct watcher_sight sight = { 0 };
+
+	if (stat(path, &sight.status) == -1)
+		sight.error = errno;
+	now += RULEFILE_LOOK_MS;
+	return rulefile_saw(file, &sight, now);
+}
+
+static bool
+reaped(struct rulefile *file, pid_t pid, int status, enum rulefile_news *news,
+    int *fd)
+{
+	return rulefile_reaped(file, pid, status, now, news, fd);
+}
+
 /* Look, and wait for the copier if there is one. */
 static enum rulefile_news
 look(struct rulefile *file, int *fd)
 {
-	enum rulefile_news news = rulefile_look(file);
+	enum rulefile_news news = see(file);
 	int status;
 	pid_t pid = file->copier;
 
@@ -85,7 +112,7 @@ look(struct rulefile *file, int *fd)
 		return news;
 	assert_int_equal(news, RULEFILE_SAME);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(rulefile_reaped(file, pid, status, &news, fd));
+	assert_true(reaped(file, pid, status, &news, fd));
 	assert_int_equal(file->copier, 0);
 	return news;
 }
@@ -122,6 +149,32 @@ assert_copy(struct rulefile *file, const char *text)
 	return fd;
 }
 
+/* What rulefile_turn has started. */
+static void
+end_watcher(struct rulefile *file)
+{
+	pid_t pid = file->watcher.pid;
+
+	close(file->watcher.fd);
+	if (pid > 0)
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* A turn whose question is answered, and not heard. */
+static enum rulefile_news
+turn(struct rulefile *file, int64_t at)
+{
+	enum rulefile_news news = rulefile_turn(file, at);
+	struct pollfd polled = { .fd = file->watcher.fd, .events = POLLIN };
+	struct watcher_sight sight;
+	int error = errno;
+
+	assert_int_equal(poll(&polled, 1, 10000), 1);
+	assert_true(watcher_answer(&file->watcher, &sight));
+	errno = error;
+	return news;
+}
+
 static void
 nothing_is_wanted(void **state)
 {
@@ -129,8 +182,29 @@ nothing_is_wanted(void **state)
 
 	(void)state;
 	rulefile_init(&file, NULL);
-	assert_look(&file, RULEFILE_SAME);
-	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(rulefile_turn(&file, now), RULEFILE_SAME);
+	assert_int_equal(file.watcher.pid, 0);
+}
+
+/* What is there is copied once more, and is what is in force. */
+static void
+copies_again(struct rulefile *file)
+{
+	enum rulefile_news news;
+	int fd = -1, status;
+	pid_t pid;
+
+	assert_look(file, RULEFILE_SAME);
+	assert_int_equal(see(file), RULEFILE_SAME);
+	pid = file->copier;
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(reaped(file, pid, status, &news, &fd));
+	assert_int_equal(news, RULEFILE_SAME);
+	assert_int_equal(fd, -1);
+	assert_true(file->has_copied);
+	assert_int_equal(see(file), RULEFILE_SAME);
+	assert_int_equal(file->copier, 0);
 }
 
 static void
@@ -147,7 +221,9 @@ a_copy_is_made_once_and_is_sealed(void **state)
 	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
 	assert_int_equal(ftruncate(fd, 1), -1);
 	assert_int_equal(ftruncate(fd, 100), -1);
-	assert_look(&file, RULEFILE_SAME);
+	/* The first copy did not wait for the file to rest. */
+	file.in_force = fd;
+	copies_again(&file);
 	assert_look(&file, RULEFILE_SAME);
 	/* What becomes of the file does not reach the copy. */
 	write_bytes(path, "", 0);
@@ -168,8 +244,6 @@ a_change_is_taken_when_it_stands_still(void **state)
 	replace_file("second");
 	assert_look(&file, RULEFILE_SAME);
 	replace_file("third");
-	assert_look(&file, RULEFILE_SAME);
-	write_file(path, "third and");
 	assert_look(&file, RULEFILE_SAME);
 	write_file(path, "third and more");
 	assert_look(&file, RULEFILE_SAME);
@@ -218,6 +292,7 @@ what_is_missing_is_told_once(void **state)
 static void
 a_path_through_a_file_is_missing(void **state)
 {
+	struct watcher_sight sight = { 0 };
 	struct rulefile file;
 	char below[100];
 
@@ -225,8 +300,10 @@ a_path_through_a_file_is_missing(void **state)
 	write_file(path, "file");
 	snprintf(below, sizeof(below), "%s/rules.cdb", path);
 	rulefile_init(&file, below);
-	assert_look(&file, RULEFILE_MISSING);
-	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(stat(below, &sight.status), -1);
+	sight.error = errno;
+	assert_int_equal(rulefile_saw(&file, &sight, now), RULEFILE_MISSING);
+	assert_int_equal(rulefile_saw(&file, &sight, now), RULEFILE_SAME);
 }
 
 static void
@@ -331,11 +408,11 @@ a_copy_of_a_changing_file_is_dropped(void **state)
 	(void)state;
 	write_file(path, "first");
 	rulefile_init(&file, path);
-	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
 	pid = file.copier;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_false(rulefile_reaped(&file, pid + 1, status, &news, &fd));
-	assert_true(rulefile_reaped(&file, pid, 255 << 8, &news, &fd));
+	assert_false(reaped(&file, pid + 1, status, &news, &fd));
+	assert_true(reaped(&file, pid, 255 << 8, &news, &fd));
 	assert_int_equal(news, RULEFILE_SAME);
 	assert_int_equal(fd, -1);
 	assert_int_equal(open_descriptors(), before);
@@ -354,14 +431,14 @@ one_copier_at_a_time(void **state)
 	(void)state;
 	write_file(path, "first");
 	rulefile_init(&file, path);
-	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
 	pid = file.copier;
 	replace_file("second");
-	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
-	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
 	assert_int_equal(file.copier, pid);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(rulefile_reaped(&file, pid, status, &news, &fd));
+	assert_true(reaped(&file, pid, status, &news, &fd));
 	if (news == RULEFILE_NEW) {
 		/* It was faster than the change. */
 		assert_table(fd, "first");
@@ -387,18 +464,253 @@ a_killed_copier_is_tried_again(void **state)
 	close(assert_copy(&file, "first"));
 	replace_file("second");
 	assert_look(&file, RULEFILE_SAME);
-	assert_int_equal(rulefile_look(&file), RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
 	pid = file.copier;
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	/* As if it had been killed: the file is good and did not change. */
-	assert_true(rulefile_reaped(&file, pid, 9, &news, &fd));
+	assert_true(reaped(&file, pid, 9, &news, &fd));
 	assert_int_equal(fd, -1);
 	for (looks = 0; news != RULEFILE_NEW && looks < 3; looks++)
 		news = look(&file, &fd);
 	assert_int_equal(news, RULEFILE_NEW);
 	assert_table(fd, "second");
 	close(fd);
+}
+
+/* Each look sees another file, and it is copied all the same. */
+static void
+what_never_rests_is_copied(void **state)
+{
+	struct rulefile file;
+	int fd;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	replace_file("a");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("b");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("c");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("d");
+	close(assert_copy(&file, "d"));
+	/* And so on. */
+	replace_file("e");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("f");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("g");
+	assert_look(&file, RULEFILE_SAME);
+	replace_file("h");
+	fd = assert_copy(&file, "h");
+	/*
+	 * Now it rests, and is copied again: times are too coarse to tell
+	 * that nothing more was written.  It is no news.
+	 */
+	file.in_force = fd;
+	copies_again(&file);
+	close(fd);
+}
+
+/* Half of something sound is no news before it rests. */
+static void
+what_never_rests_is_not_damaged_yet(void **state)
+{
+	struct table table = table_of("some word");
+	struct rulefile file;
+	int i;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	for (i = 0; i < 20; i++) {
+		write_bytes(other, table.bytes, table.len / 2);
+		assert_int_equal(rename(other, path), 0);
+		assert_look(&file, RULEFILE_SAME);
+	}
+	/* It changed for four seconds; a turn is due after five. */
+	assert_int_equal(turn(&file, now), RULEFILE_SAME);
+	now += RULEFILE_LATE_MS;
+	assert_int_equal(turn(&file, now), RULEFILE_LATE);
+	assert_int_equal(errno, 0);
+	assert_int_equal(turn(&file, now), RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	now += RULEFILE_LATE_MS;
+	assert_int_equal(turn(&file, now), RULEFILE_SAME);
+	free(table.bytes);
+	end_watcher(&file);
+}
+
+/* Once; and once more when it was better in between. */
+static void
+lateness_is_told_once(void **state)
+{
+	struct rulefile file;
+	int i;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	for (i = 0; i < 2; i++) {
+		replace_file("a");
+		assert_look(&file, RULEFILE_SAME);
+		now += RULEFILE_LATE_MS - 1;
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		now++;
+		assert_int_equal(turn(&file, now), RULEFILE_LATE);
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		replace_file("b");
+		assert_look(&file, RULEFILE_SAME);
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		close(assert_copy(&file, "b"));
+		assert_int_equal(
+		    turn(&file, now + RULEFILE_LATE_MS), RULEFILE_SAME);
+	}
+	end_watcher(&file);
+}
+
+/* A process that does not end, in the copier's place. */
+static pid_t
+stuck_copier(struct rulefile *file)
+{
+	pid_t pid = fork();
+
+	assert_true(pid != -1);
+	if (pid == 0) {
+		alarm(60); /* when the test has failed meanwhile */
+		pause();
+		_exit(0);
+	}
+	file->copier = pid;
+	file->copy_by = now + RULEFILE_COPY_MS;
+	return pid;
+}
+
+static void
+a_stuck_copier_is_killed(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int i, status, fd = -1;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	replace_file("second");
+	assert_look(&file, RULEFILE_SAME);
+	for (i = 0; i < 2; i++) {
+		pid = stuck_copier(&file);
+		now += RULEFILE_COPY_MS - 1;
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		now++;
+		/* One line, however often it happens. */
+		assert_int_equal(
+		    turn(&file, now), i == 0 ? RULEFILE_STUCK : RULEFILE_SAME);
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		/* No second one beside it. */
+		assert_int_equal(see(&file), RULEFILE_SAME);
+		assert_int_equal(file.copier, pid);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_true(reaped(&file, pid, status, &news, &fd));
+		assert_int_equal(news, RULEFILE_SAME);
+		/* Not at once. */
+		assert_look(&file, RULEFILE_SAME);
+	}
+	now += RULEFILE_AGAIN_MS;
+	close(assert_copy(&file, "second"));
+	pid = stuck_copier(&file);
+	now += RULEFILE_COPY_MS;
+	assert_int_equal(turn(&file, now), RULEFILE_STUCK);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	end_watcher(&file);
+}
+
+/* A large table has time in proportion. */
+static void
+time_grows_with_the_file(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int fd = -1, status;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	assert_int_equal(truncate(path, 800 << 20), 0);
+	rulefile_init(&file, path);
+	assert_int_equal(see(&file), RULEFILE_SAME);
+	assert_int_equal(file.copy_by, now + RULEFILE_COPY_MS + 100000);
+	pid = file.copier;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(reaped(&file, pid, status, &news, &fd));
+	assert_int_equal(news, RULEFILE_DAMAGED);
+}
+
+static int
+look_at_sparse_files(void)
+{
+	const struct rlimit small = { 1 << 20, 1 << 20 };
+	struct rulefile file;
+	enum rulefile_news news;
+	int fd, round;
+
+	/* As large as a table can be, and as large as a file here. */
+	for (round = 0; round < 2; round++) {
+		write_bytes(path, "", 0);
+		EXPECT(truncate(path,
+			   round == 0 ? 4294967295LL : 4294967296LL) == 0);
+		if (round == 0)
+			rulefile_init(&file, path);
+		EXPECT(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+		if (fork() == 0) {
+			/* What copied it would die of SIGXFSZ. */
+			if (setrlimit(RLIMIT_FSIZE, &small) == -1)
+				_exit(1);
+			rulefile_init(&file, path);
+			news = look(&file, &fd);
+			if (round == 0)
+				_exit(news != RULEFILE_DAMAGED);
+			_exit(news != RULEFILE_UNREADABLE || errno != EFBIG);
+		}
+		EXPECT(wait(&fd) != -1 && fd == 0);
+	}
+	return 0;
+}
+
+/* Nobody fills the memory with the nothing that a sparse file holds. */
+static void
+the_header_is_looked_at_before_copying(void **state)
+{
+	(void)state;
+	in_child(look_at_sparse_files);
+}
+
+static void
+kinds_come_with_the_copy(void **state)
+{
+	struct table table = table_make("=a.b:deny\n", NULL);
+	struct rulefile file;
+	int fd;
+
+	(void)state;
+	write_bytes(path, table.bytes, table.len);
+	rulefile_init(&file, path);
+	assert_int_equal(look(&file, &fd), RULEFILE_NEW);
+	assert_int_equal(file.kinds, RULES_BY_HOST);
+	close(fd);
+	replace_file("none");
+	assert_look(&file, RULEFILE_SAME);
+	close(assert_copy(&file, "none"));
+	assert_int_equal(file.kinds, 0);
+	free(table.bytes);
 }
 
 #define TEST(name) \
@@ -421,6 +733,13 @@ main(void)
 		TEST(a_copy_of_a_changing_file_is_dropped),
 		TEST(one_copier_at_a_time),
 		TEST(a_killed_copier_is_tried_again),
+		TEST(what_never_rests_is_copied),
+		TEST(what_never_rests_is_not_damaged_yet),
+		TEST(lateness_is_told_once),
+		TEST(a_stuck_copier_is_killed),
+		TEST(time_grows_with_the_file),
+		TEST(the_header_is_looked_at_before_copying),
+		TEST(kinds_come_with_the_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
