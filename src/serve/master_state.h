@@ -63,6 +63,7 @@ struct master {
 	struct rulefile rulefiles[RULE_FILES]; /* -y, -x */
 	int rule_fds[RULE_FILES];	       /* the last sound copies; -1 */
 	enum rulefile_news rule_news[RULE_FILES];
+	bool rules_untold[RULE_FILES]; /* the monitor has to be told yet */
 	struct resolvconf names;
 	int64_t silence_at;	       /* not before, that no server answers */
 	struct timespec names_changed; /* of resolv.conf */

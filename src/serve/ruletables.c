@@ -40,7 +40,10 @@ ruletables_prepare(struct master *master)
 	master->look_at = 0;
 }
 
-/* One table, or that there is none, to the monitor. */
+/*
+ * One table, or that there is none, to the monitor; later, when there is no
+ * descriptor for it now: without one the news would be lost.
+ */
 static void
 tell(struct master *master, size_t which)
 {
@@ -54,9 +57,10 @@ tell(struct master *master, size_t which)
 	if (master->rule_fds[which] != -1) {
 		body[1] = RULEFILE_NEW;
 		msg.fds[0] = fd_dup_above(master->rule_fds[which], 3);
-		msg.fd_count = msg.fds[0] != -1;
+		msg.fd_count = 1;
 	}
-	chan_send(&master->monitor, &msg);
+	master->rules_untold[which] = (msg.fd_count > 0 && msg.fds[0] == -1) ||
+	    chan_send(&master->monitor, &msg) == -1;
 }
 
 /* One sentence; the last one before a --check ends. */
@@ -177,6 +181,8 @@ look_at_rules(struct master *master, size_t which, int64_t now)
 
 	news = rulefile_turn(&master->rulefiles[which], now);
 	take_news(master, which, news, -1, errno);
+	if (master->rules_untold[which])
+		tell(master, which);
 }
 
 void

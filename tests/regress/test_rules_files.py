@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import re
+import resource
 import shutil
 import signal
 import threading
@@ -452,3 +453,29 @@ def test_a_killed_watcher_is_replaced(start, workdir):
              'the new table')
     assert server.pid('watcher') != old
     assert not about(server, path)
+
+
+def memories(pid):
+    return sum('memfd' in target for target in descriptors(pid).values())
+
+
+@pytest.mark.root
+def test_no_descriptor_for_the_news(start, workdir):
+    """A table that cannot be handed over now is handed over later."""
+    path = os.path.join(workdir, 'x.cdb')
+    server = start(options=['-x', path])
+    assert server.is_refused()
+    master = server.pid('master')
+    limits = resource.prlimit(master, resource.RLIMIT_NOFILE)
+    # Enough for the copy, and not for its duplicate.
+    used = descriptors(master)
+    copies = memories(master)
+    free = [number for number in range(1000) if number not in used]
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (free[1], limits[1]))
+    make_rules(path, '127.0.0.2:deny\n')
+    wait_for(lambda: memories(master) > copies, 3, 'the copy')
+    wait_for(lambda: not server.pids('copier'), 3, 'its end')
+    assert server.is_refused()
+    resource.prlimit(master, resource.RLIMIT_NOFILE, limits)
+    wait_for(lambda: not server.is_refused(), 2, 'the new table')
+    assert server.is_refused(source='127.0.0.2')
