@@ -205,6 +205,19 @@ warn_of_program(const struct settings *s)
 	fprintf(stderr, "sslserver: warning: %s\n", text_clean(sentence));
 }
 
+/* Options that say something about nothing. */
+static void
+warn_of_options(const struct settings *s)
+{
+	if (s->is_paranoid && !s->wants_name)
+		fputs("sslserver: warning: -p is without effect with -H\n",
+		    stderr);
+	if (s->missing_is_empty && s->rules == NULL && s->early_rules == NULL)
+		fputs("sslserver: warning: -X is without effect without -x "
+		      "or -y\n",
+		    stderr);
+}
+
 /* What would start, but probably not as it is meant. */
 static void
 warn(const struct options *options)
@@ -214,6 +227,7 @@ warn(const struct options *options)
 		return;
 	warn_of_unknown();
 	warn_of_cert_policy(&options->settings);
+	warn_of_options(&options->settings);
 	warn_of_program(&options->settings);
 }
 

@@ -64,6 +64,8 @@ struct master {
 	int rule_fds[RULE_FILES];	       /* the last sound copies; -1 */
 	enum rulefile_news rule_news[RULE_FILES];
 	bool rules_untold[RULE_FILES]; /* the monitor has to be told yet */
+	unsigned
+	    rule_misfits[RULE_FILES]; /* kinds of rules that were warned of */
 	struct resolvconf names;
 	int64_t silence_at;	       /* not before, that no server answers */
 	struct timespec names_changed; /* of resolv.conf */

@@ -16,9 +16,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "rules/rules.h"
 #include "serve/master_state.h"
 #include "serve/query.h"
 #include "serve/roles.h"
+
+/* Rule files: that of -y; the other one is that of -x. */
+#define EARLY 0
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
@@ -78,6 +82,32 @@ complain(struct master *master, const char *format, ...)
 	events_error(&master->events, "%s", sentence);
 }
 
+/* Rules that fit nobody as we were started: told once for each kind. */
+static void
+warn_of_misfits(struct master *master, size_t which)
+{
+	const struct settings *settings = master->settings;
+	const struct rulefile *file = &master->rulefiles[which];
+	unsigned misfits = 0;
+
+	if (which == EARLY || !settings->wants_name)
+		misfits |= RULES_BY_HOST;
+	if (which == EARLY || !settings->wants_ident)
+		misfits |= RULES_BY_INFO;
+	misfits &= file->kinds & ~master->rule_misfits[which];
+	master->rule_misfits[which] |= misfits;
+	if (misfits & RULES_BY_HOST)
+		events_warning(&master->events,
+		    "rule file %s: rules with = fit nobody, as %s", file->path,
+		    which == EARLY ? "-y looks at addresses alone"
+				   : "-H looks no names up");
+	if (misfits & RULES_BY_INFO)
+		events_warning(&master->events,
+		    "rule file %s: rules with @ fit nobody, as %s", file->path,
+		    which == EARLY ? "-y looks at addresses alone"
+				   : "users are asked for with -r only");
+}
+
 static void
 tell_missing(struct master *master, const char *path)
 {
@@ -116,6 +146,7 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 	case RULEFILE_NEW:
 		fd_close(&master->rule_fds[which]);
 		master->rule_fds[which] = fd;
+		warn_of_misfits(master, which);
 		break;
 	case RULEFILE_MISSING:
 		fd_close(&master->rule_fds[which]);
