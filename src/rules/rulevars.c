@@ -17,11 +17,13 @@
 #define CONNECTIONS_MAX 1000000000UL
 #define BITS_MAX 128
 
-/* TLS settings: each rule with one has its own set, which is not built yet. */
+/*
+ * TLS settings that name files or what is offered: a rule with one has a set
+ * of its own, which is not built yet.
+ */
 static const char *const tls_names[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE",
 	"CERTDIR", "DHFILE", "CIPHERS", "TLSGROUPS", "TLSMIN", "TLSMAX",
-	"CAFILE", "CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "CRLFILE",
-	"VERIFYDEPTH", "ALPN" };
+	"CAFILE", "CADIR", "CCAFILE", "CCADIR", "CRLFILE", "ALPN" };
 
 int
 rulevars_read_source(const char *value, unsigned long *n)
@@ -46,6 +48,12 @@ rulevars_read_network(const char *value, unsigned long *n, unsigned long *bits)
 	return 0;
 }
 
+int
+rulevars_read_depth(const char *value, unsigned long *depth)
+{
+	return text_number(value, 0, RULEVARS_DEPTH_MAX, depth);
+}
+
 bool
 rulevars_is(const char *variable, const char *name)
 {
@@ -68,18 +76,20 @@ is_of_tls(const char *variable)
 const char *
 rulevars_refusal(const char *variable)
 {
+	const char *value = strchr(variable, '=') + 1;
 	unsigned long n, bits;
 
-	if (rulevars_is(variable, "MAXCONIP"))
-		return rulevars_read_source(strchr(variable, '=') + 1, &n) == -1
-		    ? "it is no number of connections (0: no limit)"
-		    : NULL;
-	if (rulevars_is(variable, "MAXCONNET"))
-		return rulevars_read_network(
-			   strchr(variable, '=') + 1, &n, &bits) == -1
-		    ? "it is not n/bits"
-		    : NULL;
-	if (is_of_tls(variable))
+	if (rulevars_is(variable, "MAXCONIP") &&
+	    rulevars_read_source(value, &n) == -1)
+		return "it is no number of connections (0: no limit)";
+	if (rulevars_is(variable, "MAXCONNET") &&
+	    rulevars_read_network(value, &n, &bits) == -1)
+		return "it is not n/bits";
+	if (rulevars_is(variable, "VERIFYDEPTH") &&
+	    rulevars_read_depth(value, &n) == -1)
+		return "it is no number of intermediates";
+	/* That one turns something off, and names no file. */
+	if (is_of_tls(variable) && strcmp(variable, "CCAFILE=-") != 0)
 		return "TLS settings of a rule are not in this version";
 	return NULL;
 }

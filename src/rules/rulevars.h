@@ -18,6 +18,10 @@ int rulevars_read_source(const char *value, unsigned long *n);
 int rulevars_read_network(
     const char *value, unsigned long *n, unsigned long *bits);
 
+/* The same of VERIFYDEPTH: how many intermediates. */
+#define RULEVARS_DEPTH_MAX 100
+int rulevars_read_depth(const char *value, unsigned long *depth);
+
 /* Is this NAME=VALUE one of NAME? */
 bool rulevars_is(const char *variable, const char *name);
 

@@ -17,12 +17,13 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "net/sock.h"
+#include "rules/rulekey.h"
 #include "rules/rules.h"
+#include "rules/rulevars.h"
 #include "serve/certpolicy.h"
 #include "serve/life.h"
 #include "serve/lookup.h"
 #include "serve/monitor_state.h"
-#include "serve/profile.h"
 #include "serve/rulefile.h"
 
 #define RETRY_SECONDS 0.1 /* until a session can be made */
@@ -44,7 +45,7 @@ unmap(struct rule_table *table)
 	if (table->bytes != NULL)
 		munmap(table->bytes, table->len);
 	table->bytes = NULL;
-	table->len = 0;
+	table->len = table->told_count = 0;
 }
 
 static int
@@ -64,6 +65,13 @@ map(struct rule_table *table, int fd)
 	return 0;
 }
 
+static const char *
+path_of(const struct monitor *m, const struct rule_table *table)
+{
+	return table == &m->early_rules ? m->settings->early_rules
+					: m->settings->rules;
+}
+
 void
 admission_take_rules(struct monitor *m, const struct msg *msg, int fd)
 {
@@ -78,6 +86,9 @@ admission_take_rules(struct monitor *m, const struct msg *msg, int fd)
 	table->is_missing = news == RULEFILE_MISSING;
 	if (news == RULEFILE_NEW && fd != -1 && map(table, fd) == -1)
 		events_error(&m->events, "unable to map a rule table");
+	else if (news == RULEFILE_NEW && fd != -1)
+		events_rules(
+		    &m->events, which == 0, path_of(m, table), table->len);
 	else if (news == RULEFILE_MISSING)
 		unmap(table);
 	fd_close(&fd);
@@ -103,28 +114,53 @@ look_up(const struct monitor *m, const struct rule_table *table,
 
 /* Variables that the rules of a connection set. */
 
-static bool
-is_variable(const char *text, const char *name)
+/* The rule as its file spells it; NULL: there is none. */
+static const char *
+show_rule(char shown[TEXT_PRINTABLE_SIZE], const struct rules_verdict *verdict)
 {
-	size_t len = strlen(name);
+	char text[RULEKEY_TEXT_SIZE];
 
-	return strncmp(text, name, len) == 0 && text[len] == '=';
+	if (!verdict->is_found)
+		return NULL;
+	if (verdict->is_default)
+		return "default";
+	if (rulekey_spell(text, verdict->key, verdict->key_len) == 0)
+		return text_printable(shown, text, strlen(text));
+	return text_printable(shown, verdict->key, verdict->key_len);
 }
 
-/* Those would need a profile of their own, which this version has not. */
+/* Once for each rule of a table, and of so many rules. */
 static bool
-is_of_a_profile(const char *text)
+is_told(struct rule_table *table, const struct rules_verdict *verdict)
 {
-	static const char *const others[] = { "CERTDIR", "ALPN" };
+	size_t at =
+	    (size_t)(verdict->key - (const unsigned char *)table->bytes);
 	size_t i;
 
-	for (i = 0; i < PROFILE_VARIABLES; i++)
-		if (is_variable(text, profile_name(i)))
+	for (i = 0; i < table->told_count; i++)
+		if (table->told[i] == at)
 			return true;
-	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (is_variable(text, others[i]))
-			return true;
+	if (table->told_count == RULES_TOLD_MAX)
+		return true;
+	table->told[table->told_count++] = at;
 	return false;
+}
+
+/* The rule cannot be followed: for those who can mend it. */
+static void
+tell_defect(struct monitor *m, struct rule_table *table,
+    const struct rules_verdict *verdict, const char *variable,
+    const char *reason, const struct ip *client)
+{
+	char rule[TEXT_PRINTABLE_SIZE], shown[TEXT_PRINTABLE_SIZE];
+	char ip[IP_TEXT_SIZE];
+
+	if (is_told(table, verdict))
+		return;
+	events_error(&m->events, "rule file %s, rule %s: %s: %s; refused: %s",
+	    path_of(m, table), show_rule(rule, verdict),
+	    text_printable(shown, variable, strlen(variable)), reason,
+	    ip_format(ip, client));
 }
 
 /* A copy, as the table can be replaced before the program starts. */
@@ -153,55 +189,45 @@ struct wishes {
 	struct certpolicy_change cert;
 };
 
-/* 0 or -1: malformed. */
-static int
+/* What the variable says, which has been found to be sound. */
+static void
 take_wish(struct wishes *wishes, const char *text)
 {
-	int r = 0;
+	int r = -1;
 
-	if (is_variable(text, "MAXCONIP")) {
+	if (rulevars_is(text, "MAXCONIP"))
 		r = limits_read_source(wishes->limits, strchr(text, '=') + 1);
-		*wishes->has_limit = true;
-	} else if (is_variable(text, "MAXCONNET")) {
+	else if (rulevars_is(text, "MAXCONNET"))
 		r = limits_read_network(wishes->limits, strchr(text, '=') + 1);
-		*wishes->has_limit = true;
-	}
-	return r;
+	else
+		(void)certpolicy_take(&wishes->cert, text);
+	*wishes->has_limit = *wishes->has_limit || r == 0;
 }
 
 /*
- * Take the variables of a rule.  0; or -1: the connection cannot be served
- * as the rule says, and a line has said why.
+ * Take the variables of a rule of this table.  0; or -1: the connection
+ * cannot be served as the rule says, and a line has said why.
  */
 static int
 take_variables(struct monitor *m, struct connection *conn,
-    const struct rules_verdict *verdict, struct limits_policy *policy,
-    bool *has_limit)
+    struct rule_table *table, const struct rules_verdict *verdict,
+    struct limits_policy *policy, bool *has_limit)
 {
 	struct wishes wishes = { .limits = policy, .has_limit = has_limit };
-	char shown[TEXT_PRINTABLE_SIZE];
-	const char *text;
+	const char *text, *reason;
 	size_t at = 0;
-	int r;
 
 	while (verdict->is_found &&
 	    (text = rules_variable(verdict, &at)) != NULL) {
-		r = certpolicy_take(&wishes.cert, text);
-		if (r == 0 && is_of_a_profile(text)) {
-			events_error(&m->events,
-			    "a rule sets %s: TLS settings of a rule are not "
-			    "in this version",
-			    text_printable(shown, text, strcspn(text, "=")));
+		reason = rulevars_refusal(text);
+		if (reason == NULL && keep_variable(conn, text) == -1)
+			reason = "the variables are too many or too long";
+		if (reason != NULL) {
+			tell_defect(
+			    m, table, verdict, text, reason, &conn->remote.ip);
 			return -1;
 		}
-		if (r == -1 || take_wish(&wishes, text) == -1 ||
-		    keep_variable(conn, text) == -1) {
-			events_error(&m->events,
-			    "a rule's variable is "
-			    "malformed or too long: %s",
-			    text_printable(shown, text, strlen(text)));
-			return -1;
-		}
+		take_wish(&wishes, text);
 	}
 	certpolicy_apply(&conn->cert, &wishes.cert);
 	return 0;
@@ -210,15 +236,21 @@ take_variables(struct monitor *m, struct connection *conn,
 /* Refusals. */
 
 static void
-tell_deny(struct monitor *m, const struct connection *conn, size_t limit)
+tell_deny(struct monitor *m, const struct connection *conn,
+    const struct rules_verdict *verdict, size_t limit)
 {
+	char shown[TEXT_PRINTABLE_SIZE];
+	const char *rule = NULL;
 	const struct events_client client = { .local_host = conn->local_host,
 		.local = &conn->local,
 		.remote = &conn->remote,
 		.remote_host = conn->host,
 		.remote_info = conn->info };
 
-	events_deny(&m->events, &client, limit);
+	/* Refusals are to be cheap. */
+	if (m->settings->verbosity >= VERBOSITY_DETAILS)
+		rule = show_rule(shown, verdict);
+	events_deny(&m->events, &client, rule, limit);
 }
 
 static void
@@ -313,23 +345,24 @@ decide(struct monitor *m, struct connection *conn)
 	if (outcome == UNUSABLE)
 		tell_unusable(m, m->settings->rules, &conn->remote.ip);
 	if (outcome != ALLOW) {
-		tell_deny(m, conn, 0);
+		tell_deny(m, conn, &verdict, 0);
 		refuse(m, conn);
 		return;
 	}
-	if (take_variables(m, conn, &verdict, &policy, &has_limit) == -1) {
-		tell_deny(m, conn, 0);
+	if (take_variables(m, conn, &m->rules, &verdict, &policy, &has_limit) ==
+	    -1) {
+		tell_deny(m, conn, &verdict, 0);
 		refuse(m, conn);
 		return;
 	}
 	if (has_limit) {
 		switch (limits_check(&conn->hold, &policy)) {
 		case LIMITS_SOURCE:
-			tell_deny(m, conn, policy.per_source);
+			tell_deny(m, conn, &verdict, policy.per_source);
 			refuse(m, conn);
 			return;
 		case LIMITS_NETWORK:
-			tell_deny(m, conn, policy.per_network);
+			tell_deny(m, conn, &verdict, policy.per_network);
 			refuse(m, conn);
 			return;
 		case LIMITS_WITHIN:
@@ -420,24 +453,25 @@ within_early_limits(struct connection *conn)
 
 /* Early rules: by address alone, before anything is made for the client. */
 static enum outcome
-decide_early(struct monitor *m, struct connection *conn)
+decide_early(
+    struct monitor *m, struct connection *conn, struct rules_verdict *verdict)
 {
 	const struct rules_client client = { .ip = conn->remote.ip.bytes };
-	struct rules_verdict verdict;
 	enum outcome outcome;
 
+	memset(verdict, 0, sizeof(*verdict));
 	if (m->settings->early_rules == NULL)
 		return ALLOW;
-	outcome = look_up(m, &m->early_rules, &client, &verdict);
+	outcome = look_up(m, &m->early_rules, &client, verdict);
 	if (outcome == UNUSABLE)
 		tell_unusable(m, m->settings->early_rules, &conn->remote.ip);
 	if (outcome != ALLOW)
 		return outcome;
 	conn->early_limits = m->settings->limits;
-	if (take_variables(m, conn, &verdict, &conn->early_limits,
-		&conn->has_early_limit) == -1)
+	if (take_variables(m, conn, &m->early_rules, verdict,
+		&conn->early_limits, &conn->has_early_limit) == -1)
 		return DENY;
-	conn->skips_rules = verdict.is_found && !verdict.is_default;
+	conn->skips_rules = verdict->is_found && !verdict->is_default;
 	/* Now, not after the look-ups: those who wait hold places. */
 	return conn->has_early_limit ? within_early_limits(conn) : ALLOW;
 }
@@ -455,6 +489,7 @@ admission_begin(
     struct monitor *m, int client_fd, const struct ip_endpoint *remote)
 {
 	struct limits_hold hold = { NULL };
+	struct rules_verdict verdict;
 	struct connection *conn;
 
 	if (!is_within_limits(m, &hold, &remote->ip)) {
@@ -468,12 +503,12 @@ admission_begin(
 	conn->client_fd = client_fd;
 	conn->state = CONN_LOOKUP;
 	monitor_prepare(m, conn);
-	if (decide_early(m, conn) != ALLOW) {
+	if (decide_early(m, conn, &verdict) != ALLOW) {
 		if (m->settings->verbosity >= VERBOSITY_ALL) {
 			find_local(conn);
 			lookup_local_host(m, conn);
 		}
-		tell_deny(m, conn, conn->exceeded);
+		tell_deny(m, conn, &verdict, conn->exceeded);
 		refuse(m, conn);
 		return false;
 	}

@@ -11,13 +11,16 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "rules/rulevars.h"
+
+_Static_assert(RULEVARS_DEPTH_MAX == TLSVERIFY_DEPTH_MAX, "one longest chain");
 
 static int
 take_depth(struct certpolicy_change *change, const char *value)
 {
 	unsigned long depth;
 
-	if (text_number(value, 0, TLSVERIFY_DEPTH_MAX, &depth) == -1)
+	if (rulevars_read_depth(value, &depth) == -1)
 		return -1;
 	change->has_depth = true;
 	change->depth = (unsigned)depth;

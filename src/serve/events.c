@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -311,15 +312,33 @@ events_report_lost(struct events *events)
 }
 
 void
-events_deny(
-    struct events *events, const struct events_client *client, size_t limit)
+events_deny(struct events *events, const struct events_client *client,
+    const char *rule, size_t limit)
 {
-	char suffix[64] = "";
+	char suffix[64 + TEXT_PRINTABLE_SIZE] = "", shown[TEXT_PRINTABLE_SIZE];
+	size_t used = 0;
 
+	if (rule != NULL && events->verbosity >= VERBOSITY_DETAILS) {
+		text_format(suffix, sizeof(suffix), " rule %s",
+		    text_printable(shown, rule, strlen(rule)));
+		used = strlen(suffix);
+	}
+	/* At the end, where it always was. */
 	if (limit > 0)
-		text_format(suffix, sizeof(suffix),
+		text_format(suffix + used, sizeof(suffix) - used,
 		    " ip connection limit:%zu exceeded", limit);
 	say_client(events, "deny", 0, client, suffix);
+}
+
+void
+events_rules(
+    struct events *events, bool is_early, const char *path, size_t bytes)
+{
+	char shown[LINE_SIZE / 2];
+
+	say(events, VERBOSITY_ALL, "%s %ld %s %zu",
+	    is_early ? "earlyrules" : "rules", (long)getpid(),
+	    shown_whole(shown, path), bytes);
 }
 
 void

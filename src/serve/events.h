@@ -39,9 +39,16 @@ void events_status(
 void events_pid(struct events *events, pid_t pid, const struct ip *remote);
 void events_ok(struct events *events, pid_t pid, pid_t session,
     const struct events_client *client);
-/* limit 0: by a rule; else by that limit of a rule. */
-void events_deny(
-    struct events *events, const struct events_client *client, size_t limit);
+/*
+ * limit 0: by a rule; else by that limit of a rule.  -V shows the rule; NULL:
+ * there is none that decided.
+ */
+void events_deny(struct events *events, const struct events_client *client,
+    const char *rule, size_t limit);
+
+/* This process has a table of so many bytes in force; is_early: that of -y. */
+void events_rules(
+    struct events *events, bool is_early, const char *path, size_t bytes);
 
 /* Over the limit at accept. */
 void events_limit(struct events *events, const struct ip *remote, size_t limit);

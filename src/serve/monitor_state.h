@@ -33,11 +33,16 @@ struct spare {
 	int input;	/* --strict-close: ours, of in[1] */
 };
 
+/* Rules of a table whose defects are told; there is a line for each client. */
+#define RULES_TOLD_MAX 16
+
 /* A sealed copy of a rule file, mapped; bytes NULL: none. */
 struct rule_table {
 	void *bytes;
 	size_t len;
-	bool is_missing; /* the file is not there */
+	bool is_missing;	     /* the file is not there */
+	size_t told[RULES_TOLD_MAX]; /* where their keys are */
+	size_t told_count;
 };
 
 #define LOCAL_NAMES_MAX 16

@@ -91,6 +91,48 @@ lines_have_the_known_form(void **state)
 	expect("sslserver: error: (111) full of 3\n");
 }
 
+/* -V shows the rule, and what analysers look for stays at the end. */
+static void
+a_refusal_names_its_rule(void **state)
+{
+	static const char head[] = "sslserver: deny 0 here.example:"
+				   "192.0.2.1:443 :2001:db8::9::65535";
+	char expected[512];
+
+	(void)state;
+	events_deny(e, &client, "10.0.0.0/8", 0);
+	snprintf(expected, sizeof(expected), "%s\n", head);
+	expect(expected);
+	e->verbosity = VERBOSITY_DETAILS;
+	events_deny(e, &client, "10.0.0.0/8", 0);
+	snprintf(expected, sizeof(expected), "%s rule 10.0.0.0/8\n", head);
+	expect(expected);
+	events_deny(e, &client, "=a\n%b", 7);
+	snprintf(expected, sizeof(expected),
+	    "%s rule =a??b ip connection limit:7 exceeded\n", head);
+	expect(expected);
+	events_deny(e, &client, NULL, 7);
+	snprintf(expected, sizeof(expected),
+	    "%s ip connection limit:7 exceeded\n", head);
+	expect(expected);
+}
+
+static void
+tables_are_told(void **state)
+{
+	char expected[128];
+
+	(void)state;
+	events_rules(e, false, "/etc/x.cdb", 2048);
+	snprintf(expected, sizeof(expected),
+	    "sslserver: rules %ld /etc/x.cdb 2048\n", (long)getpid());
+	expect(expected);
+	events_rules(e, true, "y\n.cdb", 4294967295u);
+	snprintf(expected, sizeof(expected),
+	    "sslserver: earlyrules %ld y?.cdb 4294967295\n", (long)getpid());
+	expect(expected);
+}
+
 static void
 failures_name_pid_and_reason(void **state)
 {
@@ -328,6 +370,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		WITH_LOG(lines_have_the_known_form),
+		WITH_LOG(a_refusal_names_its_rule),
+		WITH_LOG(tables_are_told),
 		WITH_LOG(failures_name_pid_and_reason),
 		WITH_LOG(client_certificates_have_their_lines),
 		WITH_LOG(outside_bytes_are_shown_printable),

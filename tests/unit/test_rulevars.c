@@ -35,12 +35,14 @@ what_is_refused(void **state)
 		"MAXCONIP=-1", "MAXCONIP=5 ", "MAXCONIP=99999999999999999999",
 		"MAXCONNET=", "MAXCONNET=5", "MAXCONNET=5/", "MAXCONNET=/24",
 		"MAXCONNET=5/129", "MAXCONNET=5/24/", "CERTFILE=/x",
-		"KEYFILE=", "TLSMIN=1.5", "VERIFYDEPTH=x", "ALPN=h2",
-		"CCAVERIFY=z" };
+		"KEYFILE=", "TLSMIN=1.5", "VERIFYDEPTH=x",
+		"VERIFYDEPTH=", "VERIFYDEPTH=101", "ALPN=h2", "CCAFILE=/x",
+		"CCAFILE=" };
 	static const char *const served[] = { "MAXCONIP=0", "MAXCONIP=5",
 		"MAXCONNET=5/24", "MAXCONNET=0/0", "MAXCONIPS=x", "XMAXCONIP=x",
-		"maxconip=x", "RELAYCLIENT=", "CERTFILES=x", "TLSMINIMUM=x",
-		"A=MAXCONIP=x" };
+		"maxconip=x", "RELAYCLIENT=", "CERTFILES=x", "CCAVERIFY=z",
+		"CCAVERIFY=", "VERIFYDEPTH=0", "VERIFYDEPTH=100", "CCAFILE=-",
+		"TLSMINIMUM=x", "A=MAXCONIP=x" };
 	size_t i;
 
 	(void)state;
