@@ -97,6 +97,42 @@ is_same_file(const char *path, const struct stat *status)
 }
 
 /*
+ * A file that is there already: ours alone.  In a directory where others may
+ * write, theirs would be open to them after it is in force, and another name
+ * of it would lead to bytes that somebody needs.
+ */
+static void
+check_owner(const struct job *job, const struct stat *status)
+{
+	const char *path = job->temporary_path;
+
+	if (!S_ISREG(status->st_mode))
+		die(job, "write", path, "it is no regular file");
+	if (status->st_uid != geteuid())
+		die(job, "write", path, "it belongs to another user");
+	if (status->st_nlink > 1)
+		die(job, "write", path, "the file has another name, too");
+}
+
+/* Made by us, or left over. */
+static int
+open_or_create(const char *path)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd;
+
+	for (;;) {
+		fd = open(path, flags | O_CREAT | O_EXCL, 0644);
+		if (fd != -1 || errno != EEXIST)
+			return fd;
+		fd = open(path, flags);
+		/* Unless somebody has removed it in between. */
+		if (fd != -1 || errno != ENOENT)
+			return fd;
+	}
+}
+
+/*
  * Open it and keep others that would write there at the same time away: the
  * rename of one would put the half-written file of the other in force.  The
  * lock is of the file, so look whether it still has the name.
@@ -107,17 +143,18 @@ lock_temporary(struct job *job, struct stat *status)
 	const char *path = job->temporary_path;
 
 	for (;;) {
-		job->fd = open(path,
-		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		    0644);
+		job->fd = open_or_create(path);
 		if (job->fd == -1)
 			die_errno(job, "create", path);
+		if (fstat(job->fd, status) == -1)
+			die_errno(job, "look at", path);
+		/* Removed: the name leads elsewhere, or nowhere. */
+		if (status->st_nlink > 0)
+			check_owner(job, status);
 		/* Where there are no locks, go on as without this one. */
 		if (flock(job->fd, LOCK_EX | LOCK_NB) == -1 &&
 		    errno == EWOULDBLOCK)
 			die(job, "write", path, "another tcprules is at it");
-		if (fstat(job->fd, status) == -1)
-			die_errno(job, "look at", path);
 		if (is_same_file(path, status))
 			return;
 		fd_close(&job->fd);
@@ -153,8 +190,6 @@ open_temporary(struct job *job)
 
 	check_names(job);
 	lock_temporary(job, &status);
-	if (!S_ISREG(status.st_mode))
-		die(job, "write", path, "it is no regular file");
 	if (is_same_file(job->table_path, &status))
 		die(job, "write", path, "it is the table itself");
 	job->owned = path;

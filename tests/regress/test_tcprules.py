@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-from harness import BIN, SANITIZED, SLOW, find_command, wait_for
+from harness import (BIN, PROGRAM_ID, SANITIZED, SLOW, find_command,
+                     wait_for)
 
 TCPRULES = os.path.join(BIN, 'tcprules')
 TCPRULESCHECK = os.path.join(BIN, 'tcprulescheck')
@@ -369,6 +370,44 @@ def test_mode_lets_servers_read(workdir):
         os.umask(old)
     assert os.stat(path).st_mode & 0o7777 == 0o644
     assert os.path.getsize(path) < 3000
+
+
+def refused_temporary(workdir, reason):
+    """Nothing of the file or the table is touched."""
+    path = os.path.join(workdir, 'rules.tmp')
+    before = os.stat(path), read(workdir, 'rules.tmp'), read(workdir)
+    result = compile_rules(workdir, ':allow\n')
+    assert result.code == 111, result
+    assert result.err == ('tcprules: fatal: (111) unable to write rules.tmp: '
+                          '%s\n' % reason), result
+    after = os.stat(path)
+    assert (after.st_mode, after.st_mtime_ns) == (
+        before[0].st_mode, before[0].st_mtime_ns)
+    assert (read(workdir, 'rules.tmp'), read(workdir)) == before[1:]
+
+
+@pytest.mark.root
+def test_temporary_file_of_another_user(workdir):
+    """Who put it there may have it open, and could write to our table."""
+    make(workdir, ':deny\n')
+    os.chmod(workdir, 0o1777)
+    path = os.path.join(workdir, 'rules.tmp')
+    with open(path, 'wb') as file:
+        file.write(b'theirs')
+        os.fchown(file.fileno(), PROGRAM_ID, PROGRAM_ID)
+        os.fchmod(file.fileno(), 0o666)
+    refused_temporary(workdir, 'it belongs to another user')
+
+
+def test_temporary_file_with_another_name(workdir):
+    """What the other name leads to is somebody's."""
+    make(workdir, ':deny\n')
+    other = os.path.join(workdir, 'precious')
+    with open(other, 'wb') as file:
+        file.write(b'precious')
+    os.link(other, os.path.join(workdir, 'rules.tmp'))
+    refused_temporary(workdir, 'the file has another name, too')
+    assert read(workdir, 'precious') == b'precious'
 
 
 def test_two_at_the_same_time(workdir):
