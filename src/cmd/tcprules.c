@@ -24,7 +24,9 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "config.h"
+#include "rules/rules.h"
 #include "rules/ruletext.h"
+#include "rules/rulevars.h"
 #include "rules/shadow.h"
 
 #define USAGE "usage: tcprules rules.cdb rules.tmp < rules.txt\n"
@@ -296,6 +298,33 @@ add_record(struct job *job, const struct ruletext_record *r)
 		die_errno(job, "remember line", "");
 }
 
+/*
+ * Of a rule that lets its clients in, but has a variable that sslserver
+ * refuses them for.  Other servers may do otherwise.
+ */
+static void
+warn_of_variables(const struct job *job, const struct ruletext *text)
+{
+	const struct rules_verdict rule = { .data = text->data.data,
+		.data_len = text->data.len };
+	char shown[TEXT_PRINTABLE_SIZE];
+	const char *variable, *reason;
+	size_t at = 0;
+
+	if (rule.data_len > 0 && rule.data[0] == 'D')
+		return;
+	while ((variable = rules_variable(&rule, &at)) != NULL) {
+		reason = rulevars_refusal(variable);
+		if (reason != NULL)
+			fprintf(stderr,
+			    "tcprules: warning: line %lu: sslserver refuses "
+			    "its clients: %s: %s\n",
+			    (unsigned long)job->line,
+			    text_printable(shown, variable, strlen(variable)),
+			    reason);
+	}
+}
+
 /* All records of the line that was read. */
 static void
 add_rule(struct job *job, struct ruletext *text)
@@ -310,6 +339,7 @@ add_rule(struct job *job, struct ruletext *text)
 		die_syntax(job, error);
 	if (result == -1 || shadow_end_line(job->shadow, job->line) == -1)
 		die_errno(job, "remember line", "");
+	warn_of_variables(job, text);
 }
 
 static void

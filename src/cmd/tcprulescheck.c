@@ -15,9 +15,11 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "config.h"
 #include "net/ip.h"
 #include "rules/rules.h"
+#include "rules/rulevars.h"
 
 #define USAGE "usage: tcprulescheck rules.cdb\n"
 
@@ -69,6 +71,20 @@ read_client(struct rules_client *client, struct ip *ip)
 	client->ip = ip->bytes;
 }
 
+/* For a rule with this variable, the server has another verdict. */
+static void
+warn_of_variable(const char *variable)
+{
+	const char *reason = rulevars_refusal(variable);
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	if (reason != NULL)
+		fprintf(stderr,
+		    "tcprulescheck: warning: sslserver refuses the client: "
+		    "%s: %s\n",
+		    text_printable(shown, variable, strlen(variable)), reason);
+}
+
 static void
 print_verdict(const struct rules_verdict *verdict)
 {
@@ -84,8 +100,10 @@ print_verdict(const struct rules_verdict *verdict)
 	}
 	/* Who is refused gets no program, and so no variables. */
 	while (!verdict->denies &&
-	    (variable = rules_variable(verdict, &at)) != NULL)
+	    (variable = rules_variable(verdict, &at)) != NULL) {
 		printf("set environment variable %s\n", variable);
+		warn_of_variable(variable);
+	}
 	puts(verdict->denies ? "deny connection" : "allow connection");
 }
 

@@ -542,6 +542,42 @@ def test_sound_rules_give_no_warning(workdir):
                          ':deny\n') == ''
 
 
+REFUSED = [('MAXCONIP', 'many', 'it is no number of connections (0: no '
+            'limit)'),
+           ('MAXCONIP', '', 'it is no number of connections (0: no limit)'),
+           ('MAXCONNET', '5/129', 'it is not n/bits'),
+           ('VERIFYDEPTH', '101', 'it is no number of intermediates'),
+           ('TLSMIN', '1.5', 'TLS settings of a rule are not in this '
+            'version')]
+
+
+@pytest.mark.parametrize('name, value, reason', REFUSED)
+def test_values_that_sslserver_refuses(workdir, name, value, reason):
+    """Both tools say so; the table is what it always was."""
+    rule = '1.2.3.4:%%s,A="b",%s="%s"\n' % (name, value)
+    assert make(workdir, '# first\n' + rule % 'allow' + '5.6.7.8:allow\n') == (
+        "tcprules: warning: line 2: sslserver refuses its clients: "
+        '%s=%s: %s\n' % (name, value, reason))
+    for ip, warning in (('5.6.7.8', ''), (
+            '1.2.3.4', 'tcprulescheck: warning: sslserver refuses the client: '
+            '%s=%s: %s\n' % (name, value, reason))):
+        result = run([TCPRULESCHECK, 'rules.cdb'], cwd=workdir,
+                     env={'TCPREMOTEIP': ip})
+        assert result.code == 0 and result.err == warning, result
+        assert result.out.endswith('allow connection\n'), result
+    # Whoever is denied gets no variables.
+    assert make(workdir, rule % 'deny') == ''
+    assert check(workdir, '1.2.3.4') == 'rule 1.2.3.4:\ndeny connection\n'
+
+
+def test_values_that_sslserver_takes(workdir):
+    assert make(workdir, '1.2.3.4:allow,MAXCONIP="0",MAXCONNET="5/24"\n'
+                         '1.2.3.5:allow,MAXCONIPS="x",RELAYCLIENT=""\n'
+                         '1.2.3.6:allow,CCAVERIFY="z",VERIFYDEPTH="2"\n'
+                         '1.2.3.7:allow,CCAFILE="-"\n') == ''
+    assert 'MAXCONNET=5/24' in check(workdir, '1.2.3.4')
+
+
 # ---------------------------------------------------------------------------
 # A million rules
 
