@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "config.h"
+#include "net/dnsmsg.h"
 #include "net/ip.h"
 #include "rules/rules.h"
 #include "rules/rulevars.h"
@@ -55,20 +56,51 @@ read_table(const char *path, size_t *len)
 	return table;
 }
 
-/* The client of the environment; ip is where its address goes. */
-static void
-read_client(struct rules_client *client, struct ip *ip)
-{
-	const char *address = getenv("TCPREMOTEIP");
+/* The client of the environment; where its address and name go. */
+struct described {
+	struct rules_client client;
+	struct ip ip;
+	char host[DNSMSG_NAME_SIZE];
+};
 
-	memset(client, 0, sizeof(*client));
-	client->host = getenv("TCPREMOTEHOST");
-	client->info = getenv("TCPREMOTEINFO");
-	if (address == NULL || address[0] == '\0')
+/* Empty is as good as unset: the server knows no empty one either. */
+static const char *
+get_known(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+/* The name as the server has it when it looks rules up. */
+static void
+read_host(struct described *d)
+{
+	const char *host = get_known("TCPREMOTEHOST");
+
+	if (host == NULL)
 		return;
-	if (ip_parse(address, ip) == -1)
+	if (dnsmsg_host_name(d->host, host) == 0)
+		d->client.host = d->host;
+	else
+		fputs("tcprulescheck: warning: TCPREMOTEHOST is no host name: "
+		      "to sslserver it is unknown\n",
+		    stderr);
+}
+
+static void
+read_client(struct described *d)
+{
+	const char *address = get_known("TCPREMOTEIP");
+
+	memset(d, 0, sizeof(*d));
+	read_host(d);
+	d->client.info = get_known("TCPREMOTEINFO");
+	if (address == NULL)
+		return;
+	if (ip_parse(address, &d->ip) == -1)
 		die(100, "unable to read", "TCPREMOTEIP", "it is no address");
-	client->ip = ip->bytes;
+	d->client.ip = d->ip.bytes;
 }
 
 /* For a rule with this variable, the server has another verdict. */
@@ -135,9 +167,8 @@ read_command_line(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct rules_client client;
+	struct described described;
 	struct rules_verdict verdict;
-	struct ip ip;
 	const char *path;
 	unsigned char *table;
 	size_t len;
@@ -145,10 +176,10 @@ main(int argc, char **argv)
 	if (fd_fill_standard() == -1)
 		return 111;
 	path = read_command_line(argc, argv);
-	read_client(&client, &ip);
+	read_client(&described);
 	table = read_table(path, &len);
 	if (rules_check(table, len) == -1 ||
-	    rules_decide(&verdict, table, len, &client) == -1)
+	    rules_decide(&verdict, table, len, &described.client) == -1)
 		die(111, "unable to use", path, "it is no sound rule table");
 	print_verdict(&verdict);
 	free(table);

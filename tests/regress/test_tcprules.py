@@ -231,6 +231,33 @@ def test_check_prints_the_verdict(workdir):
     assert check(workdir) == 'default:\nallow connection\n'
 
 
+def test_check_spells_names_as_the_server_does(workdir):
+    """Lower case, without a final dot; what is no name is not known."""
+    make(workdir, '=mail.example.com:deny\n=.example.com:allow,S="s"\n'
+                  '=:allow,KNOWN="1"\njoe@=mail.example.com:allow\n'
+                  '@1.2.3.4:deny\n')
+    wanted = 'rule =mail.example.com:\ndeny connection\n'
+    for host in ('mail.example.com', 'Mail.EXAMPLE.com', 'mail.example.com.',
+                 'MAIL.example.com.'):
+        assert check(workdir, '7.7.7.7', host) == wanted
+    assert check(workdir, '7.7.7.7', 'X.Example.COM.').startswith(
+        'rule =.example.com:\n')
+    assert check(workdir, '7.7.7.7', 'MAIL.example.com', 'joe') == (
+        'rule joe@=mail.example.com:\nallow connection\n')
+    # Empty is as good as unset.
+    assert check(workdir, '1.2.3.4', '', '') == (
+        'default:\nallow connection\n')
+    for host in ('mail..example.com', 'a b.example.com', '.example.com',
+                 '1.2.3.4', '-a.example.com', 'a.example.com..'):
+        result = run([TCPRULESCHECK, 'rules.cdb'], cwd=workdir,
+                     env={'TCPREMOTEIP': '7.7.7.7', 'TCPREMOTEHOST': host})
+        assert result.code == 0, result
+        assert result.out == 'default:\nallow connection\n', result
+        assert result.err == (
+            'tcprulescheck: warning: TCPREMOTEHOST is no host name: to '
+            'sslserver it is unknown\n'), result
+
+
 def test_empty_address_is_the_default(workdir):
     make(workdir, ':deny\n')
     assert check(workdir, '1.2.3.4') == 'rule :\ndeny connection\n'
