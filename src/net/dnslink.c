@@ -2,20 +2,20 @@
  * Questions to one DNS server, carried by c-ares.
  *
  * Runs in the resolver, jailed.  c-ares keeps the sockets, matches answers
- * to questions and falls back to TCP; three things are ours.  Ids: c-ares
+ * to questions and falls back to TCP; four things are ours.  Ids: c-ares
  * 1.18 seeds its own from /dev/urandom, which no jail has, else from
  * rand(3), so every process would use the same; we write the questions and
- * take ids from getentropy(2).  Ports: a busy c-ares channel keeps its
- * source port, so a channel carries 32 questions and another follows.
- * Sockets: made here, close-on-exec from birth, without SIGPIPE, with the
- * interface of a link-local server.
+ * take ids from getentropy(2) (newer ones replace them by good ones).
+ * Ports: a busy c-ares channel keeps its source port, so a channel carries
+ * 32 questions and another follows.  Sockets: made here, close-on-exec from
+ * birth, without SIGPIPE, with the interface of a link-local server.  Time:
+ * newer ones guess how long a server may take, and guess too short.
  */
 #include "net/dnslink.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <ares.h>
 #include <errno.h>
 #include <ev.h>
 #include <stdbool.h>
@@ -23,7 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GIVE_UP_MS 10000 /* a question nobody asks again for is dropped */
+#include "net/dnscompat.h"
+
+/* A question that nobody asks again for is dropped. */
+#define GIVE_UP_MS 10000
 
 /* A socket of a channel. */
 struct watch {
@@ -93,8 +96,18 @@ static ares_ssize_t
 receive(ares_socket_t fd, void *bytes, size_t size, int flags,
     struct sockaddr *from, ares_socklen_t *from_len, void *arg)
 {
+	ssize_t len = recvfrom(fd, bytes, size, flags, from, from_len);
+
 	(void)arg;
-	return recvfrom(fd, bytes, size, flags, from, from_len);
+	/* from is for datagrams alone: a stream comes in pieces. */
+	if (len < 0 || from == NULL)
+		return len;
+	len = (ssize_t)dnscompat_mend(bytes, (size_t)len);
+	if (len > 0)
+		return len;
+	/* As if it had not come; 1.34 loses its way after an empty one. */
+	errno = EAGAIN;
+	return -1;
 }
 
 static ares_ssize_t
@@ -170,47 +183,55 @@ enter(struct dnslink *link)
 	link->depth++;
 }
 
-/* The library may have sent, closed, or answered. */
 static void
-leave(struct channel *channel)
+leave(struct dnslink *link)
 {
-	struct dnslink *link = channel->link;
-	struct timeval tv, *wait = ares_timeout(channel->ares, NULL, &tv);
-
-	ev_timer_stop(link->loop, &channel->timeout);
-	if (wait != NULL) {
-		ev_timer_set(&channel->timeout,
-		    (double)wait->tv_sec + (double)wait->tv_usec / 1e6, 0);
-		ev_timer_start(link->loop, &channel->timeout);
-	}
 	link->depth--;
 	sweep(link);
 }
 
 static void
-process(struct channel *channel, ares_socket_t in, ares_socket_t out)
-{
-	enter(channel->link);
-	ares_process_fd(channel->ares, in, out);
-	leave(channel);
-}
-
-static void
 on_socket(struct ev_loop *loop, ev_io *io, int revents)
 {
-	struct watch *watch = io->data;
+	struct channel *channel = ((struct watch *)io->data)->channel;
+	struct dnslink *link = channel->link;
 
 	(void)loop;
-	process(watch->channel, revents & EV_READ ? io->fd : ARES_SOCKET_BAD,
+	enter(link);
+	dnscompat_process(channel->ares,
+	    revents & EV_READ ? io->fd : ARES_SOCKET_BAD,
 	    revents & EV_WRITE ? io->fd : ARES_SOCKET_BAD);
+	/* Nobody waits, so nothing can be given up: idle sockets close. */
+	if (channel->queries == NULL)
+		ares_process_fd(
+		    channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	leave(link);
 }
 
+/* Nothing was asked for so long: what is still open stays unanswered. */
 static void
 on_timeout(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	struct channel *channel = timer->data;
+	struct dnslink *link = channel->link;
+
 	(void)loop;
 	(void)revents;
-	process(timer->data, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	enter(link);
+	ares_cancel(channel->ares);
+	leave(link);
+}
+
+static void
+restart_timer(struct channel *channel)
+{
+	struct ev_loop *loop = channel->link->loop;
+
+	/* The loop's clock may be late: a turn can be long. */
+	ev_now_update(loop);
+	ev_timer_stop(loop, &channel->timeout);
+	ev_timer_set(&channel->timeout, GIVE_UP_MS / 1000.0, 0);
+	ev_timer_start(loop, &channel->timeout);
 }
 
 /* The watch of a socket, new if there was none; NULL without memory. */
@@ -284,7 +305,7 @@ init_ares(struct channel *channel)
 		.sock_state_cb_data = channel,
 	};
 
-	if (ares_init_options(&channel->ares, &options,
+	if (dnscompat_init(&channel->ares, &options,
 		ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 		    ARES_OPT_NDOTS | ARES_OPT_LOOKUPS | ARES_OPT_SERVERS |
 		    ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_NOROTATE |
@@ -413,13 +434,14 @@ dnslink_ask(struct dnslink *link, const char *name, enum dnsmsg_type type,
 		query->is_lost = true;
 	query->is_sending = false;
 	channel->sent++;
+	restart_timer(channel);
 	if (query->is_lost) {
 		unlink_query(query);
 		free(query);
 		query = NULL;
 		errno = len > 0 ? ENETUNREACH : EINVAL;
 	}
-	leave(channel);
+	leave(link);
 	return query;
 }
 

@@ -54,7 +54,8 @@ enum behaviour {
 	NO_ADDRESS,
 	ADDRESS_FAILS,
 	TTL_0,
-	TTL_1
+	TTL_1,
+	SLOW /* the answer comes when the test says so: answer_slow */
 };
 
 struct fixture {
@@ -64,6 +65,7 @@ struct fixture {
 };
 
 static struct fixture fixture;
+static struct dnsserver_question slow;
 static unsigned silences;
 static unsigned silent_once;
 
@@ -270,6 +272,9 @@ serve(struct dnsserver_question *q)
 		dnsserver_send(q);
 		return;
 	case SILENT:
+		return;
+	case SLOW:
+		slow = *q;
 		return;
 	case TRUNCATED:
 	case HANGS_UP:
@@ -647,6 +652,52 @@ silence_is_told(void **state)
 	dnsserver_start(&fixture.server, fixture.loop, serve);
 }
 
+/*
+ * A server that has answered at once may need its time for another name,
+ * whatever the library thinks of that.
+ */
+static void
+a_slow_answer_is_an_answer(void **state)
+{
+	struct outcome outcome;
+	unsigned i;
+
+	(void)state;
+	for (i = 1; i < 6; i++)
+		expect(GOOD, i % 2 == 0, DNS_FOUND, NULL);
+	fixture.server.questions = 0;
+	ask(&outcome, SLOW, 1, false, LATE);
+	for (i = 0; i < 3; i++) {
+		run_for(0.4);
+		expect(
+		    NXDOMAIN + i, false, i < 2 ? DNS_NONE : DNS_FAILED, NULL);
+	}
+	assert_false(outcome.is_there);
+	answer_ptr(&slow, 100);
+	wait_for(&outcome);
+	assert_string_equal(outcome.name, "host-28-1.example");
+	assert_int_equal(fixture.server.questions, 4);
+}
+
+static void
+a_bad_answer_harms_no_other(void **state)
+{
+	struct outcome outcome, other;
+
+	(void)state;
+	ask(&outcome, SLOW, 1, false, LATE);
+	ask(&other, SHORT, 1, false, 300);
+	expect(MALFORMED, false, DNS_FAILED, NULL);
+	expect(GOOD, false, DNS_FOUND, "host-0-1.example");
+	wait_for(&other);
+	assert_int_equal(other.result, DNS_FAILED);
+	assert_false(outcome.is_there);
+	answer_ptr(&slow, 100);
+	wait_for(&outcome);
+	assert_string_equal(outcome.name, "host-28-1.example");
+	assert_int_equal(fixture.server.questions, 4);
+}
+
 static void
 without_servers_nothing_is_known(void **state)
 {
@@ -974,6 +1025,8 @@ main(void)
 		TEST(what_nobody_waits_for_is_not_waited_for),
 		TEST(nobody_there_is_known_at_once),
 		TEST(silence_is_told),
+		TEST(a_slow_answer_is_an_answer),
+		TEST(a_bad_answer_harms_no_other),
 		TEST(without_servers_nothing_is_known),
 		TEST(another_server_takes_over),
 		TEST(a_silent_server_costs_two_seconds),
