@@ -97,7 +97,7 @@ defaults_are_modern(void **state)
 
 	(void)state;
 	assert_int_equal(configure(&rsa, &settings), 0);
-	assert_string_equal(negotiate(&rsa, 0, NULL, NULL),
+	assert_string_equal(negotiate(&rsa, 0, NULL, "X25519"),
 	    "TLSv1.3 TLS_AES_256_GCM_SHA384 253");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
 	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 253");
@@ -110,6 +110,36 @@ defaults_are_modern(void **state)
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "kRSA", NULL), "");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "aNULL", NULL), "");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, "DHE", NULL), "");
+}
+
+/* Hybrid key exchange is used wherever the library has it. */
+static void
+hybrid_comes_first(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+	SSL_CTX *client = client_make(0, NULL, NULL);
+	bool has_hybrid;
+
+	(void)state;
+	has_hybrid = SSL_CTX_set1_groups_list(client, "X25519MLKEM768") == 1;
+	SSL_CTX_free(client);
+	ERR_clear_error();
+	if (!has_hybrid) {
+		puts("# skip: the library has no X25519MLKEM768");
+		skip();
+	}
+	assert_int_equal(configure(&rsa, &settings), 0);
+	/* Its key has no size that the library would tell. */
+	assert_string_equal(
+	    negotiate(&rsa, 0, NULL, NULL), "TLSv1.3 TLS_AES_256_GCM_SHA384 0");
+	assert_string_equal(negotiate(&rsa, 0, NULL, "X25519MLKEM768"),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 0");
+	/* And is what TLSGROUPS may name. */
+	settings.tlsgroups = "X25519MLKEM768";
+	assert_int_equal(configure(&rsa, &settings), 0);
+	assert_string_equal(negotiate(&rsa, 0, NULL, "X25519"), "");
+	assert_string_equal(
+	    negotiate(&rsa, 0, NULL, NULL), "TLSv1.3 TLS_AES_256_GCM_SHA384 0");
 }
 
 static void
@@ -145,7 +175,7 @@ ciphers_go_where_they_belong(void **state)
 
 	(void)state;
 	assert_int_equal(configure(&rsa, &settings), 0);
-	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, "X25519"),
 	    "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256 253");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
 	    "TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 253");
@@ -154,13 +184,13 @@ ciphers_go_where_they_belong(void **state)
 	/* Of a version that is not mentioned, the default. */
 	settings.ciphers = "TLS_AES_128_GCM_SHA256";
 	assert_int_equal(configure(&rsa, &settings), 0);
-	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, "X25519"),
 	    "TLSv1.3 TLS_AES_128_GCM_SHA256 253");
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL),
 	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384 253");
 	settings.ciphers = "ECDHE-RSA-CHACHA20-POLY1305";
 	assert_int_equal(configure(&rsa, &settings), 0);
-	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, NULL),
+	assert_string_equal(negotiate(&rsa, TLS1_3_VERSION, NULL, "X25519"),
 	    "TLSv1.3 TLS_AES_256_GCM_SHA384 253");
 	/* 1.2 without a cipher is 1.2 switched off. */
 	settings.ciphers = "TLS_AES_128_GCM_SHA256:NONSENSE";
@@ -442,6 +472,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_modern),
+		cmocka_unit_test(hybrid_comes_first),
 		cmocka_unit_test(versions_are_what_was_asked_for),
 		cmocka_unit_test(ciphers_go_where_they_belong),
 		cmocka_unit_test(unusable_ciphers_are_an_error),
