@@ -440,7 +440,8 @@ def where(server):
             if found_in(pid, {'phrase': PHRASE})}
 
 
-def test_phrase_is_with_keepers_only(start_with, encrypted, may_read_memory):  # noqa: F811
+def test_phrase_is_with_keepers_only(
+        start_with, encrypted, may_read_memory):  # noqa: F811
     with pipe_of(PHRASE) as fd:
         server = start_with(fd, encrypted(), options=['--keepers', '3'])
     with server.connect() as client:

@@ -53,7 +53,8 @@ def test_small_limit_of_file_sizes(pki):
                                'large\n'), result
 
 
-def test_master_reads_none_of_it(start, workdir, may_read_memory):  # noqa: F811
+def test_master_reads_none_of_it(
+        start, workdir, may_read_memory):  # noqa: F811
     mark = b'only for those who speak TLS'
     server = start(certs=self_signed(
         workdir, '-subj', '/CN=localhost/O=' + mark.decode()))
