@@ -510,24 +510,24 @@ def test_rule_with_a_name(serve, workdir, clients, context):
         server.wait_log(NAME % (r'mail\.example', 'good'))
 
 
-@pytest.mark.parametrize('text, line', [
-    ('VERIFYDEPTH="x"', "a rule's variable is malformed or too long: "
-                        'VERIFYDEPTH=x'),
-    ('VERIFYDEPTH=""', "a rule's variable is malformed or too long: "
-                       'VERIFYDEPTH='),
-    ('CCAFILE="/etc/ca.pem"', 'a rule sets CCAFILE: TLS settings of a rule '
-                              'are not in this version'),
-    ('CAFILE="-"', 'a rule sets CAFILE: TLS settings of a rule are not in '
-                   'this version'),
-    ('CCAVERIFY="m",CADIR="/x"', 'a rule sets CADIR: TLS settings of a rule '
-                                 'are not in this version'),
+LATER = 'TLS settings of a rule are not in this version'
+
+
+@pytest.mark.parametrize('text, what', [
+    ('VERIFYDEPTH="x"', 'VERIFYDEPTH=x: it is no number of intermediates'),
+    ('VERIFYDEPTH=""', 'VERIFYDEPTH=: it is no number of intermediates'),
+    ('CCAFILE="/etc/ca.pem"', 'CCAFILE=/etc/ca.pem: ' + LATER),
+    ('CAFILE="-"', 'CAFILE=-: ' + LATER),
+    ('CCAVERIFY="m",CADIR="/x"', 'CADIR=/x: ' + LATER),
 ])
-def test_rules_that_cannot_be_served(serve, workdir, context, text, line):
+def test_rules_that_cannot_be_served(serve, workdir, context, text, what):
     rules = make_rules(os.path.join(workdir, 'rules.cdb'),
                        ':allow,%s\n' % text)
     server = serve('-x', rules)
     assert server.is_refused(context=context('good'))
-    server.wait_log(r'^sslserver: error: \(111\) %s$' % re.escape(line))
+    line = 'rule file %s, rule default: %s; refused: ' % (rules, what)
+    server.wait_log(r'^sslserver: error: \(111\) %s%s$' %
+                    (re.escape(line), HERE))
     assert server.started() == 0
 
 
