@@ -245,9 +245,10 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		ev_timer_stop(m->loop, &conn->deadline);
 		ev_timer_set(&conn->deadline, START_SECONDS, 0);
 		ev_timer_start(m->loop, &conn->deadline);
-		if (take_facts(conn, msg) == -1)
+		if (take_facts(conn, msg) == -1) {
+			conn->state = before; /* there it failed */
 			life_fail(m, conn, "protocol violation");
-		else
+		} else
 			execute(m, conn);
 		break;
 	case MSG_INPUT_ENDED:
