@@ -360,6 +360,7 @@ read_rules(struct job *job)
 	int result;
 
 	ruletext_init(&text);
+	read_block(job); /* from here on there is a buffer */
 	while ((line = next_line(job, &len)) != NULL) {
 		if (job->line == UINT32_MAX)
 			die_syntax(job, "too many lines");

@@ -299,11 +299,11 @@ find_client(const struct table *t, const struct rules_client *client,
 static const char *
 next_instruction(const unsigned char *data, size_t len, size_t *at)
 {
-	const unsigned char *start = data + *at;
-	const unsigned char *end;
+	const unsigned char *start, *end;
 
-	if (*at >= len)
+	if (*at >= len) /* of no data too, which may be NULL */
 		return NULL;
+	start = data + *at;
 	end = memchr(start, '\0', len - *at);
 	if (end == NULL)
 		return NULL;
