@@ -100,7 +100,8 @@ static struct tlsverify server_wants = { .mode = TLSVERIFY_NONE };
 /* A client, what it asks for and what it knows afterwards. */
 struct client {
 	int fd, version;
-	const char *groups, *sni, *ciphers;
+	const char *groups, *ciphers;
+	char sni[32]; /* empty: none */
 	bool without_ems;
 	EVP_PKEY *key; /* NULL: has no certificate */
 	X509 *cert, *chain[2];
@@ -139,7 +140,7 @@ client_run(void *arg)
 		SSL_add1_chain_cert(ssl, client->chain[1]);
 	}
 	SSL_set_fd(ssl, client->fd);
-	if (client->sni != NULL)
+	if (client->sni[0] != '\0')
 		SSL_set_tlsext_host_name(ssl, client->sni);
 	client->ok = SSL_connect(ssl) == 1;
 	if (client->ok)
