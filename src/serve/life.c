@@ -11,9 +11,11 @@
 #include <signal.h>
 
 #include "base/fd.h"
+#include "serve/admission.h"
 #include "serve/monitor_state.h"
 
 #define GRACE_SECONDS 1.0 /* for a session that was told to end */
+#define CUT_SECONDS 1.0	  /* for a session to leave its client */
 
 pid_t
 life_shown_pid(const struct connection *conn)
@@ -251,4 +253,29 @@ life_session_is_orphan(struct monitor *m, struct connection *conn)
 		life_control_has_ended(m, conn);
 	else
 		conclude_session(m, conn);
+}
+
+void
+life_cut(struct monitor *m, struct connection *conn)
+{
+	conn->is_cut = true;
+	switch (conn->state) {
+	case CONN_LOOKUP:
+		admission_cancel(m, conn);
+		break;
+	case CONN_STARTING:
+	case CONN_RUNNING:
+		life_tell_session(conn, MSG_END);
+		ev_timer_stop(m->loop, &conn->deadline);
+		ev_timer_set(&conn->deadline, CUT_SECONDS, 0);
+		ev_timer_start(m->loop, &conn->deadline);
+		break;
+	case CONN_CLOSING:
+		if (conn->session_is_gone)
+			life_terminate_program(m, conn);
+		break;
+	default:
+		conn->state = CONN_CLOSING;
+		life_end_session(m, conn);
+	}
 }

@@ -60,6 +60,12 @@ void life_kill_session(struct monitor *m, const struct connection *conn);
 void life_fail(struct monitor *m, struct connection *conn, const char *reason);
 
 /*
+ * The server ends it.  The session leaves its client and says DONE; then
+ * its program has its SIGTERM, and then its end of file.
+ */
+void life_cut(struct monitor *m, struct connection *conn);
+
+/*
  * A session is gone when its control socket has ended and the nursery has
  * reaped it; when the nursery is gone, the socket's end is enough.  Each of
  * these may release the connection.

@@ -36,7 +36,6 @@
 #define DESCRIPTORS_PER_CONNECTION 4
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
-#define CUT_SECONDS 1.0		 /* for a session to leave its client */
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
@@ -535,35 +534,6 @@ stop(struct monitor *m)
 	life_tell_idle(m);
 }
 
-/*
- * The session leaves its client and says DONE; then its program has its
- * SIGTERM, and then its end of file.
- */
-static void
-cut(struct monitor *m, struct connection *conn)
-{
-	conn->is_cut = true;
-	switch (conn->state) {
-	case CONN_LOOKUP:
-		admission_cancel(m, conn);
-		break;
-	case CONN_STARTING:
-	case CONN_RUNNING:
-		life_tell_session(conn, MSG_END);
-		ev_timer_stop(m->loop, &conn->deadline);
-		ev_timer_set(&conn->deadline, CUT_SECONDS, 0);
-		ev_timer_start(m->loop, &conn->deadline);
-		break;
-	case CONN_CLOSING:
-		if (conn->session_is_gone)
-			life_terminate_program(m, conn);
-		break;
-	default:
-		conn->state = CONN_CLOSING;
-		life_end_session(m, conn);
-	}
-}
-
 /* The time for connections is over. */
 static void
 end_everything(struct monitor *m)
@@ -572,7 +542,7 @@ end_everything(struct monitor *m)
 
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn)) {
-		cut(m, conn);
+		life_cut(m, conn);
 	}
 }
 
