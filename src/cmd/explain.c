@@ -164,6 +164,7 @@ print_connections(const struct settings *s, const struct settings *standard)
 	print_switch("TCP_NODELAY", s->no_delay, standard->no_delay);
 	printf("IP options: %s%s\n", s->keeps_options ? "kept" : "dropped",
 	    mark(s->keeps_options == standard->keeps_options));
+	print_switch("delayed TLS", s->is_delayed, standard->is_delayed);
 	print_switch("strict close", s->strict_close, standard->strict_close);
 	printf("greeting: %zu bytes%s\n", s->greeting_len,
 	    mark(s->greeting == NULL));

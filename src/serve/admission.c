@@ -371,7 +371,6 @@ decide(struct monitor *m, struct connection *conn)
 	}
 	client_fd = conn->client_fd;
 	conn->client_fd = -1;
-	conn->state = CONN_HANDSHAKE;
 	monitor_admit(m, conn, client_fd);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include "serve/admission.h"
+#include "serve/delayed.h"
 #include "serve/environment.h"
 #include "serve/facts.h"
 #include "serve/life.h"
@@ -53,9 +54,24 @@ put_variables(struct msg_writer *w, const struct connection *conn)
 	}
 }
 
-/* The handshake is done: have the program made. */
+/* The program's ends become the message's. */
 static void
-execute(struct monitor *m, struct connection *conn)
+give_ends(struct msg *msg, struct connection *conn)
+{
+	if (conn->is_delayed) {
+		msg->fds[msg->fd_count++] = conn->program_client;
+		msg->fds[msg->fd_count++] = conn->program_asks;
+	}
+	msg->fds[msg->fd_count++] = conn->program_in;
+	msg->fds[msg->fd_count++] = conn->program_out;
+	if (conn->input_fd != -1)
+		msg->fds[msg->fd_count++] = conn->input_fd;
+	conn->program_client = conn->program_asks = -1;
+	conn->program_in = conn->program_out = conn->input_fd = -1;
+}
+
+void
+attend_execute(struct monitor *m, struct connection *conn)
 {
 	static unsigned char body[EXEC_MAX];
 	char name[IF_NAMESIZE];
@@ -65,14 +81,14 @@ execute(struct monitor *m, struct connection *conn)
 		.remote_host = conn->host,
 		.remote_info = conn->info,
 		.interface = interface_name(m, conn, name),
-		.has_tcp = m->settings->has_tcp_environment };
-	struct msg msg = { .type = MSG_EXEC,
-		.conn = conn->id,
-		.body = body,
-		.fds = { conn->program_in, conn->program_out },
-		.fd_count = 2 };
+		.has_tcp = m->settings->has_tcp_environment,
+		.is_plain = conn->is_delayed };
+	struct msg msg = { .type = MSG_EXEC, .conn = conn->id, .body = body };
 	struct msg_writer w;
 
+	ev_timer_stop(m->loop, &conn->deadline);
+	ev_timer_set(&conn->deadline, START_SECONDS, 0);
+	ev_timer_start(m->loop, &conn->deadline);
 	msg_write_to(&w, body, sizeof(body));
 	if (environment_put(&env, &w) == -1 ||
 	    facts_put_texts(conn->facts, conn->facts_len, &w) == -1) {
@@ -85,9 +101,7 @@ execute(struct monitor *m, struct connection *conn)
 		life_fail(m, conn, "environment too large");
 		return;
 	}
-	if (conn->input_fd != -1)
-		msg.fds[msg.fd_count++] = conn->input_fd;
-	conn->program_in = conn->program_out = conn->input_fd = -1;
+	give_ends(&msg, conn);
 	conn->program_is_gone = false;
 	if (monitor_send_master(m, &msg) == -1) {
 		conn->program_is_gone = true;
@@ -173,7 +187,7 @@ static void
 session_is_done(struct monitor *m, struct connection *conn,
     enum conn_state before, const struct msg *msg)
 {
-	bool was_truncated, is_clean;
+	bool was_truncated, is_clean, is_asked;
 	struct msg_reader r;
 	const char *reason;
 	uint64_t end;
@@ -190,14 +204,18 @@ session_is_done(struct monitor *m, struct connection *conn,
 		return;
 	}
 	is_clean = end == MSG_END_CLEAN && before != CONN_HANDSHAKE;
+	/* It leaves by itself, and its program has no signal: see life_fail. */
+	is_asked = conn->is_delayed && before == CONN_HANDSHAKE;
 	if (reason == NULL || reason[0] == '\0')
 		reason = error > 0 ? strerror(error) : "no reason given";
 	if (is_refusal(end))
 		tell_refusal(m, conn, (enum msg_end)end, reason);
 	else if (!is_clean)
 		life_tell_failure(m, conn, before, reason, was_truncated);
-	if (!is_clean)
+	if (!is_clean && !is_asked) {
+		delayed_end(m, conn);
 		life_terminate_then_go(m, conn);
+	}
 	/* It goes by itself; if not, after a grace. */
 	ev_timer_set(&conn->deadline, DONE_SECONDS, 0);
 	ev_timer_start(m->loop, &conn->deadline);
@@ -227,8 +245,8 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 {
 	enum conn_state before = conn->state;
 
-	switch (
-	    conn_next(&conn->state, &conn->seen, false, event_of(msg->type))) {
+	switch (conn_next(
+	    &conn->state, &conn->seen, conn->is_delayed, event_of(msg->type))) {
 	case CONN_LATE:
 		return;
 	case CONN_VIOLATION:
@@ -243,13 +261,13 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		break;
 	case MSG_FACTS:
 		ev_timer_stop(m->loop, &conn->deadline);
-		ev_timer_set(&conn->deadline, START_SECONDS, 0);
-		ev_timer_start(m->loop, &conn->deadline);
 		if (take_facts(conn, msg) == -1) {
 			conn->state = before; /* there it failed */
 			life_fail(m, conn, "protocol violation");
-		} else
-			execute(m, conn);
+		} else if (conn->is_delayed)
+			delayed_run(m, conn);
+		else
+			attend_execute(m, conn);
 		break;
 	case MSG_INPUT_ENDED:
 		life_close_input(m, conn);
@@ -278,7 +296,8 @@ join(struct connection *conn, struct msg *msg, bool more)
 
 	if (more &&
 	    (msg->type != MSG_FACTS ||
-		conn_next(&state, &seen, false, CONN_FACTS) != CONN_PERMITTED))
+		conn_next(&state, &seen, conn->is_delayed, CONN_FACTS) !=
+		    CONN_PERMITTED))
 		return -1;
 	return msg_join_add(&conn->joined, msg, more);
 }
@@ -337,6 +356,7 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct monitor *m = ev_userdata(loop);
 	struct connection *conn = timer->data;
+	bool has_asked = !conn->session_is_gone;
 
 	(void)revents;
 	if (conn->state == CONN_LOOKUP) {
@@ -354,7 +374,7 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	else
 		life_kill_session(m, conn);
 	/* All this time, and no word of a session. */
-	if (conn->session == 0)
+	if (conn->session == 0 && has_asked)
 		monitor_tell_stuck(m, MSG_STUCK_NURSERY);
 }
 
@@ -373,13 +393,24 @@ attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents)
 	}
 }
 
-/* The handshake is done, and a program there. */
-static void
-tell_tls(struct monitor *m, const struct connection *conn)
+void
+attend_tell_tls(struct monitor *m, const struct connection *conn)
 {
 	events_tls(&m->events, conn->program, conn->protocol, conn->cipher);
 	if (conn->cert.mode != TLSVERIFY_NONE)
 		events_valid_cert(&m->events, &conn->remote.ip, conn->program);
+}
+
+/*
+ * The program has ended before it had its first byte out of TLS.  Without a
+ * session what others hold of the client's socket is theirs.
+ */
+static void
+end_without_program(struct monitor *m, struct connection *conn)
+{
+	if (!conn->session_is_gone)
+		delayed_end(m, conn);
+	life_end_session(m, conn);
 }
 
 void
@@ -390,13 +421,15 @@ attend_program(struct monitor *m, struct connection *conn,
 	struct msg_reader r;
 	const char *reason;
 
-	if (conn_next(&conn->state, &conn->seen, false, event) !=
+	if (conn_next(&conn->state, &conn->seen, conn->is_delayed, event) !=
 	    CONN_PERMITTED)
 		return;
 	msg_read_from(&r, msg);
 	switch (event) {
 	case CONN_STARTED:
 		conn->program = (pid_t)msg_get_number(&r);
+		if (conn->is_delayed)
+			events_pid(&m->events, conn->program, &conn->remote.ip);
 		return;
 	case CONN_EXECED:
 		if (before == CONN_STARTING)
@@ -406,7 +439,11 @@ attend_program(struct monitor *m, struct connection *conn,
 		if (before != CONN_STARTING)
 			return;
 		life_tell_ok(m, conn);
-		tell_tls(m, conn);
+		if (conn->is_delayed) {
+			delayed_listen(m, conn);
+			return;
+		}
+		attend_tell_tls(m, conn);
 		life_tell_session(conn, MSG_RUN);
 		return;
 	case CONN_EXECFAILED:
@@ -417,6 +454,7 @@ attend_program(struct monitor *m, struct connection *conn,
 			    m->settings->program[0], life_shown_pid(conn),
 			    reason == NULL ? "no reason given" : reason);
 			life_end_session(m, conn);
+			delayed_end(m, conn);
 		}
 		if (conn->program == 0)
 			conn->program_is_gone = true;
@@ -427,8 +465,8 @@ attend_program(struct monitor *m, struct connection *conn,
 		if (conn->wants_go)
 			life_tell_session(conn, MSG_GO);
 		conn->wants_go = false;
-		if (before == CONN_STARTING)
-			life_end_session(m, conn);
+		if (before != CONN_RUNNING && before != CONN_CLOSING)
+			end_without_program(m, conn);
 	}
 	life_release_if_over(m, conn);
 }

@@ -17,6 +17,12 @@ void attend_on_session(struct ev_loop *loop, ev_io *io, int revents);
 void attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents);
 void attend_on_kill_after(struct ev_loop *loop, ev_timer *timer, int revents);
 
+/* Have the program made, with the connection's ends and environment. */
+void attend_execute(struct monitor *m, struct connection *conn);
+
+/* The handshake is done, and a program there: the lines that say so. */
+void attend_tell_tls(struct monitor *m, const struct connection *conn);
+
 /* The nursery has reaped the session.  May release the connection. */
 void attend_reaped(struct monitor *m, struct connection *conn);
 

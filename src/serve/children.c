@@ -228,6 +228,8 @@ fill_config(struct role_config *config, const struct settings *settings,
 	config->limit = settings->limit;
 	config->idle_s = settings->idle_s;
 	config->strict_close = settings->strict_close;
+	if (settings->is_delayed)
+		return; /* then it comes before TLS */
 	config->greeting = (const unsigned char *)settings->greeting;
 	config->greeting_len = settings->greeting_len;
 }

@@ -135,7 +135,7 @@ events_ok(struct events *events, pid_t pid, pid_t session,
 {
 	char suffix[32] = "";
 
-	if (events->verbosity >= VERBOSITY_DETAILS)
+	if (events->verbosity >= VERBOSITY_DETAILS && session != 0)
 		text_format(
 		    suffix, sizeof(suffix), " session %ld", (long)session);
 	say_client(events, "ok", pid, client, suffix);

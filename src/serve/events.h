@@ -37,6 +37,7 @@ void events_init(
 void events_status(
     struct events *events, size_t open, size_t limit, size_t per_ip);
 void events_pid(struct events *events, pid_t pid, const struct ip *remote);
+/* session 0: there is none yet. */
 void events_ok(struct events *events, pid_t pid, pid_t session,
     const struct events_client *client);
 /*

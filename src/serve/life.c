@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "serve/admission.h"
+#include "serve/delayed.h"
 #include "serve/monitor_state.h"
 
 #define GRACE_SECONDS 1.0 /* for a session that was told to end */
@@ -42,6 +43,7 @@ life_release_if_over(struct monitor *m, struct connection *conn)
 	if (life_shown_pid(conn) != 0)
 		events_ended(&m->events, life_shown_pid(conn), conn->status);
 	ev_io_stop(m->loop, &conn->control);
+	ev_io_stop(m->loop, &conn->asks);
 	ev_timer_stop(m->loop, &conn->deadline);
 	ev_timer_stop(m->loop, &conn->kill_after);
 	limits_release(&m->limits, &conn->hold);
@@ -146,12 +148,23 @@ life_tell_failure(struct monitor *m, const struct connection *conn,
     enum conn_state state, const char *reason, bool was_truncated)
 {
 	if (state == CONN_HANDSHAKE) {
-		life_tell_ok(m, conn);
+		if (!conn->is_delayed)
+			life_tell_ok(m, conn);
 		events_unable_to_accept(&m->events, &conn->remote.ip,
-		    conn->session, reason, was_truncated);
+		    life_shown_pid(conn), reason, was_truncated);
 	} else
 		events_unable_to_speak(&m->events, &conn->remote.ip,
 		    life_shown_pid(conn), reason, was_truncated);
+}
+
+/*
+ * A program that has asked for TLS learns that there is none by its end of
+ * file, without a signal: it has taken nothing for whole that was cut.
+ */
+static bool
+is_signalled(const struct connection *conn, enum conn_state state)
+{
+	return !(conn->is_delayed && state == CONN_HANDSHAKE);
 }
 
 /* End it from our side, at once. */
@@ -164,9 +177,14 @@ life_fail(struct monitor *m, struct connection *conn, const char *reason)
 	if (state == CONN_CLOSING)
 		return;
 	conn->state = CONN_CLOSING;
-	conn->is_cut = true;
 	life_tell_failure(m, conn, state, reason, false);
-	life_terminate_program(m, conn);
+	if (is_signalled(conn, state)) {
+		conn->is_cut = true;
+		life_terminate_program(m, conn);
+	}
+	delayed_end(m, conn);
+	if (conn->session_is_gone)
+		life_leave_program(m, conn);
 	life_end_session(m, conn);
 	life_kill_session(m, conn);
 }
@@ -183,6 +201,22 @@ life_close_input(struct monitor *m, struct connection *conn)
 	if (m->settings->strict_close && conn->program != 0 &&
 	    !conn->program_is_gone)
 		monitor_send_master(m, &msg);
+}
+
+void
+life_leave_program(struct monitor *m, struct connection *conn)
+{
+	delayed_end(m, conn);
+	if (conn->is_cut)
+		life_terminate_program(m, conn);
+	else
+		life_close_input(m, conn);
+	if (conn->program_is_gone ||
+	    m->settings->kill_after_s == SETTINGS_NEVER)
+		return;
+	ev_timer_stop(m->loop, &conn->kill_after);
+	ev_timer_set(&conn->kill_after, (double)m->settings->kill_after_s, 0);
+	ev_timer_start(m->loop, &conn->kill_after);
 }
 
 /*
@@ -203,16 +237,7 @@ conclude_session(struct monitor *m, struct connection *conn)
 	}
 	ev_timer_stop(m->loop, &conn->deadline);
 	conn->session_is_gone = true;
-	if (conn->is_cut)
-		life_terminate_program(m, conn);
-	else
-		life_close_input(m, conn);
-	if (!conn->program_is_gone &&
-	    m->settings->kill_after_s != SETTINGS_NEVER) {
-		ev_timer_set(
-		    &conn->kill_after, (double)m->settings->kill_after_s, 0);
-		ev_timer_start(m->loop, &conn->kill_after);
-	}
+	life_leave_program(m, conn);
 	life_release_if_over(m, conn);
 }
 
@@ -229,7 +254,7 @@ life_control_has_ended(struct monitor *m, struct connection *conn)
 	if (state != CONN_CLOSING) {
 		life_tell_failure(
 		    m, conn, state, "session ended unexpectedly", false);
-		conn->is_cut = true;
+		conn->is_cut |= is_signalled(conn, state);
 	}
 	conclude_session(m, conn);
 }
@@ -255,10 +280,34 @@ life_session_is_orphan(struct monitor *m, struct connection *conn)
 		conclude_session(m, conn);
 }
 
+/* With -n: is there a program, and no handshake done? */
+static bool
+is_before_tls(const struct connection *conn)
+{
+	return conn->is_delayed && conn->state != CONN_LOOKUP &&
+	    conn->state != CONN_RUNNING && conn->state != CONN_CLOSING;
+}
+
+/* No session relays: client and program learn it at once. */
+static void
+cut_delayed(struct monitor *m, struct connection *conn)
+{
+	conn->state = CONN_CLOSING;
+	delayed_end(m, conn);
+	if (conn->session_is_gone)
+		life_leave_program(m, conn);
+	else
+		life_end_session(m, conn);
+}
+
 void
 life_cut(struct monitor *m, struct connection *conn)
 {
 	conn->is_cut = true;
+	if (is_before_tls(conn)) {
+		cut_delayed(m, conn);
+		return;
+	}
 	switch (conn->state) {
 	case CONN_LOOKUP:
 		admission_cancel(m, conn);

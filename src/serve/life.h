@@ -47,6 +47,12 @@ void life_terminate_program(struct monitor *m, struct connection *conn);
  */
 void life_terminate_then_go(struct monitor *m, struct connection *conn);
 
+/*
+ * There is no session, or no more: the program has its signal if it was
+ * cut, else its end of file, and --kill-after begins.
+ */
+void life_leave_program(struct monitor *m, struct connection *conn);
+
 /* With --strict-close: the program may see its end of file now. */
 void life_close_input(struct monitor *m, struct connection *conn);
 

@@ -24,16 +24,18 @@
 #include "net/sock.h"
 #include "serve/admission.h"
 #include "serve/attend.h"
+#include "serve/delayed.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
 #include "serve/signing.h"
-#include "serve/start.h"
 
 /*
  * Per connection: control socket, the program's two pipe ends and, with
- * --strict-close, a third.
+ * --strict-close, a third.  With -n, while an EXEC waits for master: both
+ * ends of control socket and pipes, the client twice, and that third.
  */
 #define DESCRIPTORS_PER_CONNECTION 4
+#define DESCRIPTORS_PER_DELAYED 9
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
@@ -178,8 +180,9 @@ make_spare(struct monitor *m)
 
 	if (spare->is_ready)
 		return 0;
-	if (fd_message_pair(spare->control) == -1 || fd_pipe(spare->in) == -1 ||
-	    fd_pipe(spare->out) == -1)
+	if ((m->settings->is_delayed ? fd_stream_pair(spare->control)
+				     : fd_message_pair(spare->control)) == -1 ||
+	    fd_pipe(spare->in) == -1 || fd_pipe(spare->out) == -1)
 		goto failed;
 	if (m->settings->strict_close &&
 	    (spare->input = fd_dup_above(spare->in[1], 3)) == -1)
@@ -204,11 +207,10 @@ forget_spare(struct spare *spare)
 		.input = -1 };
 }
 
-/* Nobody but the session ever reads from client_fd. */
-static int
-ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
+int
+monitor_start_session(
+    struct monitor *m, struct connection *conn, const int fds[START_FDS])
 {
-	struct spare *spare = &m->spare;
 	const struct start start = { .verify = certpolicy_verify(&conn->cert,
 					 conn->host, &conn->remote.ip),
 		.wants_facts = conn->wants_facts };
@@ -217,19 +219,46 @@ ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 	struct msg msg = { .type = MSG_START,
 		.conn = conn->id,
 		.body = body,
-		.fds = { client_fd, spare->control[1], spare->in[1],
-		    spare->out[0] },
-		.fd_count = 4 };
+		.fd_count = START_FDS };
 
+	memcpy(msg.fds, fds, START_FDS * sizeof(fds[0]));
+	conn->session_is_gone = false;
 	msg_write_to(&w, body, sizeof(body));
 	start_put(&start, &w); /* host is a DNS name: it fits */
 	msg_written(&w, &msg.len);
+	return monitor_send_nursery(m, &msg);
+}
+
+/* Nobody but the session ever reads from client_fd. */
+static int
+ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
+{
+	struct spare *spare = &m->spare;
+	const int fds[START_FDS] = { client_fd, spare->control[1], spare->in[1],
+		spare->out[0] };
+
 	conn->control_fd = spare->control[0];
 	conn->program_in = spare->in[0];
 	conn->program_out = spare->out[1];
 	conn->input_fd = spare->input;
 	forget_spare(spare);
-	return monitor_send_nursery(m, &msg);
+	return monitor_start_session(m, conn, fds);
+}
+
+/* With -n: all that a connection can need is its own from the start. */
+static void
+take_spare(struct monitor *m, struct connection *conn)
+{
+	struct spare *spare = &m->spare;
+
+	conn->asks_fd = spare->control[0];
+	conn->program_asks = spare->control[1];
+	conn->program_in = spare->in[0];
+	conn->session_in = spare->in[1];
+	conn->session_out = spare->out[0];
+	conn->program_out = spare->out[1];
+	conn->input_fd = spare->input;
+	forget_spare(spare);
 }
 
 static void
@@ -239,8 +268,14 @@ refuse(struct monitor *m, struct connection *conn, int error)
 
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
 	    strerror(error));
-	events_unable_to_accept(&m->events, &conn->remote.ip, 0, reason, false);
 	conn->session_is_gone = true;
+	if (!conn->is_delayed)
+		events_unable_to_accept(
+		    &m->events, &conn->remote.ip, 0, reason, false);
+	else if (conn->state == CONN_CLOSING)
+		life_leave_program(m, conn);
+	else
+		life_fail(m, conn, reason);
 	life_release_if_over(m, conn);
 }
 
@@ -254,6 +289,9 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 	conn->deadline.data = conn;
 	ev_timer_init(&conn->kill_after, attend_on_kill_after, 0, 0);
 	conn->kill_after.data = conn;
+	ev_io_init(&conn->asks, delayed_on_program, -1, EV_READ);
+	conn->asks.data = conn;
+	conn->is_delayed = m->settings->is_delayed;
 	conn->status = STATUS_FAILED;
 	conn->wants_facts = m->settings->has_tls_environment;
 }
@@ -269,6 +307,13 @@ monitor_admit(struct monitor *m, struct connection *conn, int client_fd)
 {
 	if (!m->settings->keeps_options && ip_is_v4(&conn->remote.ip))
 		sock_kill_options(client_fd);
+	if (conn->is_delayed) {
+		conn->state = CONN_STARTING;
+		take_spare(m, conn);
+		delayed_begin(m, conn, client_fd);
+		return;
+	}
+	conn->state = CONN_HANDSHAKE;
 	if (ask_for_session(m, conn, client_fd) == -1) {
 		refuse(m, conn, errno);
 		return;
@@ -370,7 +415,8 @@ session_has_started(struct monitor *m, const struct msg *msg)
 	m->is_short = false;
 	conn->session = (pid_t)number;
 	conn->session_start = clock_since_boot();
-	events_pid(&m->events, conn->session, &conn->remote.ip);
+	if (!conn->is_delayed)
+		events_pid(&m->events, conn->session, &conn->remote.ip);
 	ev_io_set(&conn->control, conn->control_fd, EV_READ);
 	ev_io_start(m->loop, &conn->control);
 	if (conn->state == CONN_CLOSING)
@@ -388,7 +434,7 @@ nursery_is_gone(struct monitor *m)
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
-		if (conn->state != CONN_LOOKUP)
+		if (conn->state != CONN_LOOKUP && !conn->session_is_gone)
 			life_session_is_orphan(m, conn);
 }
 
@@ -503,6 +549,7 @@ take_nursery(struct monitor *m, int fd)
 	chan_open(&m->nursery, fd);
 	monitor_watch(m, &m->nursery, &m->nursery_io);
 	monitor_watch_listener(m);
+	delayed_nursery_is_there(m);
 }
 
 static void
@@ -527,7 +574,7 @@ stop(struct monitor *m)
 	     conn = table_next(&m->table, conn))
 		if (conn->state == CONN_LOOKUP)
 			admission_cancel(m, conn);
-		else if (conn->state == CONN_HANDSHAKE) {
+		else if (conn->state == CONN_HANDSHAKE && !conn->is_delayed) {
 			conn->state = CONN_CLOSING;
 			life_end_session(m, conn);
 		}
@@ -634,8 +681,10 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 		r = msg_receive(m->master.fd, &m->room, &msg, 1, true, &more);
 		if (r == 0)
 			return;
-		if (r == -1)
+		if (r == -1) {
+			delayed_end_all(m);
 			_exit(0); /* and every session with us */
+		}
 		obey_master(m, &msg);
 	}
 }
@@ -644,8 +693,9 @@ int
 monitor_raise_descriptors(
     const struct settings *settings, char error[MONITOR_ERROR_SIZE])
 {
-	rlim_t need = (rlim_t)(settings->limit * DESCRIPTORS_PER_CONNECTION +
-	    DESCRIPTORS_EXTRA);
+	size_t each = settings->is_delayed ? DESCRIPTORS_PER_DELAYED
+					   : DESCRIPTORS_PER_CONNECTION;
+	rlim_t need = (rlim_t)(settings->limit * each + DESCRIPTORS_EXTRA);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)

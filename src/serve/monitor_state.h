@@ -16,6 +16,7 @@
 #include "serve/events.h"
 #include "serve/msg.h"
 #include "serve/settings.h"
+#include "serve/start.h"
 #include "serve/table.h"
 
 struct keeper {
@@ -27,9 +28,9 @@ struct keeper {
 /* The descriptors of the next connection; -1 where there is none. */
 struct spare {
 	bool is_ready;
-	int control[2]; /* ours, the session's */
-	int in[2];	/* the program's 0, the session's */
-	int out[2];	/* the session's, the program's 1 */
+	int control[2]; /* ours, the session's; with -n the program's */
+	int in[2];	/* the program's, the session's */
+	int out[2];	/* the session's, the program's */
 	int input;	/* --strict-close: ours, of in[1] */
 };
 
@@ -102,10 +103,14 @@ void monitor_prepare(struct monitor *m, struct connection *conn);
 bool monitor_is_ready(struct monitor *m);
 
 /*
- * It has been admitted: have a session made.  Takes client_fd.  Only after
- * monitor_is_ready.
+ * It has been admitted: have a session made, or with -n its program.  Takes
+ * client_fd.  Only after monitor_is_ready.  May release the connection.
  */
 void monitor_admit(struct monitor *m, struct connection *conn, int client_fd);
+
+/* Have a session made; takes the descriptors.  0, or -1 with errno. */
+int monitor_start_session(
+    struct monitor *m, struct connection *conn, const int fds[START_FDS]);
 
 /* The `status:' line. */
 void monitor_tell_status(struct monitor *m);

@@ -34,8 +34,6 @@
 /* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
 #define SESSION_DESCRIPTORS 4
 
-enum { CLIENT, CONTROL, PROGRAM_IN, PROGRAM_OUT, START_FDS };
-
 struct nursery {
 	struct role role;
 	struct tlsctx *ctx;
@@ -93,14 +91,14 @@ become_session(struct nursery *nursery, const struct msg *msg)
 	struct session session = { .ctx = nursery->ctx,
 		.conn = msg->conn,
 		.control_fd = ROLE_LIFE_FD,
-		.client_fd = msg->fds[CLIENT],
-		.program_in = msg->fds[PROGRAM_IN],
-		.program_out = msg->fds[PROGRAM_OUT],
+		.client_fd = msg->fds[START_CLIENT],
+		.program_in = msg->fds[START_PROGRAM_IN],
+		.program_out = msg->fds[START_PROGRAM_OUT],
 		.idle_s = config->idle_s,
 		.strict_close = config->strict_close,
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
-	int control_fd = msg->fds[CONTROL];
+	int control_fd = msg->fds[START_CONTROL];
 
 	sig_release();
 	if (dup2(control_fd, ROLE_LIFE_FD) == -1 ||

@@ -31,6 +31,17 @@
 static struct msg_room room;
 
 /*
+ * Leave at once.  The client's socket may be the program's too (-n): it is
+ * shut down, so that nobody goes on in plain text.
+ */
+__attribute__((noreturn)) static void
+leave(const struct session *session)
+{
+	shutdown(session->client_fd, SHUT_RDWR);
+	_exit(0);
+}
+
+/*
  * The next message of the monitor, which must be of this type.  The
  * control socket's end means that the connection is over: leave at once.
  */
@@ -42,7 +53,7 @@ expect(const struct session *session, enum msg_type type, struct msg *msg)
 	if (msg_receive(session->control_fd, &room, msg, 0, false, &more) !=
 		1 ||
 	    more || msg->type != type)
-		_exit(0);
+		leave(session);
 }
 
 static void
@@ -51,7 +62,7 @@ tell(const struct session *session, enum msg_type type, const void *body,
 {
 	if (msg_send_bytes(session->control_fd, type, session->conn, body, len,
 		false) == -1)
-		_exit(0);
+		leave(session);
 }
 
 /* tlsctx_sign_fn: through the monitor to a keeper and back. */
@@ -131,7 +142,7 @@ wait_for_client(const struct session *session, short events)
 		continue;
 	/* Nothing is due before the handshake's end: this is its end. */
 	if (fds[1].revents != 0)
-		_exit(0);
+		leave(session);
 }
 
 static enum msg_end
@@ -242,6 +253,7 @@ tell_facts(const struct session *session, const struct tlsconn *conn)
 __attribute__((noreturn)) static void
 cut(struct session *session)
 {
+	shutdown(session->client_fd, SHUT_RDWR);
 	fd_close(&session->client_fd);
 	finish(session, MSG_END_CUT, false, 0, "server is stopping");
 }
@@ -265,11 +277,11 @@ wait_for_program(struct session *session)
 	if (msg_receive(session->control_fd, &room, &msg, 0, false, &more) !=
 		1 ||
 	    more)
-		_exit(0);
+		leave(session);
 	if (msg.type == MSG_END)
 		cut(session);
 	if (msg.type != MSG_RUN)
-		_exit(0);
+		leave(session);
 }
 
 /*

@@ -11,6 +11,15 @@
 struct msg;
 struct msg_writer;
 
+/* The descriptors of START. */
+enum {
+	START_CLIENT,
+	START_CONTROL,
+	START_PROGRAM_IN,
+	START_PROGRAM_OUT,
+	START_FDS
+};
+
 /* Longest body of START: a host name and a few numbers. */
 #define START_SIZE 512
 

@@ -44,7 +44,8 @@ table_take(struct table *table)
 	conn->id = ++table->serial << SLOT_BITS | (uint64_t)(conn - table->all);
 	conn->client_fd = -1;
 	conn->control_fd = conn->program_in = conn->program_out =
-	    conn->input_fd = -1;
+	    conn->session_in = conn->session_out = conn->input_fd = -1;
+	conn->program_client = conn->program_asks = conn->asks_fd = -1;
 	conn->keeper = -1;
 	conn->program_is_gone = true;
 	msg_join_init(&conn->joined, FACTS_BODY_MAX);
@@ -76,8 +77,14 @@ table_release(struct table *table, struct connection *conn)
 	fd_close(&conn->control_fd);
 	fd_close(&conn->program_in);
 	fd_close(&conn->program_out);
+	fd_close(&conn->session_in);
+	fd_close(&conn->session_out);
 	fd_close(&conn->input_fd);
 	fd_close(&conn->client_fd);
+	fd_close(&conn->program_client);
+	fd_close(&conn->program_asks);
+	fd_close(&conn->asks_fd);
+	buf_free(&conn->answer);
 	free(conn->variables);
 	free(conn->host);
 	free(conn->info);

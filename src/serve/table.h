@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "net/ip.h"
 #include "serve/certpolicy.h"
 #include "serve/conn.h"
@@ -27,7 +28,7 @@ struct connection {
 	struct ip_endpoint local, remote;
 
 	/* admission */
-	int client_fd; /* until there is a session */
+	int client_fd; /* until there is a session; with -n to the end */
 	struct limits_hold hold;
 	struct limits_policy early_limits;
 	bool has_early_limit;
@@ -41,8 +42,9 @@ struct connection {
 	char *host, *info, *local_host; /* NULL: unknown; owned */
 
 	int control_fd;		     /* our end to the session */
-	int program_in, program_out; /* the program's 0 and 1, until EXEC */
-	int input_fd; /* --strict-close: keeps the program's 0 open */
+	int program_in, program_out; /* the program's ends, until EXEC */
+	int session_in, session_out; /* the session's, until START */
+	int input_fd; /* --strict-close: keeps the program's input open */
 	ev_io control;
 	ev_timer deadline;   /* handshake, then the session's grace */
 	ev_timer kill_after; /* --kill-after */
@@ -61,12 +63,19 @@ struct connection {
 	bool wants_go;	      /* session waits for that SIGTERM */
 	int status;	      /* for the last line */
 
+	/* delayed TLS, see delayed.h */
+	bool is_delayed;
+	int program_client, program_asks; /* the program's, until EXEC */
+	int asks_fd;			  /* our end of its control socket */
+	ev_io asks;
+	struct buf answer; /* to `Y', what is not written yet */
+
 	int keeper;			 /* which one signs; -1: none */
 	unsigned char *unsigned_request; /* waits for a keeper; owned */
 	size_t unsigned_len;
 
 	char protocol[16], cipher[64];
-	bool wants_facts;	/* for the TLS variables */
+	bool wants_facts;	/* for the TLS variables, or by `Y' */
 	struct msg_join joined; /* FACTS that are not whole yet */
 	unsigned char *facts;	/* checked, see facts.h; owned */
 	size_t facts_len;
