@@ -2,9 +2,7 @@
  * The options of sslserver, as one table.
  *
  * Runs at the start, before anything else.  The table is also the --help
- * text; what an option does stands in the switch below it.  Options of
- * INTERFACE that this version does not have are in the table too, so that
- * they are refused by name and never taken for something else.
+ * text; what an option does stands in the switches below it.
  */
 #include "cmd/options.h"
 
@@ -36,83 +34,80 @@ enum {
 	VERSION_OPTION
 };
 
-enum { NOW, LATER };
-
 struct option_row {
 	int code; /* the letter, or one of the above */
 	const char *name;
 	const char *word; /* what follows it, or NULL */
-	int availability;
 	const char *help;
 };
 
-static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
+static const struct option_row rows[] = { { 'q', "quiet", NULL,
 					      "log nothing but start errors" },
-	{ 'Q', "warnings", NULL, NOW, "log warnings and errors (default)" },
-	{ 'v', "verbose", NULL, NOW, "log everything" },
-	{ 'V', "very-verbose", NULL, NOW, "and protocol and cipher" },
-	{ '1', "announce", NULL, NOW,
+	{ 'Q', "warnings", NULL, "log warnings and errors (default)" },
+	{ 'v', "verbose", NULL, "log everything" },
+	{ 'V', "very-verbose", NULL, "and protocol and cipher" },
+	{ '1', "announce", NULL,
 	    "print `IP : PORT [limit/maxconip]' when ready" },
-	{ '3', "passphrase", NULL, NOW,
+	{ '3', "passphrase", NULL,
 	    "read the key's pass phrase from descriptor 3" },
-	{ '4', "ipv4", NULL, NOW, "IPv4 addresses of host only" },
-	{ '6', "ipv6", NULL, NOW, "IPv6 addresses of host only" },
-	{ 'c', "connections", "n", NOW, "at most n at once (40)" },
-	{ 'y', "early-rules", "cdb", NOW, "rules by remote IP alone" },
-	{ 'x', "rules", "cdb", NOW, "rules by IP, name and IDENT" },
-	{ 'X', "missing-rules-ok", NULL, NOW,
+	{ '4', "ipv4", NULL, "IPv4 addresses of host only" },
+	{ '6', "ipv6", NULL, "IPv6 addresses of host only" },
+	{ 'c', "connections", "n", "at most n at once (40)" },
+	{ 'y', "early-rules", "cdb", "rules by remote IP alone" },
+	{ 'x', "rules", "cdb", "rules by IP, name and IDENT" },
+	{ 'X', "missing-rules-ok", NULL,
 	    "a missing rule file is an empty one" },
-	{ 'B', "greeting", "text", NOW, "send text first" },
-	{ 'u', "user", "id", NOW, "uid of the program" },
-	{ 'g', "group", "id", NOW, "gid of the program" },
-	{ 'U', "env-user", NULL, NOW, "both from $UID and $GID" },
-	{ 'b', "backlog", "n", NOW, "listen backlog (20)" },
-	{ 'l', "local-name", "name", NOW, "local host name" },
-	{ 't', "ident-timeout", "s", NOW, "seconds for IDENT (26)" },
-	{ 'T', "handshake-timeout", "s", NOW,
+	{ 'B', "greeting", "text", "send text first" },
+	{ 'u', "user", "id", "uid of the program" },
+	{ 'g', "group", "id", "gid of the program" },
+	{ 'U', "env-user", NULL, "both from $UID and $GID" },
+	{ 'b', "backlog", "n", "listen backlog (20)" },
+	{ 'l', "local-name", "name", "local host name" },
+	{ 't', "ident-timeout", "s", "seconds for IDENT (26)" },
+	{ 'T', "handshake-timeout", "s",
 	    "seconds for the whole handshake (26)" },
-	{ 'w', "idle-timeout", "s", NOW,
+	{ 'w', "idle-timeout", "s",
 	    "seconds without a byte either way (3600)" },
-	{ 'I', "interface", "name", NOW, "for link-local addresses" },
-	{ 'h', "remote-name", NULL, NOW, "look up the remote name (default)" },
-	{ 'H', "no-remote-name", NULL, NOW, "do not" },
-	{ 'p', "paranoid", NULL, NOW, "check that name against the IP" },
-	{ 'P', "no-paranoid", NULL, NOW, "do not (default)" },
-	{ 'r', "ident", NULL, NOW, "IDENT query" },
-	{ 'R', "no-ident", NULL, NOW, "none (default)" },
-	{ 'o', "source-route", NULL, NOW, "keep IP options" },
-	{ 'O', "no-source-route", NULL, NOW, "drop them (default)" },
-	{ 'd', "delay", NULL, NOW, "leave Nagle's delay on" },
-	{ 'D', "no-delay", NULL, NOW, "TCP_NODELAY (default)" },
-	{ 'e', "tcp-env", NULL, NOW,
+	{ 'I', "interface", "name", "for link-local addresses" },
+	{ 'h', "remote-name", NULL, "look up the remote name (default)" },
+	{ 'H', "no-remote-name", NULL, "do not" },
+	{ 'p', "paranoid", NULL, "check that name against the IP" },
+	{ 'P', "no-paranoid", NULL, "do not (default)" },
+	{ 'r', "ident", NULL, "IDENT query" },
+	{ 'R', "no-ident", NULL, "none (default)" },
+	{ 'o', "source-route", NULL, "keep IP options" },
+	{ 'O', "no-source-route", NULL, "drop them (default)" },
+	{ 'd', "delay", NULL, "leave Nagle's delay on" },
+	{ 'D', "no-delay", NULL, "TCP_NODELAY (default)" },
+	{ 'e', "tcp-env", NULL,
 	    "TCP environment (default), and TLS environment" },
-	{ 'E', "no-tcp-env", NULL, NOW, "no TCP environment" },
-	{ 's', "tls-env", NULL, NOW, "TLS environment" },
-	{ 'S', "no-tls-env", NULL, NOW, "none (default)" },
-	{ 'n', "delayed-tls", NULL, LATER, "TLS when the program asks" },
-	{ 'N', "no-delayed-tls", NULL, NOW, "TLS at once (default)" },
-	{ 'z', "client-cert", NULL, NOW,
+	{ 'E', "no-tcp-env", NULL, "no TCP environment" },
+	{ 's', "tls-env", NULL, "TLS environment" },
+	{ 'S', "no-tls-env", NULL, "none (default)" },
+	{ 'n', "delayed-tls", NULL, "TLS when the program asks" },
+	{ 'N', "no-delayed-tls", NULL, "TLS at once (default)" },
+	{ 'z', "client-cert", NULL,
 	    "require a client certificate, match its name" },
-	{ 'm', "client-cert-any", NULL, NOW, "require one of any name" },
-	{ 'Z', "no-client-cert", NULL, NOW, "require none (default)" },
-	{ ROOT, "root", "dir", NOW, "chroot of the program" },
-	{ DRAIN, "drain", "s", NOW,
+	{ 'm', "client-cert-any", NULL, "require one of any name" },
+	{ 'Z', "no-client-cert", NULL, "require none (default)" },
+	{ ROOT, "root", "dir", "chroot of the program" },
+	{ DRAIN, "drain", "s",
 	    "after SIGTERM wait s seconds for connections (leave at once)" },
-	{ KILL_AFTER, "kill-after", "s", NOW,
+	{ KILL_AFTER, "kill-after", "s",
 	    "SIGKILL the program s seconds after its connection (never)" },
-	{ KEEP_FD, "keep-fd", "n", NOW, "leave descriptor n to the program" },
-	{ KEEPERS, "keepers", "n", NOW,
+	{ KEEP_FD, "keep-fd", "n", "leave descriptor n to the program" },
+	{ KEEPERS, "keepers", "n",
 	    "processes that sign (one per processor, at most 8)" },
-	{ REQUIRE_SANDBOX, "require-sandbox", NULL, NOW,
+	{ REQUIRE_SANDBOX, "require-sandbox", NULL,
 	    "do not start without one" },
-	{ STRICT_NAMES, "strict-names", NULL, NOW,
+	{ STRICT_NAMES, "strict-names", NULL,
 	    "never match a certificate's CN" },
-	{ STRICT_CLOSE, "strict-close", NULL, NOW,
+	{ STRICT_CLOSE, "strict-close", NULL,
 	    "SIGTERM before a cut stream's end of file" },
-	{ CHECK, "check", NULL, NOW, "load everything, serve nothing" },
-	{ EXPLAIN, "explain", NULL, NOW, "print what is in effect" },
-	{ HELP, "help", NULL, NOW, "this text" },
-	{ VERSION_OPTION, "version", NULL, NOW, "versions" } };
+	{ CHECK, "check", NULL, "load everything, serve nothing" },
+	{ EXPLAIN, "explain", NULL, "print what is in effect" },
+	{ HELP, "help", NULL, "this text" },
+	{ VERSION_OPTION, "version", NULL, "versions" } };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 #define KEEPERS_DEFAULT_MAX 8
@@ -126,7 +121,7 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL, NOW,
 const char *
 options_usage(void)
 {
-	return "sslserver: usage: sslserver [-qQvV1346UXhHpPrRoOdDeEsSNzmZ] "
+	return "sslserver: usage: sslserver [-qQvV1346UXhHpPrRoOdDeEsSnNzmZ] "
 	       "[-c "
 	       "n] "
 	       "[-y cdb] [-x cdb] "
@@ -138,21 +133,17 @@ options_usage(void)
 void
 options_help(void)
 {
-	const char *later;
 	size_t i;
 
 	printf("usage: sslserver [options] host port program [args...]\n");
 	for (i = 0; i < ROWS; i++) {
-		later = rows[i].availability == LATER ? " (not in this version)"
-						      : "";
 		if (rows[i].code < 256)
 			printf("  -%c, ", rows[i].code);
 		else
 			printf("      ");
-		printf("--%s%s%s\n        %s%s\n", rows[i].name,
+		printf("--%s%s%s\n        %s\n", rows[i].name,
 		    rows[i].word == NULL ? "" : " ",
-		    rows[i].word == NULL ? "" : rows[i].word, rows[i].help,
-		    later);
+		    rows[i].word == NULL ? "" : rows[i].word, rows[i].help);
 	}
 }
 
@@ -422,6 +413,10 @@ apply_flag(struct options *o, int code)
 	case 'O':
 		s->keeps_options = code == 'o';
 		break;
+	case 'n':
+	case 'N':
+		s->is_delayed = code == 'n';
+		break;
 	case 'd':
 	case 'D':
 		s->no_delay = code == 'D';
@@ -481,7 +476,7 @@ apply_flag(struct options *o, int code)
 	case VERSION_OPTION:
 		o->wants_version = true;
 		break;
-	default: /* -N: what we do anyway */
+	default:
 		break;
 	}
 }
@@ -549,9 +544,6 @@ take_option(struct options *o, int code, const char *typed,
 	if (row == NULL)
 		return refuse_unknown(typed, is_long, error);
 	show_option(shown, row, is_long);
-	if (row->availability == LATER)
-		return refuse_option(
-		    error, shown, "is not in this version", "");
 	if (is_odd)
 		return refuse_option(error, shown,
 		    code == ':' ? "needs a value" : "takes no value", "");

@@ -35,10 +35,6 @@ BAD_OPTIONS = [
     ['-B', 'x' * 1001],
 ]
 
-NOT_BUILT = [
-    ['-n'], ['-vn'], ['-N', '-n'],
-]
-
 # Each takes a value and is the last word: the value is missing.
 TAKES_VALUE = [
     '-c', '-b', '-B', '-u', '-g', '-l', '-t', '-T', '-w', '-x', '-y', '-I',
@@ -80,11 +76,6 @@ def test_bad_option(options, pki):
     check_usage_error(options + TAIL, pki, identity='-u' not in options)
 
 
-@pytest.mark.parametrize('options', NOT_BUILT, ids=words)
-def test_option_not_built_yet(options, pki):
-    check_usage_error(options + TAIL, pki)
-
-
 @pytest.mark.parametrize('option', TAKES_VALUE)
 def test_missing_value(option, pki):
     check_usage_error([option], pki)
@@ -105,8 +96,6 @@ SENTENCES = [
                   '1000000, not x'),
     (['--connections=0'], '--connections takes a whole number from 1 to '
                           '1000000, not 0'),
-    (['-n'], '-n (--delayed-tls) is not in this version'),
-    (['--delayed-tls'], '--delayed-tls is not in this version'),
     (['--quiet=1'], '--quiet takes no value'),
     (['--conn', '3'], 'unknown option: --conn'),
     (['--conn=3'], 'unknown option: --conn'),

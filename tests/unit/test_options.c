@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 #define WORDS_MAX 40
 
@@ -140,6 +141,10 @@ later_of_opposites_wins(void **state)
 	good("-hH -pP -rR 0 443 p");
 	assert_false(o.settings.wants_name || o.settings.is_paranoid);
 	assert_false(o.settings.wants_ident);
+	good("-Nn 0 443 p");
+	assert_true(o.settings.is_delayed);
+	good("-nN 0 443 p");
+	assert_false(o.settings.is_delayed);
 	good("-zm 0 443 p");
 	assert_int_equal(o.settings.cert.mode, TLSVERIFY_CERT);
 	good("-Zmz 0 443 p");
@@ -251,6 +256,7 @@ static const struct row {
 	{ "-E", "--no-tcp-env", NULL, true },
 	{ "-s", "--tls-env", NULL, true },
 	{ "-S", "--no-tls-env", NULL, false },
+	{ "-n", "--delayed-tls", NULL, true },
 	{ "-N", "--no-delayed-tls", NULL, false },
 	{ "-z", "--client-cert", NULL, true },
 	{ "-m", "--client-cert-any", NULL, true },
@@ -266,11 +272,6 @@ static const struct row {
 	{ NULL, "--strict-close", NULL, true },
 	{ NULL, "--check", NULL, true },
 	{ NULL, "--explain", NULL, true },
-};
-
-/* Options that this version refuses. */
-static const struct row later[] = {
-	{ "-n", "--delayed-tls", NULL, false },
 };
 
 /* A command line of one option. */
@@ -442,46 +443,24 @@ the_phrase_has_its_descriptor_alone(void **state)
 	assert_false(o.settings.reads_phrase);
 }
 
-static void
-options_not_built_are_refused(void **state)
-{
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < COUNT(later); i++) {
-		bad(with(later[i].name, later[i].word), "not in this version");
-		if (later[i].letter != NULL)
-			bad(with(later[i].letter, later[i].word),
-			    "not in this version");
-	}
-	/* Nor hidden in a cluster, nor by an opposite. */
-	bad("-v1n 0 443 p", "not in this version");
-	bad("-nN 0 443 p", "not in this version");
-}
-
 /* A name cut short could mean something else in another version. */
 static void
 long_names_are_typed_in_full(void **state)
 {
-	static const struct row *const tables[] = { rows, later };
-	static const size_t counts[] = { COUNT(rows), COUNT(later) };
 	char name[64], expected[96];
-	size_t i, j, len;
+	size_t i, len;
 
 	(void)state;
-	for (j = 0; j < COUNT(tables); j++) {
-		for (i = 0; i < counts[j]; i++) {
-			len = strlen(tables[j][i].name) - 1;
-			snprintf(name, sizeof(name), "%.*s", (int)len,
-			    tables[j][i].name);
-			snprintf(expected, sizeof(expected),
-			    "unknown option: %s", name);
-			bad(with(name, tables[j][i].word), expected);
-			assert_string_equal(error, expected);
-			strcat(name, "=7");
-			bad(with(name, NULL), expected);
-			assert_string_equal(error, expected);
-		}
+	for (i = 0; i < COUNT(rows); i++) {
+		len = strlen(rows[i].name) - 1;
+		snprintf(name, sizeof(name), "%.*s", (int)len, rows[i].name);
+		snprintf(
+		    expected, sizeof(expected), "unknown option: %s", name);
+		bad(with(name, rows[i].word), expected);
+		assert_string_equal(error, expected);
+		strcat(name, "=7");
+		bad(with(name, NULL), expected);
+		assert_string_equal(error, expected);
 	}
 	bad("--conn 3 0 443 p", "unknown option: --conn");
 	bad("--no 0 443 p", "unknown option: --no");
@@ -511,9 +490,6 @@ messages_name_what_was_typed(void **state)
 	    "--connections takes a whole number from 1 to 1000000, not x");
 	says("--connections x 0 443 p",
 	    "--connections takes a whole number from 1 to 1000000, not x");
-	says("-n 0 443 p", "-n (--delayed-tls) is not in this version");
-	says("-vn 0 443 p", "-n (--delayed-tls) is not in this version");
-	says("--delayed-tls 0 443 p", "--delayed-tls is not in this version");
 	says("--quiet=x 0 443 p", "--quiet takes no value");
 	says("--check= 0 443 p", "--check takes no value");
 	says("-v -c", "-c (--connections) needs a value");
@@ -600,12 +576,12 @@ write_help(void)
 	return 0;
 }
 
-/* Is there a line of that name, letter and availability? */
+/* Is there a line of that name and letter, and one that explains it? */
 static bool
-has_line(const char *help, const struct row *row, bool is_later)
+has_line(const char *help, const struct row *row)
 {
 	char text[96];
-	const char *at, *mark;
+	const char *at;
 
 	snprintf(text, sizeof(text), "\n  %s%s%s%s\n",
 	    row->letter == NULL ? "    " : row->letter,
@@ -614,12 +590,8 @@ has_line(const char *help, const struct row *row, bool is_later)
 	if (row->word != NULL)
 		text[strlen(text) - 1] = '\0';
 	at = strstr(help, text);
-	if (at == NULL)
-		return false;
-	at = strstr(at, "\n        ");
-	mark = at == NULL ? NULL : strstr(at, "(not in this version)\n");
-	return at != NULL &&
-	    (mark != NULL && mark < strchr(at + 1, '\n')) == is_later;
+	at = at == NULL ? NULL : strchr(at + 1, '\n');
+	return at != NULL && text_begins(at, "\n        ");
 }
 
 static void
@@ -642,11 +614,8 @@ help_lists_every_option(void **state)
 	assert_true(len > 0);
 	help[len] = '\0';
 	for (i = 0; i < COUNT(rows); i++)
-		if (!has_line(help, &rows[i], false))
+		if (!has_line(help, &rows[i]))
 			fail_msg("%s is not in the help", rows[i].name);
-	for (i = 0; i < COUNT(later); i++)
-		if (!has_line(help, &later[i], true))
-			fail_msg("%s is not in the help", later[i].name);
 	assert_non_null(strstr(help, "(leave at once)\n"));
 	assert_non_null(strstr(help, "(never)\n"));
 	assert_non_null(strstr(help, "(one per processor, at most 8)\n"));
@@ -667,7 +636,6 @@ main(void)
 		cmocka_unit_test(ranges_end_where_they_say),
 		cmocka_unit_test(kept_descriptors_have_a_limit),
 		cmocka_unit_test(the_phrase_has_its_descriptor_alone),
-		cmocka_unit_test(options_not_built_are_refused),
 		cmocka_unit_test(long_names_are_typed_in_full),
 		cmocka_unit_test(messages_name_what_was_typed),
 		cmocka_unit_test(wrong_use),
