@@ -1,13 +1,14 @@
 /*
  * failfork: run a program whose forks can be made to fail from outside.
  *
- * usage: failfork FLAGFILE program [args...]
+ * usage: failfork [-s] FLAGFILE program [args...]
  *
  * The program runs under a seccomp filter that hands clone, clone3, fork
  * and vfork to a supervisor.  While FLAGFILE does not exist they go ahead;
  * while it exists they fail with EAGAIN: all of them if the file is empty,
  * else those of the process ids listed in it.  Each refusal is written to
- * FLAGFILE.hits as one line with the process id.
+ * FLAGFILE.hits as one line with the process id.  With -s the same for
+ * socketpair in their place, and EMFILE.
  *
  * The supervisor is no child of the program and ends with the last process
  * under the filter.  Root needs no no_new_privs for this and sets none, so
@@ -46,9 +47,14 @@ fail(const char *what, int code)
 
 /* Returns the supervisor's end of the filter, close-on-exec. */
 static int
-install_filter(void)
+install_filter(int takes_sockets)
 {
-	struct sock_filter code[] = {
+	struct sock_filter socketpairs[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_NR),
+		WATCH(__NR_socketpair),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_filter forks[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_NR),
 		WATCH(__NR_clone),
 #ifdef __NR_clone3
@@ -61,10 +67,15 @@ install_filter(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = {
-		.len = sizeof(code) / sizeof(code[0]),
-		.filter = code,
+		.len = sizeof(forks) / sizeof(forks[0]),
+		.filter = forks,
 	};
 	int fd;
+
+	if (takes_sockets) {
+		filter.len = sizeof(socketpairs) / sizeof(socketpairs[0]);
+		filter.filter = socketpairs;
+	}
 
 	if (geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		fail("no_new_privs", EXIT_UNSUPPORTED);
@@ -168,7 +179,7 @@ count_refusal(const char *flagfile, unsigned int pid)
 }
 
 static void
-answer_one(int listener, const char *flagfile)
+answer_one(int listener, const char *flagfile, int error)
 {
 	struct seccomp_notif request;
 	struct seccomp_notif_resp answer;
@@ -179,7 +190,7 @@ answer_one(int listener, const char *flagfile)
 	memset(&answer, 0, sizeof(answer));
 	answer.id = request.id;
 	if (is_refused(flagfile, request.pid)) {
-		answer.error = -EAGAIN;
+		answer.error = -error;
 		count_refusal(flagfile, request.pid);
 	} else {
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
@@ -189,7 +200,7 @@ answer_one(int listener, const char *flagfile)
 }
 
 static void
-supervise(int listener, const char *flagfile)
+supervise(int listener, const char *flagfile, int error)
 {
 	struct pollfd waiting = { .fd = listener, .events = POLLIN };
 
@@ -200,7 +211,7 @@ supervise(int listener, const char *flagfile)
 			return;
 		}
 		if (waiting.revents & POLLIN)
-			answer_one(listener, flagfile);
+			answer_one(listener, flagfile, error);
 		else
 			return;
 	}
@@ -208,7 +219,7 @@ supervise(int listener, const char *flagfile)
 
 /* The supervisor is a grandchild, so that the program never reaps it. */
 static void
-start_supervisor(int sock, const char *flagfile)
+start_supervisor(int sock, const char *flagfile, int error)
 {
 	pid_t child = fork();
 	int listener, fd;
@@ -229,24 +240,28 @@ start_supervisor(int sock, const char *flagfile)
 	open("/dev/null", O_RDWR);
 	listener = receive_fd(sock);
 	if (listener != -1)
-		supervise(listener, flagfile);
+		supervise(listener, flagfile, error);
 	_exit(0);
 }
 
 int
 main(int argc, char **argv)
 {
-	int pair[2];
+	int pair[2], takes_sockets;
 
+	takes_sockets = argc > 1 && strcmp(argv[1], "-s") == 0;
+	argc -= takes_sockets;
+	argv += takes_sockets;
 	if (argc < 3) {
-		fprintf(stderr, "usage: failfork FLAGFILE program [args]\n");
+		fprintf(
+		    stderr, "usage: failfork [-s] FLAGFILE program [args]\n");
 		return 100;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		fail("socketpair", 111);
-	start_supervisor(pair[1], argv[1]);
+	start_supervisor(pair[1], argv[1], takes_sockets ? EMFILE : EAGAIN);
 	close(pair[1]);
-	send_fd(pair[0], install_filter());
+	send_fd(pair[0], install_filter(takes_sockets));
 	execvp(argv[2], argv + 2);
 	fail(argv[2], 111);
 }
