@@ -17,6 +17,7 @@
 
 #include "base/text.h"
 #include "tls/tlsbio.h"
+#include "tls/tlscompat.h"
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx_internal.h"
 #include "tls/tlslib.h"
@@ -202,7 +203,7 @@ int
 tlsconn_pending(const struct tlsconn *conn)
 {
 	return SSL_pending(conn->ssl) > 0 ||
-	    (!conn->is_starved && SSL_has_pending(conn->ssl));
+	    (!conn->is_starved && tlscompat_has_pending(conn->ssl));
 }
 
 uint64_t

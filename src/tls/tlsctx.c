@@ -3,7 +3,7 @@
  *
  * Runs in the nursery, before it forks; sessions use the result.  The
  * nursery opens no file and holds no key: certificates come as DER from
- * the keeper, and the key object asks a callback (tlskey_provider).  What
+ * the keeper, and the key object asks a callback (tlsremote).  What
  * this version does not do is switched off here rather than left to the
  * library: resumption, tickets, early data, renegotiation, compression.
  */
@@ -12,21 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
-#include <openssl/param_build.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "base/text.h"
 #include "tls/tlsbio.h"
+#include "tls/tlscompat.h"
 #include "tls/tlsctx_internal.h"
 #include "tls/tlsfile.h"
-#include "tls/tlskey_provider.h"
 #include "tls/tlslib.h"
+#include "tls/tlsremote.h"
 #include "tls/tlsscheme.h"
 #include "tls/tlsstore.h"
 
@@ -45,7 +44,7 @@
 
 struct tlsctx {
 	SSL_CTX *ssl;
-	struct tlskey_remote remote;
+	struct tlsremote remote;
 };
 
 /* What tlsctx_new is at, for messages. */
@@ -271,7 +270,7 @@ static X509 *
 decode_cert(const struct making *making, size_t i)
 {
 	const unsigned char *at = making->public->chain[i];
-	X509 *cert = X509_new_ex(tlskey_provider_start(), TLSKEY_PROPERTIES);
+	X509 *cert = tlscompat_x509_new();
 
 	if (cert == NULL || making->public->chain_len[i] > TLSFILE_MAX ||
 	    d2i_X509(&cert, &at, (long)making->public->chain_len[i]) == NULL) {
@@ -298,14 +297,14 @@ cert_path(const struct tls_settings *settings)
 }
 
 static int
-use_leaf(SSL_CTX *ssl, X509 *cert, struct tlskey_remote *remote)
+use_leaf(SSL_CTX *ssl, X509 *cert, struct tlsremote *remote)
 {
 	EVP_PKEY *key;
 	int ok;
 
 	if (SSL_CTX_use_certificate(ssl, cert) != 1)
 		return -1;
-	key = tlskey_provider_key(X509_get0_pubkey(cert), remote);
+	key = tlsremote_key(X509_get0_pubkey(cert), remote);
 	if (key == NULL)
 		return -1;
 	ok = SSL_CTX_use_PrivateKey(ssl, key);
@@ -337,47 +336,19 @@ use_certs(const struct making *making)
 	    cert_path(making->settings));
 }
 
-static EVP_PKEY *
-make_dh(const struct tlsscheme_policy *policy)
-{
-	BIGNUM *p = BN_bin2bn(policy->dh_p, (int)policy->dh_p_len, NULL);
-	BIGNUM *g = BN_bin2bn(policy->dh_g, (int)policy->dh_g_len, NULL);
-	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	OSSL_PARAM *params = NULL;
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(
-	    tlskey_provider_start(), "DH", TLSKEY_PROPERTIES);
-	EVP_PKEY *dh = NULL;
-
-	if (p != NULL && g != NULL && bld != NULL && ctx != NULL &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_P, p) == 1 &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_G, g) == 1 &&
-	    (params = OSSL_PARAM_BLD_to_param(bld)) != NULL &&
-	    EVP_PKEY_fromdata_init(ctx) == 1 &&
-	    EVP_PKEY_fromdata(ctx, &dh, EVP_PKEY_KEY_PARAMETERS, params) != 1)
-		dh = NULL;
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(bld);
-	EVP_PKEY_CTX_free(ctx);
-	BN_free(p);
-	BN_free(g);
-	return dh;
-}
-
 static int
 use_dh(const struct making *making)
 {
 	const struct tls_public *public = making->public;
 	const char *path = making->settings->dhfile;
 	struct tlsscheme_policy policy;
-	EVP_PKEY *dh = NULL;
 
 	if (public->dh == NULL)
 		return 0;
-	if (tlsscheme_dh(&policy, public->dh, public->dh_len) == 0)
-		dh = make_dh(&policy);
-	if (dh != NULL && SSL_CTX_set0_tmp_dh_pkey(making->ctx->ssl, dh) == 1)
+	if (tlsscheme_dh(&policy, public->dh, public->dh_len) == 0 &&
+	    tlscompat_set_dh(making->ctx->ssl, policy.dh_p, policy.dh_p_len,
+		policy.dh_g, policy.dh_g_len) == 0)
 		return 0;
-	EVP_PKEY_free(dh);
 	return blame(making, "DHFILE", path == NULL ? "" : path);
 }
 
@@ -403,12 +374,9 @@ set_behaviour(SSL_CTX *ssl)
 	static const unsigned char context[] = "ucspi-ssl";
 
 	SSL_CTX_set_options(ssl,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
-	SSL_CTX_set_num_tickets(ssl, 0);
+	    SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+		SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_max_early_data(ssl, 0);
-	SSL_CTX_set_recv_max_early_data(ssl, 0);
 	/* With clients' certificates no session may cross over unmarked. */
 	SSL_CTX_set_session_id_context(ssl, context, sizeof(context) - 1);
 	SSL_CTX_set_max_cert_list(ssl, TLSCTX_CLIENT_CHAIN_MAX);
@@ -421,8 +389,7 @@ set_behaviour(SSL_CTX *ssl)
 	SSL_CTX_set_mode(ssl,
 	    SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_read_ahead(ssl, 1);
-	SSL_CTX_set_default_read_buffer_len(ssl, READ_BUFFER_SIZE);
+	tlscompat_set_behaviour(ssl, READ_BUFFER_SIZE);
 }
 
 static int
@@ -442,11 +409,9 @@ static struct tlsctx *
 make_empty(void)
 {
 	struct tlsctx *ctx = calloc(1, sizeof(*ctx));
-	OSSL_LIB_CTX *library = tlskey_provider_start();
 
-	if (ctx != NULL && library != NULL && tlsbio_start() == 0)
-		ctx->ssl = SSL_CTX_new_ex(
-		    library, TLSKEY_PROPERTIES, TLS_server_method());
+	if (ctx != NULL && tlsremote_start() == 0 && tlsbio_start() == 0)
+		ctx->ssl = tlscompat_ctx_new(true);
 	if (ctx == NULL || ctx->ssl != NULL)
 		return ctx;
 	free(ctx);
@@ -516,11 +481,10 @@ struct throw_away {
 static int
 throw_away_make(struct throw_away *t)
 {
-	OSSL_LIB_CTX *library = tlskey_provider_start();
 	X509_NAME *name;
 
-	t->key = EVP_PKEY_Q_keygen(library, TLSKEY_PROPERTIES, "EC", "P-256");
-	t->cert = X509_new_ex(library, TLSKEY_PROPERTIES);
+	t->key = tlscompat_make_key();
+	t->cert = tlscompat_x509_new();
 	if (t->key == NULL || t->cert == NULL)
 		return -1;
 	name = X509_get_subject_name(t->cert);
@@ -588,7 +552,6 @@ static int
 warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx, const struct throw_away *t,
     int version)
 {
-	char ecdsa[] = "ECDSA+SHA256";
 	SSL *server = SSL_new(ctx->ssl), *client = SSL_new(client_ctx);
 	BIO *a = NULL, *b = NULL;
 	int r = -1;
@@ -602,11 +565,12 @@ warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx, const struct throw_away *t,
 	SSL_set_connect_state(client);
 	SSL_set_max_proto_version(client, version);
 	SSL_set_min_proto_version(client, version);
-	if (t != NULL &&
-	    (SSL_use_certificate(server, t->cert) != 1 ||
-		SSL_use_PrivateKey(server, t->key) != 1 ||
-		SSL_set1_sigalgs_list(client, ecdsa) != 1))
-		goto out;
+	if (t != NULL) {
+		tlscompat_want_ecdsa(client);
+		if (SSL_use_certificate(server, t->cert) != 1 ||
+		    SSL_use_PrivateKey(server, t->key) != 1)
+			goto out;
+	}
 	r = shake_hands(server, client);
 out:
 	SSL_free(server);
@@ -619,14 +583,13 @@ int
 tlsctx_warm_up(struct tlsctx *ctx)
 {
 	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
-	struct tlskey_remote remote = ctx->remote;
+	struct tlsremote remote = ctx->remote;
 	struct throw_away t = { NULL, NULL };
 	SSL_CTX *client;
 	size_t i;
 	int r = -1;
 
-	client = SSL_CTX_new_ex(
-	    tlskey_provider_start(), TLSKEY_PROPERTIES, TLS_client_method());
+	client = tlscompat_ctx_new(false);
 	if (client == NULL || throw_away_make(&t) == -1)
 		goto out;
 	tlsctx_set_signer(ctx, sign_nothing, NULL);

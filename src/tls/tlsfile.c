@@ -182,7 +182,7 @@ take_key(
 	if (strcmp(pem->name, PEM_STRING_PKCS8) == 0 ||
 	    strstr(pem->header, "ENCRYPTED") != NULL)
 		return take_encrypted_key(source, found, pem);
-	found->key = d2i_AutoPrivateKey_ex(NULL, &at, pem->len, NULL, NULL);
+	found->key = d2i_AutoPrivateKey(NULL, &at, pem->len);
 	if (found->key == NULL)
 		return blame_library(source, "bad private key");
 	return 0;

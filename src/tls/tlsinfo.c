@@ -21,6 +21,7 @@
 #include <openssl/x509.h>
 
 #include "base/text.h"
+#include "tls/tlscompat.h"
 #include "tls/tlsconn.h"
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx.h"
@@ -111,7 +112,7 @@ find_last(const X509_NAME *name, int nid)
 {
 	int at = -1, last = -1;
 
-	while ((at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0)
+	while ((at = tlscompat_name_index(name, nid, at)) >= 0)
 		last = at;
 	return last;
 }
@@ -369,13 +370,7 @@ tell_alpn(const struct walk *walk)
 static int
 tell_group(const struct walk *walk)
 {
-	long group = SSL_get_negotiated_group(walk->ssl);
-
-	/* DHE with parameters of our own has no name. */
-	if (group == NID_undef)
-		return 0;
-	return tell(
-	    walk, TLSINFO_KEX_GROUP, SSL_group_to_name(walk->ssl, (int)group));
+	return tell(walk, TLSINFO_KEX_GROUP, tlscompat_group(walk->ssl));
 }
 
 /*
@@ -389,8 +384,7 @@ tell_exporter(const struct walk *walk)
 	static const unsigned char context[1];
 	unsigned char binding[EXPORTER_SIZE];
 
-	if (SSL_version(walk->ssl) < TLS1_3_VERSION &&
-	    SSL_get_extms_support(walk->ssl) != 1)
+	if (!tlscompat_is_bound(walk->ssl))
 		return 0;
 	if (SSL_export_keying_material(walk->ssl, binding, sizeof(binding),
 		EXPORTER_LABEL, strlen(EXPORTER_LABEL), context, 0, 1) != 1) {
@@ -404,12 +398,8 @@ tell_exporter(const struct walk *walk)
 static const EVP_MD *
 end_point_digest(X509 *cert)
 {
-	int nid = NID_undef;
+	int nid = cert == NULL ? NID_undef : tlscompat_signature_digest(cert);
 
-	if (cert == NULL ||
-	    X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1)
-		nid = NID_undef;
-	ERR_clear_error();
 	if (nid == NID_md5 || nid == NID_sha1)
 		return EVP_sha256();
 	return nid == NID_undef ? NULL : EVP_get_digestbynid(nid);
@@ -456,7 +446,7 @@ static int
 walk_all(struct walk *walk)
 {
 	X509 *own = SSL_get_certificate(walk->ssl);
-	X509 *peer = SSL_get0_peer_certificate(walk->ssl);
+	X509 *peer = tlscompat_peer(walk->ssl);
 
 	walk->party = TLSINFO_CONNECTION;
 	if (walk_connection(walk, own, peer) == -1)

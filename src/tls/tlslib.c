@@ -14,6 +14,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "tls/tlscompat.h"
+
 void
 tlslib_start(void)
 {
@@ -29,8 +31,8 @@ tlslib_reason(char text[TEXT_PRINTABLE_SIZE])
 	const char *reason = NULL;
 
 	/* The oldest error is the cause, later ones say who passed it on. */
-	if (ERR_SYSTEM_ERROR(code))
-		reason = strerror(ERR_GET_REASON(code));
+	if (tlscompat_system_error(code) != 0)
+		reason = strerror(tlscompat_system_error(code));
 	else if (code != 0)
 		reason = ERR_reason_error_string(code);
 	if (reason == NULL)

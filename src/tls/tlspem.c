@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "tls/tlscompat.h"
 #include "tls/tlsfile.h"
 
 /* How long a pipe may keep us waiting for the next bytes. */
@@ -106,19 +106,15 @@ tlspem_read(int fd, unsigned char *bytes, size_t size)
 void
 tlspem_clear(struct tlspem *pem)
 {
-	OPENSSL_secure_free(pem->name);
-	OPENSSL_secure_free(pem->header);
-	if (pem->data != NULL)
-		OPENSSL_secure_clear_free(pem->data, (size_t)pem->len);
+	tlscompat_pem_free(pem->name, pem->header, pem->data, pem->len);
 	memset(pem, 0, sizeof(*pem));
 }
 
 int
 tlspem_next(BIO *bio, struct tlspem *pem)
 {
-	/* "Secure": its temporary buffers are wiped as well. */
-	if (PEM_read_bio_ex(bio, &pem->name, &pem->header, &pem->data,
-		&pem->len, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1)
+	if (tlscompat_pem_read(
+		bio, &pem->name, &pem->header, &pem->data, &pem->len))
 		return 1;
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 		return -1;

@@ -21,19 +21,18 @@
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
-#include <openssl/provider.h>
 #include <openssl/x509.h>
 
 #include "base/text.h"
 #include "compat/compat.h"
+#include "tls/tlscompat.h"
 #include "tls/tlslib.h"
 
 struct tlsphrase {
 	const char *bytes;
 	size_t len;
-	OSSL_LIB_CTX *ctx;
-	OSSL_PROVIDER *standard, *legacy;
-	char why_not[TEXT_PRINTABLE_SIZE]; /* legacy could not be loaded */
+	struct tlscompat_old *old;
+	char why_not[TEXT_PRINTABLE_SIZE]; /* old ciphers cannot be had */
 };
 
 struct tlsphrase *
@@ -45,19 +44,11 @@ tlsphrase_new(void)
 		return NULL;
 	tlslib_start();
 	phrase->bytes = "";
-	phrase->ctx = OSSL_LIB_CTX_new();
-	if (phrase->ctx != NULL)
-		phrase->standard = OSSL_PROVIDER_load(phrase->ctx, "default");
-	if (phrase->standard == NULL) {
-		tlsphrase_free(phrase);
-		return NULL;
-	}
-	ERR_clear_error();
-	phrase->legacy = OSSL_PROVIDER_load(phrase->ctx, "legacy");
-	if (phrase->legacy == NULL)
-		tlslib_reason(phrase->why_not);
-	ERR_clear_error();
-	return phrase;
+	phrase->old = tlscompat_old_new(phrase->why_not);
+	if (phrase->old != NULL)
+		return phrase;
+	free(phrase);
+	return NULL;
 }
 
 void
@@ -82,11 +73,7 @@ tlsphrase_free(struct tlsphrase *phrase)
 {
 	if (phrase == NULL)
 		return;
-	if (phrase->legacy != NULL)
-		OSSL_PROVIDER_unload(phrase->legacy);
-	if (phrase->standard != NULL)
-		OSSL_PROVIDER_unload(phrase->standard);
-	OSSL_LIB_CTX_free(phrase->ctx);
+	tlscompat_old_free(phrase->old);
 	free(phrase);
 }
 
@@ -97,7 +84,7 @@ blame_scheme(const struct tlsphrase *phrase, const char *name, char *error)
 	char shown[TEXT_PRINTABLE_SIZE];
 
 	text_printable(shown, name, strlen(name));
-	if (phrase->legacy != NULL)
+	if (phrase->why_not[0] == '\0')
 		text_format(error, TLSPHRASE_ERROR_SIZE,
 		    "encrypted with %.60s, which the TLS library does not "
 		    "know",
@@ -128,8 +115,7 @@ is_about_algorithms(void)
 	while ((code = ERR_get_error()) != 0) {
 		int reason = ERR_GET_REASON(code);
 
-		is_one |=
-		    reason == ERR_R_UNSUPPORTED || reason == ERR_R_FETCH_FAILED;
+		is_one |= tlscompat_is_unsupported(code);
 		if (ERR_GET_LIB(code) == ERR_LIB_EVP)
 			is_one |= reason == EVP_R_UNKNOWN_PBE_ALGORITHM ||
 			    reason == EVP_R_UNKNOWN_CIPHER ||
@@ -169,10 +155,10 @@ decrypt_pkcs8(const struct tlsphrase *phrase, const unsigned char *bytes,
 		    tlslib_reason(reason));
 		return NULL;
 	}
-	info = PKCS8_decrypt_ex(
-	    sig, phrase->bytes, (int)phrase->len, phrase->ctx, NULL);
+	info =
+	    tlscompat_old_pkcs8(phrase->old, sig, phrase->bytes, phrase->len);
 	if (info != NULL) {
-		key = EVP_PKCS82PKEY_ex(info, NULL, NULL);
+		key = EVP_PKCS82PKEY(info);
 		if (key == NULL)
 			text_format(error, TLSPHRASE_ERROR_SIZE,
 			    "bad private key: %s", tlslib_reason(reason));
@@ -197,7 +183,7 @@ decrypt_bytes(const EVP_CIPHER *cipher, const unsigned char *key,
 	int n = 0, rest = 0, r = 0;
 
 	if (ctx != NULL)
-		r = EVP_DecryptInit_ex2(ctx, cipher, key, iv, NULL) == 1 &&
+		r = EVP_DecryptInit_ex(ctx, cipher, NULL, key, iv) == 1 &&
 		    EVP_DecryptUpdate(ctx, plain, &n, bytes, (int)len) == 1 &&
 		    EVP_DecryptFinal_ex(ctx, plain + n, &rest) == 1;
 	EVP_CIPHER_CTX_free(ctx);
@@ -213,7 +199,7 @@ decrypt_with(const struct tlsphrase *phrase, const EVP_CIPHER *cipher,
 	EVP_PKEY *key = NULL;
 	int n = -1;
 
-	plain = OPENSSL_malloc(len + EVP_MAX_BLOCK_LENGTH);
+	plain = malloc(len + EVP_MAX_BLOCK_LENGTH);
 	if (plain == NULL)
 		return NULL;
 	at = plain;
@@ -223,9 +209,10 @@ decrypt_with(const struct tlsphrase *phrase, const EVP_CIPHER *cipher,
 		derived, NULL) > 0)
 		n = decrypt_bytes(cipher, derived, iv, bytes, len, plain);
 	if (n > 0)
-		key = d2i_AutoPrivateKey_ex(NULL, &at, n, NULL, NULL);
+		key = d2i_AutoPrivateKey(NULL, &at, n);
 	explicit_bzero(derived, sizeof(derived));
-	OPENSSL_clear_free(plain, len + EVP_MAX_BLOCK_LENGTH);
+	explicit_bzero(plain, len + EVP_MAX_BLOCK_LENGTH);
+	free(plain);
 	ERR_clear_error();
 	return key;
 }
@@ -235,7 +222,7 @@ decrypt_traditional(const struct tlsphrase *phrase, char *header,
     const unsigned char *bytes, size_t len, char *error)
 {
 	EVP_CIPHER_INFO info;
-	EVP_CIPHER *cipher;
+	const EVP_CIPHER *cipher;
 	EVP_PKEY *key;
 	char reason[TEXT_PRINTABLE_SIZE];
 
@@ -246,13 +233,12 @@ decrypt_traditional(const struct tlsphrase *phrase, char *header,
 		    tlslib_reason(reason));
 		return NULL;
 	}
-	cipher = EVP_CIPHER_fetch(
-	    phrase->ctx, EVP_CIPHER_get0_name(info.cipher), NULL);
+	cipher = tlscompat_old_cipher(phrase->old, info.cipher);
 	if (cipher == NULL)
 		return blame_scheme(
-		    phrase, EVP_CIPHER_get0_name(info.cipher), error);
+		    phrase, EVP_CIPHER_name(info.cipher), error);
 	key = decrypt_with(phrase, cipher, info.iv, bytes, len);
-	EVP_CIPHER_free(cipher);
+	tlscompat_old_cipher_free(cipher);
 	return key;
 }
 

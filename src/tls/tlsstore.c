@@ -16,13 +16,13 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "tls/tlskey_provider.h"
+#include "tls/tlscompat.h"
 #include "tls/tlstrust.h"
 
 static int
 add_ca(X509_STORE *store, const unsigned char *der, size_t len)
 {
-	X509 *cert = X509_new_ex(tlskey_provider_start(), TLSKEY_PROPERTIES);
+	X509 *cert = tlscompat_x509_new();
 	int ok = cert != NULL && d2i_X509_AUX(&cert, &der, (long)len) != NULL;
 
 	if (ok) {
@@ -37,8 +37,7 @@ add_ca(X509_STORE *store, const unsigned char *der, size_t len)
 static int
 add_crl(X509_STORE *store, const unsigned char *der, size_t len)
 {
-	X509_CRL *crl =
-	    X509_CRL_new_ex(tlskey_provider_start(), TLSKEY_PROPERTIES);
+	X509_CRL *crl = tlscompat_crl_new();
 	X509_REVOKED *revoked;
 	ASN1_INTEGER *serial = ASN1_INTEGER_new();
 	int ok = crl != NULL && serial != NULL &&

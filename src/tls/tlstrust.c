@@ -549,9 +549,12 @@ static int
 keep(struct parsing *parsing, struct list *list, const unsigned char *der,
     size_t len)
 {
-	unsigned char *copy = OPENSSL_memdup(der, len);
+	unsigned char *copy = OPENSSL_malloc(len);
 
-	if (copy == NULL || add_item(list, copy, len) == -1)
+	if (copy == NULL)
+		return short_of_memory(parsing);
+	memcpy(copy, der, len);
+	if (add_item(list, copy, len) == -1)
 		return short_of_memory(parsing);
 	return 0;
 }

@@ -16,6 +16,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "tls/tlscompat.h"
+
 /* A string of a certificate, whatever its coding.  false: it has none. */
 static bool
 show_string(char text[TEXT_PRINTABLE_SIZE], const ASN1_STRING *string)
@@ -68,7 +70,7 @@ static bool
 show_common_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
 {
 	const X509_NAME *subject = X509_get_subject_name(cert);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	int at = tlscompat_name_index(subject, NID_commonName, -1);
 
 	return at >= 0 &&
 	    show_string(text,

@@ -1,5 +1,5 @@
 /*
- * tlskey_provider: key objects without a key, for OpenSSL 3 and later.
+ * tlsremote_provider: key objects without a key, for OpenSSL 3 and later.
  *
  * Runs in the nursery and its sessions.  A key here is a public key of the
  * default provider plus the address of whoever signs.  OpenSSL prefers the
@@ -8,7 +8,7 @@
  * comes back to the signature algorithms below.  They are one-shot: libssl
  * hands over the whole text, which is what the keeper wants to see.
  */
-#include "tls/tlskey_provider.h"
+#include "tls/tlsremote.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
-#include "tls/tlslib.h"
+#include "tls/tlscompat.h"
 #include "tls/tlsscheme.h"
 
 #define NAME "ucspissl"
@@ -38,8 +38,8 @@ enum kind { KIND_RSA, KIND_EC, KIND_ED25519 };
 
 struct key {
 	enum kind kind;
-	EVP_PKEY *public;	      /* of the default provider */
-	struct tlskey_remote *remote; /* NULL: a public key only */
+	EVP_PKEY *public;	  /* of the default provider */
+	struct tlsremote *remote; /* NULL: a public key only */
 };
 
 struct signing {
@@ -50,8 +50,7 @@ struct signing {
 
 static const char *const kind_names[] = { "RSA", "EC", "ED25519" };
 
-/* One for the process: contexts cost 100 kB, and profiles share it. */
-static OSSL_LIB_CTX *library;
+static bool is_started;
 static int error_library;
 
 /*
@@ -140,7 +139,7 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 	if (key->public != NULL)
 		return 0;
 	ctx = EVP_PKEY_CTX_new_from_name(
-	    library, kind_names[key->kind], "provider=default");
+	    tlscompat_library(), kind_names[key->kind], "provider=default");
 	/* fromdata wants them writable. */
 	copy = OSSL_PARAM_dup(params);
 	if (ctx != NULL && copy != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
@@ -409,7 +408,7 @@ signing_sign(void *data, unsigned char *signature, size_t *len, size_t size,
     const unsigned char *text, size_t text_len)
 {
 	const struct signing *signing = data;
-	const struct tlskey_remote *remote = signing->key->remote;
+	const struct tlsremote *remote = signing->key->remote;
 	int max = EVP_PKEY_get_size(signing->key->public);
 	unsigned scheme = find_scheme(signing);
 	int n = -1;
@@ -532,29 +531,25 @@ load_reasons(void)
 	ERR_load_strings(error_library, reasons);
 }
 
-OSSL_LIB_CTX *
-tlskey_provider_start(void)
+int
+tlsremote_start(void)
 {
-	if (library != NULL)
-		return library;
-	tlslib_start();
-	library = OSSL_LIB_CTX_new();
-	if (library == NULL)
-		return NULL;
-	if (OSSL_PROVIDER_add_builtin(library, NAME, provider_init) != 1 ||
-	    OSSL_PROVIDER_load(library, "default") == NULL ||
-	    OSSL_PROVIDER_load(library, NAME) == NULL) {
-		OSSL_LIB_CTX_free(library);
-		library = NULL;
-		return NULL;
-	}
+	OSSL_LIB_CTX *library = tlscompat_library();
+
+	if (is_started)
+		return 0;
+	if (library == NULL ||
+	    OSSL_PROVIDER_add_builtin(library, NAME, provider_init) != 1 ||
+	    OSSL_PROVIDER_load(library, NAME) == NULL)
+		return -1;
 	load_reasons();
-	return library;
+	is_started = true;
+	return 0;
 }
 
 /* The public key's parameters and our own. */
 static OSSL_PARAM *
-describe(const EVP_PKEY *public, struct tlskey_remote *remote)
+describe(const EVP_PKEY *public, struct tlsremote *remote)
 {
 	OSSL_PARAM own[2] = { OSSL_PARAM_octet_string(
 				  REMOTE_PARAM, &remote, sizeof(remote)),
@@ -576,19 +571,19 @@ describe(const EVP_PKEY *public, struct tlskey_remote *remote)
 }
 
 EVP_PKEY *
-tlskey_provider_key(const EVP_PKEY *public, struct tlskey_remote *remote)
+tlsremote_key(const EVP_PKEY *public, struct tlsremote *remote)
 {
 	EVP_PKEY_CTX *ctx = NULL;
 	EVP_PKEY *pkey = NULL;
 	OSSL_PARAM *params;
 	size_t i;
 
-	if (tlskey_provider_start() == NULL)
+	if (tlsremote_start() == -1)
 		return NULL;
 	for (i = 0; i < 3; i++)
 		if (EVP_PKEY_is_a(public, kind_names[i]))
 			ctx = EVP_PKEY_CTX_new_from_name(
-			    library, kind_names[i], OURS);
+			    tlscompat_library(), kind_names[i], OURS);
 	if (ctx == NULL)
 		return NULL;
 	params = describe(public, remote);

@@ -1,0 +1,561 @@
+/*
+ * tlscompat: OpenSSL 3, OpenSSL 1.1.1 and LibreSSL behind one set of names.
+ *
+ * Runs in keeper, nursery and sessions.  A guard stands for a function, a
+ * macro or the shape of a part that the library has or has not (config.h);
+ * none for a version number.  HAVE_PROVIDERS is OpenSSL 3's way to have
+ * more than one context, whose objects must be made by newer functions.
+ */
+#include "tls/tlscompat.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/dh.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "base/text.h"
+#include "config.h"
+#include "tls/tlslib.h"
+
+#ifdef HAVE_PROVIDERS
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/provider.h>
+#endif
+
+/*
+ * Contexts, and what is made in them
+ */
+
+#ifdef HAVE_PROVIDERS
+/* One for the process: contexts cost 100 kB, and profiles share it. */
+static OSSL_LIB_CTX *library;
+
+OSSL_LIB_CTX *
+tlscompat_library(void)
+{
+	if (library != NULL)
+		return library;
+	tlslib_start();
+	library = OSSL_LIB_CTX_new();
+	if (library != NULL && OSSL_PROVIDER_load(library, "default") == NULL) {
+		OSSL_LIB_CTX_free(library);
+		library = NULL;
+	}
+	return library;
+}
+
+int
+tlscompat_start(void)
+{
+	return tlscompat_library() == NULL ? -1 : 0;
+}
+
+SSL_CTX *
+tlscompat_ctx_new(bool is_server)
+{
+	return SSL_CTX_new_ex(tlscompat_library(), TLSCOMPAT_PROPERTIES,
+	    is_server ? TLS_server_method() : TLS_client_method());
+}
+
+X509 *
+tlscompat_x509_new(void)
+{
+	return X509_new_ex(tlscompat_library(), TLSCOMPAT_PROPERTIES);
+}
+
+X509_CRL *
+tlscompat_crl_new(void)
+{
+	return X509_CRL_new_ex(tlscompat_library(), TLSCOMPAT_PROPERTIES);
+}
+
+EVP_PKEY *
+tlscompat_make_key(void)
+{
+	return EVP_PKEY_Q_keygen(
+	    tlscompat_library(), TLSCOMPAT_PROPERTIES, "EC", "P-256");
+}
+
+static EVP_PKEY *
+make_dh(const BIGNUM *p, const BIGNUM *g)
+{
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(
+	    tlscompat_library(), "DH", TLSCOMPAT_PROPERTIES);
+	EVP_PKEY *dh = NULL;
+
+	if (bld != NULL && ctx != NULL &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_P, p) == 1 &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_G, g) == 1 &&
+	    (params = OSSL_PARAM_BLD_to_param(bld)) != NULL &&
+	    EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, &dh, EVP_PKEY_KEY_PARAMETERS, params) != 1)
+		dh = NULL;
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EVP_PKEY_CTX_free(ctx);
+	return dh;
+}
+
+static int
+use_dh(SSL_CTX *ctx, BIGNUM *p, BIGNUM *g)
+{
+	EVP_PKEY *dh = make_dh(p, g);
+
+	BN_free(p);
+	BN_free(g);
+	if (dh != NULL && SSL_CTX_set0_tmp_dh_pkey(ctx, dh) == 1)
+		return 0;
+	EVP_PKEY_free(dh);
+	return -1;
+}
+
+const char *
+tlscompat_curve(const EVP_PKEY *pkey, char *name, size_t size)
+{
+	return EVP_PKEY_get_group_name(pkey, name, size, NULL) == 1 ? name
+								    : NULL;
+}
+
+#else /* one context for all */
+
+struct ossl_lib_ctx_st *
+tlscompat_library(void)
+{
+	return NULL;
+}
+
+int
+tlscompat_start(void)
+{
+	tlslib_start();
+	return 0;
+}
+
+SSL_CTX *
+tlscompat_ctx_new(bool is_server)
+{
+	return SSL_CTX_new(
+	    is_server ? TLS_server_method() : TLS_client_method());
+}
+
+X509 *
+tlscompat_x509_new(void)
+{
+	return X509_new();
+}
+
+X509_CRL *
+tlscompat_crl_new(void)
+{
+	return X509_CRL_new();
+}
+
+EVP_PKEY *
+tlscompat_make_key(void)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
+	    EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, NID_X9_62_prime256v1) ==
+		1 &&
+	    EVP_PKEY_CTX_set_ec_param_enc(ctx, OPENSSL_EC_NAMED_CURVE) == 1 &&
+	    EVP_PKEY_keygen(ctx, &key) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
+static int
+use_dh(SSL_CTX *ctx, BIGNUM *p, BIGNUM *g)
+{
+	DH *dh = DH_new();
+	int r = -1;
+
+	if (dh == NULL || DH_set0_pqg(dh, p, NULL, g) != 1) {
+		BN_free(p);
+		BN_free(g);
+	} else if (SSL_CTX_set_tmp_dh(ctx, dh) == 1) {
+		r = 0;
+	}
+	DH_free(dh);
+	return r;
+}
+
+const char *
+tlscompat_curve(const EVP_PKEY *pkey, char *name, size_t size)
+{
+	/* Neither is changed, but older libraries know no const here. */
+	const EC_KEY *key = EVP_PKEY_get0_EC_KEY((EVP_PKEY *)(uintptr_t)pkey);
+	const EC_GROUP *group = key == NULL ? NULL : EC_KEY_get0_group(key);
+	const char *known = NULL;
+
+	if (group != NULL)
+		known = OBJ_nid2sn(EC_GROUP_get_curve_name(group));
+	if (known == NULL || text_copy(name, size, known) == -1)
+		return NULL;
+	return name;
+}
+#endif
+
+int
+tlscompat_set_dh(SSL_CTX *ctx, const unsigned char *p, size_t p_len,
+    const unsigned char *g, size_t g_len)
+{
+	BIGNUM *prime = BN_bin2bn(p, (int)p_len, NULL);
+	BIGNUM *generator = BN_bin2bn(g, (int)g_len, NULL);
+
+	if (prime != NULL && generator != NULL)
+		return use_dh(ctx, prime, generator);
+	BN_free(prime);
+	BN_free(generator);
+	return -1;
+}
+
+/*
+ * Behaviour of a server
+ */
+
+void
+tlscompat_set_behaviour(SSL_CTX *ctx, size_t read_size)
+{
+#ifdef SSL_OP_NO_RENEGOTIATION
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+#else
+	SSL_CTX_set_options(ctx, SSL_OP_NO_CLIENT_RENEGOTIATION);
+#endif
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_max_early_data(ctx, 0);
+#ifdef HAVE_SSL_CTX_SET_RECV_MAX_EARLY_DATA
+	SSL_CTX_set_recv_max_early_data(ctx, 0);
+#endif
+	/*
+	 * Without SSL_has_pending nobody could tell what has been read
+	 * ahead, and would wait for it at the socket.
+	 */
+#ifdef HAVE_SSL_HAS_PENDING
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_default_read_buffer_len(ctx, read_size);
+#else
+	(void)read_size;
+#endif
+}
+
+bool
+tlscompat_has_pending(const SSL *ssl)
+{
+#ifdef HAVE_SSL_HAS_PENDING
+	return SSL_has_pending(ssl);
+#else
+	(void)ssl;
+	return false;
+#endif
+}
+
+void
+tlscompat_want_ecdsa(SSL *client)
+{
+#ifdef SSL_set1_sigalgs_list
+	char list[] = "ECDSA+SHA256";
+
+	(void)SSL_set1_sigalgs_list(client, list);
+#else
+	(void)client;
+#endif
+}
+
+/*
+ * PEM
+ */
+
+#ifdef HAVE_PEM_READ_BIO_EX
+bool
+tlscompat_pem_read(
+    BIO *bio, char **name, char **header, unsigned char **data, long *len)
+{
+	/* "Secure": its temporary buffers are wiped as well. */
+	return PEM_read_bio_ex(bio, name, header, data, len,
+		   PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1;
+}
+
+void
+tlscompat_pem_free(char *name, char *header, unsigned char *data, long len)
+{
+	OPENSSL_secure_free(name);
+	OPENSSL_secure_free(header);
+	if (data != NULL)
+		OPENSSL_secure_clear_free(data, (size_t)len);
+}
+#else /* LibreSSL: wipes every buffer that it frees */
+bool
+tlscompat_pem_read(
+    BIO *bio, char **name, char **header, unsigned char **data, long *len)
+{
+	return PEM_read_bio(bio, name, header, data, len) == 1;
+}
+
+void
+tlscompat_pem_free(char *name, char *header, unsigned char *data, long len)
+{
+	free(name);
+	free(header);
+	if (data != NULL)
+		OPENSSL_cleanse(data, (size_t)len);
+	free(data);
+}
+#endif
+
+/*
+ * Old encryptions of private keys
+ */
+
+#ifdef HAVE_PROVIDERS
+struct tlscompat_old {
+	OSSL_LIB_CTX *ctx;
+	OSSL_PROVIDER *standard, *legacy;
+};
+
+struct tlscompat_old *
+tlscompat_old_new(char *why_not)
+{
+	struct tlscompat_old *old = calloc(1, sizeof(*old));
+
+	if (old == NULL)
+		return NULL;
+	old->ctx = OSSL_LIB_CTX_new();
+	if (old->ctx != NULL)
+		old->standard = OSSL_PROVIDER_load(old->ctx, "default");
+	if (old->standard == NULL) {
+		tlscompat_old_free(old);
+		return NULL;
+	}
+	ERR_clear_error();
+	*why_not = '\0';
+	old->legacy = OSSL_PROVIDER_load(old->ctx, "legacy");
+	if (old->legacy == NULL)
+		tlslib_reason(why_not);
+	ERR_clear_error();
+	return old;
+}
+
+void
+tlscompat_old_free(struct tlscompat_old *old)
+{
+	if (old == NULL)
+		return;
+	if (old->legacy != NULL)
+		OSSL_PROVIDER_unload(old->legacy);
+	if (old->standard != NULL)
+		OSSL_PROVIDER_unload(old->standard);
+	OSSL_LIB_CTX_free(old->ctx);
+	free(old);
+}
+
+PKCS8_PRIV_KEY_INFO *
+tlscompat_old_pkcs8(struct tlscompat_old *old, const X509_SIG *sig,
+    const char *phrase, size_t len)
+{
+	return PKCS8_decrypt_ex(sig, phrase, (int)len, old->ctx, NULL);
+}
+
+const EVP_CIPHER *
+tlscompat_old_cipher(struct tlscompat_old *old, const EVP_CIPHER *known)
+{
+	return EVP_CIPHER_fetch(old->ctx, EVP_CIPHER_get0_name(known), NULL);
+}
+
+void
+tlscompat_old_cipher_free(const EVP_CIPHER *cipher)
+{
+	EVP_CIPHER_free((EVP_CIPHER *)(uintptr_t)cipher);
+}
+#else /* there are no new and old ones */
+struct tlscompat_old {
+	char nothing;
+};
+
+struct tlscompat_old *
+tlscompat_old_new(char *why_not)
+{
+	*why_not = '\0';
+	return calloc(1, sizeof(struct tlscompat_old));
+}
+
+void
+tlscompat_old_free(struct tlscompat_old *old)
+{
+	free(old);
+}
+
+PKCS8_PRIV_KEY_INFO *
+tlscompat_old_pkcs8(struct tlscompat_old *old, const X509_SIG *sig,
+    const char *phrase, size_t len)
+{
+	(void)old;
+	return PKCS8_decrypt(sig, phrase, (int)len);
+}
+
+const EVP_CIPHER *
+tlscompat_old_cipher(struct tlscompat_old *old, const EVP_CIPHER *known)
+{
+	(void)old;
+	return known;
+}
+
+void
+tlscompat_old_cipher_free(const EVP_CIPHER *cipher)
+{
+	(void)cipher;
+}
+#endif
+
+/*
+ * Facts of a connection
+ */
+
+X509 *
+tlscompat_peer(const SSL *ssl)
+{
+	X509 *peer = SSL_get_peer_certificate(ssl);
+
+	/* The session holds it as well. */
+	X509_free(peer);
+	return peer;
+}
+
+#ifdef HAVE_PROVIDERS
+const char *
+tlscompat_group(SSL *ssl)
+{
+	long group = SSL_get_negotiated_group(ssl);
+
+	/* DHE with parameters of our own has no name. */
+	return group == NID_undef ? NULL : SSL_group_to_name(ssl, (int)group);
+}
+#else
+static const char *
+group_name(int nid)
+{
+	static const struct {
+		int nid;
+		const char *name;
+	} groups[] = {
+		{ EVP_PKEY_X25519, "x25519" },
+		{ NID_X9_62_prime256v1, "secp256r1" },
+		{ NID_secp384r1, "secp384r1" },
+		{ NID_secp521r1, "secp521r1" },
+#ifdef EVP_PKEY_X448
+		{ EVP_PKEY_X448, "x448" },
+#endif
+		{ NID_brainpoolP256r1, "brainpoolP256r1" },
+		{ NID_brainpoolP384r1, "brainpoolP384r1" },
+		{ NID_brainpoolP512r1, "brainpoolP512r1" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (groups[i].nid == nid)
+			return groups[i].name;
+	return NULL;
+}
+
+/* By the kind of key that the client sent, which is kept with TLS 1.3. */
+const char *
+tlscompat_group(SSL *ssl)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+	EVP_PKEY *key = NULL;
+	int nid = NID_undef;
+
+	if (SSL_get_peer_tmp_key(ssl, &key) == 1) {
+		EC_KEY *ec = EVP_PKEY_get0_EC_KEY(key);
+
+		nid = ec == NULL
+		    ? EVP_PKEY_id(key)
+		    : EC_GROUP_get_curve_name(EC_KEY_get0_group(ec));
+	} else if (cipher != NULL &&
+	    SSL_CIPHER_get_kx_nid(cipher) == NID_kx_ecdhe) {
+		/* What a server chooses: the first that both have. */
+		nid = (int)SSL_get_shared_group(ssl, 0);
+	}
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return group_name(nid);
+}
+#endif
+
+bool
+tlscompat_is_bound(SSL *ssl)
+{
+	if (SSL_version(ssl) >= TLS1_3_VERSION)
+		return true;
+#ifdef SSL_get_extms_support
+	return SSL_get_extms_support(ssl) == 1;
+#else
+	return false;
+#endif
+}
+
+int
+tlscompat_signature_digest(X509 *cert)
+{
+	int nid = NID_undef;
+
+#ifdef HAVE_X509_GET_SIGNATURE_INFO
+	if (X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1)
+		nid = NID_undef;
+#else
+	if (OBJ_find_sigid_algs(X509_get_signature_nid(cert), &nid, NULL) != 1)
+		nid = NID_undef;
+#endif
+	ERR_clear_error();
+	return nid;
+}
+
+int
+tlscompat_name_index(const X509_NAME *name, int nid, int last)
+{
+	/* 1.1.1 has no const here. */
+	return X509_NAME_get_index_by_NID(
+	    (X509_NAME *)(uintptr_t)name, nid, last);
+}
+
+/*
+ * Errors
+ */
+
+bool
+tlscompat_is_unsupported(unsigned long code)
+{
+#ifdef ERR_R_UNSUPPORTED
+	return ERR_GET_REASON(code) == ERR_R_UNSUPPORTED ||
+	    ERR_GET_REASON(code) == ERR_R_FETCH_FAILED;
+#else
+	(void)code;
+	return false;
+#endif
+}
+
+int
+tlscompat_system_error(unsigned long code)
+{
+#ifdef ERR_SYSTEM_ERROR
+	return ERR_SYSTEM_ERROR(code) ? ERR_GET_REASON(code) : 0;
+#else
+	return ERR_GET_LIB(code) == ERR_LIB_SYS ? ERR_GET_REASON(code) : 0;
+#endif
+}
