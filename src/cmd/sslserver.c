@@ -376,9 +376,10 @@ main(int argc, char **argv)
 	struct program program = { .settings = s };
 	int listen_fd = -1, phrase_fd, master_fd;
 
-	if (fd_fill_standard() == -1 || sig_save(&program.signals) == -1 ||
-	    title_prepare(&argv) == -1)
-		return 111;
+	if (fd_fill_standard() == -1)
+		return 111; /* nowhere to say why */
+	if (sig_save(&program.signals) == -1 || title_prepare(&argv) == -1)
+		die(111, "out of memory");
 	read_command_line(&options, argc, argv);
 	check_settings(&options, &how);
 	if (s->only_explains) {
