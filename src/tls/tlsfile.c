@@ -30,6 +30,9 @@
 #include "tls/tlsphrase.h"
 #include "tls/tlsscheme.h"
 
+/* Not every library has it as PEM_STRING_DHXPARAMS. */
+#define DHX_NAME "X9.42 DH PARAMETERS"
+
 /* Longest DH prime: its text must fit TLSSCHEME_TEXT_MAX. */
 #define DH_BITS_MAX 8192
 
@@ -223,7 +226,7 @@ take_block(const struct source *source, struct found *found, struct tlspem *pem)
 	/* Both forms, PKCS#3 and X9.42, begin with p and g. */
 	if (found->wants_dh &&
 	    (strcmp(pem->name, PEM_STRING_DHPARAMS) == 0 ||
-		strcmp(pem->name, PEM_STRING_DHXPARAMS) == 0) &&
+		strcmp(pem->name, DHX_NAME) == 0) &&
 	    take_dh(found, pem) == -1)
 		return blame(source, "out of memory");
 	return 0;

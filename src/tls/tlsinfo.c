@@ -89,7 +89,7 @@ tell_printed(const struct walk *walk, enum tlsinfo_kind kind, unsigned index)
 	long len = BIO_get_mem_data(walk->text, &bytes);
 	int r = tell_part(walk, kind, index, bytes, len > 0 ? (size_t)len : 0);
 
-	BIO_reset(walk->text);
+	(void)BIO_reset(walk->text);
 	return r;
 }
 
@@ -97,7 +97,7 @@ tell_printed(const struct walk *walk, enum tlsinfo_kind kind, unsigned index)
 static int
 forget_printed(const struct walk *walk)
 {
-	BIO_reset(walk->text);
+	(void)BIO_reset(walk->text);
 	ERR_clear_error();
 	return 0;
 }

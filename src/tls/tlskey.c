@@ -1,5 +1,5 @@
 /*
- * tlskey: sign what tlsscheme permits, and nothing else.
+ * tlskey: sign what tlsform permits, and nothing else.
  *
  * Runs in the keeper, after it has given up its rights.  The text comes
  * from a session, which the network may have taken over; the scheme does
@@ -15,8 +15,9 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rsa.h>
 
+#include "tls/tlscompat.h"
+#include "tls/tlsform.h"
 #include "tls/tlskey_internal.h"
 #include "tls/tlsscheme.h"
 
@@ -34,24 +35,23 @@ struct tlskey {
 struct scheme {
 	unsigned number;
 	enum kind kind;
-	const char *digest;
-	bool is_pss;
+	struct tlsform_way way;
 };
 
 static const struct scheme schemes[] = {
-	{ TLSSCHEME_RSA_PKCS1_MD5_SHA1, KIND_RSA, "MD5-SHA1", false },
-	{ TLSSCHEME_RSA_PKCS1_SHA1, KIND_RSA, "SHA1", false },
-	{ TLSSCHEME_RSA_PKCS1_SHA256, KIND_RSA, "SHA256", false },
-	{ TLSSCHEME_RSA_PKCS1_SHA384, KIND_RSA, "SHA384", false },
-	{ TLSSCHEME_RSA_PKCS1_SHA512, KIND_RSA, "SHA512", false },
-	{ TLSSCHEME_RSA_PSS_RSAE_SHA256, KIND_RSA, "SHA256", true },
-	{ TLSSCHEME_RSA_PSS_RSAE_SHA384, KIND_RSA, "SHA384", true },
-	{ TLSSCHEME_RSA_PSS_RSAE_SHA512, KIND_RSA, "SHA512", true },
-	{ TLSSCHEME_ECDSA_SHA1, KIND_EC, "SHA1", false },
-	{ TLSSCHEME_ECDSA_SHA256, KIND_EC, "SHA256", false },
-	{ TLSSCHEME_ECDSA_SHA384, KIND_EC, "SHA384", false },
-	{ TLSSCHEME_ECDSA_SHA512, KIND_EC, "SHA512", false },
-	{ TLSSCHEME_ED25519, KIND_ED25519, NULL, false },
+	{ TLSSCHEME_RSA_PKCS1_MD5_SHA1, KIND_RSA, { "MD5-SHA1", false } },
+	{ TLSSCHEME_RSA_PKCS1_SHA1, KIND_RSA, { "SHA1", false } },
+	{ TLSSCHEME_RSA_PKCS1_SHA256, KIND_RSA, { "SHA256", false } },
+	{ TLSSCHEME_RSA_PKCS1_SHA384, KIND_RSA, { "SHA384", false } },
+	{ TLSSCHEME_RSA_PKCS1_SHA512, KIND_RSA, { "SHA512", false } },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA256, KIND_RSA, { "SHA256", true } },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA384, KIND_RSA, { "SHA384", true } },
+	{ TLSSCHEME_RSA_PSS_RSAE_SHA512, KIND_RSA, { "SHA512", true } },
+	{ TLSSCHEME_ECDSA_SHA1, KIND_EC, { "SHA1", false } },
+	{ TLSSCHEME_ECDSA_SHA256, KIND_EC, { "SHA256", false } },
+	{ TLSSCHEME_ECDSA_SHA384, KIND_EC, { "SHA384", false } },
+	{ TLSSCHEME_ECDSA_SHA512, KIND_EC, { "SHA512", false } },
+	{ TLSSCHEME_ED25519, KIND_ED25519, { NULL, false } },
 };
 
 static const struct {
@@ -63,6 +63,15 @@ static const struct {
 	{ "secp521r1", TLSSCHEME_ECDSA_SHA512 },
 };
 
+static bool
+is_kind(const EVP_PKEY *pkey, enum kind kind)
+{
+	static const int ids[] = { EVP_PKEY_RSA, EVP_PKEY_EC,
+		EVP_PKEY_ED25519 };
+
+	return EVP_PKEY_base_id(pkey) == ids[kind];
+}
+
 /* The scheme TLS 1.3 ties to the key's curve; 0: not one of ours. */
 static unsigned
 curve_scheme(const EVP_PKEY *pkey)
@@ -70,7 +79,7 @@ curve_scheme(const EVP_PKEY *pkey)
 	char name[64];
 	size_t i;
 
-	if (EVP_PKEY_get_group_name(pkey, name, sizeof(name), NULL) != 1)
+	if (tlscompat_curve(pkey, name, sizeof(name)) == NULL)
 		return 0;
 	for (i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
 		if (strcmp(curves[i].name, name) == 0)
@@ -81,21 +90,21 @@ curve_scheme(const EVP_PKEY *pkey)
 const char *
 tlskey_refusal(const EVP_PKEY *pkey)
 {
-	int bits = EVP_PKEY_get_bits(pkey);
+	int bits = EVP_PKEY_bits(pkey);
 
-	if (EVP_PKEY_is_a(pkey, "RSA")) {
+	if (is_kind(pkey, KIND_RSA)) {
 		if (bits < RSA_BITS_MIN)
 			return "an RSA key of less than 1024 bits";
 		return bits > RSA_BITS_MAX
 		    ? "an RSA key of more than 16384 bits"
 		    : NULL;
 	}
-	if (EVP_PKEY_is_a(pkey, "EC"))
+	if (is_kind(pkey, KIND_EC))
 		return curve_scheme(pkey) == 0
 		    ? "an EC key not on P-256, P-384 or P-521"
 		    : NULL;
-	if (EVP_PKEY_is_a(pkey, "ED25519"))
-		return NULL;
+	if (is_kind(pkey, KIND_ED25519))
+		return tlsform_refusal(pkey);
 	return "a key that is not RSA, ECDSA or Ed25519";
 }
 
@@ -110,22 +119,14 @@ tlskey_new(EVP_PKEY *pkey)
 	if (key == NULL)
 		return NULL;
 	key->pkey = pkey;
-	key->tls13_scheme = EVP_PKEY_is_a(pkey, "EC") ? curve_scheme(pkey) : 0;
+	key->tls13_scheme = is_kind(pkey, KIND_EC) ? curve_scheme(pkey) : 0;
 	return key;
-}
-
-static bool
-is_kind(const EVP_PKEY *pkey, enum kind kind)
-{
-	static const char *const names[] = { "RSA", "EC", "ED25519" };
-
-	return EVP_PKEY_is_a(pkey, names[kind]) == 1;
 }
 
 /* The scheme of that number if this key can have it for this text. */
 static const struct scheme *
-find_scheme(const struct tlskey *key, unsigned number,
-    const unsigned char *text, size_t len)
+find_scheme(const struct tlskey *key, const struct tlsscheme_policy *policy,
+    unsigned number, const unsigned char *text, size_t len)
 {
 	size_t i;
 
@@ -137,44 +138,9 @@ find_scheme(const struct tlskey *key, unsigned number,
 		return NULL;
 	/* RFC 8446, 4.2.3: from 1.3 on curve and digest belong together. */
 	if (schemes[i].kind == KIND_EC && number != key->tls13_scheme &&
-	    tlsscheme_is_tls13(text, len))
+	    tlsform_is_tls13(policy, text, len))
 		return NULL;
 	return &schemes[i];
-}
-
-static int
-set_pss(EVP_PKEY_CTX *ctx)
-{
-	if (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) != 1)
-		return -1;
-	return EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) ==
-		1
-	    ? 0
-	    : -1;
-}
-
-static int
-compute(const struct tlskey *key, const struct scheme *scheme,
-    const unsigned char *text, size_t len, unsigned char *signature,
-    size_t size)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *pctx;
-	size_t n = size;
-	int r = -1;
-
-	if (ctx == NULL)
-		return -1;
-	if (EVP_DigestSignInit_ex(
-		ctx, &pctx, scheme->digest, NULL, NULL, key->pkey, NULL) != 1)
-		goto out;
-	if (scheme->is_pss && set_pss(pctx) == -1)
-		goto out;
-	if (EVP_DigestSign(ctx, signature, &n, text, len) == 1)
-		r = (int)n;
-out:
-	EVP_MD_CTX_free(ctx);
-	return r;
 }
 
 int
@@ -185,16 +151,18 @@ tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
 	const struct scheme *found;
 	int n;
 
-	found = find_scheme(key, scheme, text, len);
-	if (found == NULL || !tlsscheme_permits(policy, scheme, text, len)) {
+	found = find_scheme(key, policy, scheme, text, len);
+	if (found == NULL ||
+	    !tlsform_permits(policy, scheme, text, len,
+		(unsigned)EVP_PKEY_bits(key->pkey))) {
 		errno = EPERM;
 		return -1;
 	}
-	if (size < (size_t)EVP_PKEY_get_size(key->pkey)) {
+	if (size < (size_t)EVP_PKEY_size(key->pkey)) {
 		errno = EIO;
 		return -1;
 	}
-	n = compute(key, found, text, len, signature, size);
+	n = tlsform_sign(key->pkey, &found->way, text, len, signature, size);
 	ERR_clear_error();
 	if (n == -1)
 		errno = EIO;

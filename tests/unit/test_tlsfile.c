@@ -312,7 +312,10 @@ every_key_format_loads(void **state)
 		X509 *cert = make_cert("me", key, "me", key);
 
 		settings.certfile = write_pem("pkcs8", key, cert, NULL, NULL);
-		assert_int_equal(load(&settings), 0);
+		if (i == 2 && !LIB_SIGNS_TEXTS)
+			expect_error(&settings, "CERTFILE", "an Ed25519 key");
+		else
+			assert_int_equal(load(&settings), 0);
 		/* "RSA PRIVATE KEY", "EC PRIVATE KEY" */
 		settings.certfile = write_pem("old", NULL, cert, NULL, NULL);
 		file = fopen(settings.certfile, "a");
@@ -336,11 +339,16 @@ every_key_format_loads(void **state)
 static void
 other_kinds_of_key_are_refused(void **state)
 {
-	EVP_PKEY *key = make_key("ED448");
+	EVP_PKEY *key = lib_make_key("ED448");
 	X509 *cert = X509_new();
 	struct tls_settings settings = { .certfile = NULL };
 
 	(void)state;
+	if (key == NULL) {
+		X509_free(cert);
+		puts("# skip: the library has no Ed448");
+		skip();
+	}
 	X509_set_pubkey(cert, key);
 	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 60);
@@ -378,22 +386,15 @@ dh_parameters_are_read(void **state)
 	struct tlsfiles files;
 	struct tls_public public;
 	struct tlskey *key;
-	EVP_PKEY *dh;
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	unsigned char der[1200];
 	BIO *bio;
 
 	(void)state;
 	settings.certfile = write_pem("dhcert", leaf_key, leaf, NULL, NULL);
 	settings.dhfile = path_of("dh");
-	dh = NULL;
-	EVP_PKEY_paramgen_init(ctx);
-	EVP_PKEY_CTX_set_params(ctx,
-	    (OSSL_PARAM[]){ OSSL_PARAM_utf8_string(
-				"group", (void *)(uintptr_t) "ffdhe2048", 9),
-		OSSL_PARAM_END });
-	assert_int_equal(EVP_PKEY_paramgen(ctx, &dh), 1);
 	bio = BIO_new_file(settings.dhfile, "w");
-	assert_int_equal(PEM_write_bio_Parameters(bio, dh), 1);
+	assert_true(PEM_write_bio(bio, PEM_STRING_DHPARAMS, "", der,
+			(long)lib_dh_parameters(2048, der)) > 0);
 	BIO_free(bio);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_int_equal(
@@ -411,8 +412,6 @@ dh_parameters_are_read(void **state)
 	    "-----BEGIN DH PARAMETERS-----\nMAYCARACAQI=\n"
 	    "-----END DH PARAMETERS-----\n");
 	expect_error(&settings, "DHFILE", "bad DH parameters");
-	EVP_PKEY_free(dh);
-	EVP_PKEY_CTX_free(ctx);
 }
 
 static void

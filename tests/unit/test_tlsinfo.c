@@ -352,9 +352,11 @@ tls12(void **state)
 	assert_null(of_conn(TLSINFO_TLS_SNI));
 	expect_end_point(EVP_sha256());
 	/* Not bound to the handshake: RFC 9266, section 4.2. */
-	client.without_ems = true;
-	meet(&server, &client);
-	assert_null(of_conn(TLSINFO_EXPORTER));
+	client.without_ems = SSL_OP_NO_EXTENDED_MASTER_SECRET != 0;
+	if (client.without_ems) {
+		meet(&server, &client);
+		assert_null(of_conn(TLSINFO_EXPORTER));
+	}
 	server_clear(&server);
 }
 
@@ -365,12 +367,14 @@ end_points_of_other_signatures(void **state)
 	struct server server;
 
 	(void)state;
-	server_with(&server, "ED25519", NULL, NULL, NULL);
-	meet(&server, &client);
-	assert_null(of_conn(TLSINFO_SERVER_END_POINT));
-	expect(of_server(TLSINFO_A_SIG), "ED25519");
-	expect(of_server(TLSINFO_A_KEY), "ED25519");
-	server_clear(&server);
+	if (LIB_SIGNS_TEXTS) {
+		server_with(&server, "ED25519", NULL, NULL, NULL);
+		meet(&server, &client);
+		assert_null(of_conn(TLSINFO_SERVER_END_POINT));
+		expect(of_server(TLSINFO_A_SIG), "ED25519");
+		expect(of_server(TLSINFO_A_KEY), "ED25519");
+		server_clear(&server);
+	}
 	server_with(&server, "P-256", EVP_sha512(), NULL, NULL);
 	meet(&server, &client);
 	expect_end_point(EVP_sha512());

@@ -42,7 +42,9 @@ verifies(EVP_PKEY *key, const char *digest, bool is_pss,
 	bool ok;
 
 	assert_int_equal(
-	    EVP_DigestVerifyInit_ex(ctx, &pctx, digest, NULL, NULL, key, NULL),
+	    EVP_DigestVerifyInit(ctx, &pctx,
+		digest == NULL ? NULL : EVP_get_digestbyname(digest), NULL,
+		key),
 	    1);
 	if (is_pss) {
 		EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING);
@@ -167,12 +169,14 @@ other_kinds_are_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		key = make_key(kinds[i]);
+		key = lib_make_key(kinds[i]);
+		if (key == NULL)
+			continue;
 		assert_non_null(tlskey_refusal(key));
 		assert_null(tlskey_new(key));
 		EVP_PKEY_free(key);
 	}
-	key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1");
+	key = make_key("secp256k1");
 	assert_non_null(tlskey_refusal(key));
 	EVP_PKEY_free(key);
 }
@@ -181,6 +185,10 @@ static int
 set_up(void **state)
 {
 	(void)state;
+	if (!LIB_SIGNS_TEXTS) {
+		puts("1..0 # SKIP keys of this build sign digests: tlsform");
+		exit(0);
+	}
 	tlsscheme_groups(&policy, NULL);
 	policy.permits_tls12 = policy.permits_tls13 = true;
 	policy.permits_old = true;

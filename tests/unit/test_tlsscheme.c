@@ -61,8 +61,8 @@ static size_t
 make_ecdhe(unsigned char *text, unsigned group, const char *curve)
 {
 	EVP_PKEY *key = make_key(curve);
-	unsigned char *point = NULL;
-	size_t len = EVP_PKEY_get1_encoded_public_key(key, &point);
+	unsigned char point[256];
+	size_t len = lib_public_point(key, point);
 
 	assert_true(len > 0 && len < 256);
 	memset(text, 0x5a, 64);
@@ -71,7 +71,6 @@ make_ecdhe(unsigned char *text, unsigned group, const char *curve)
 	text[66] = (unsigned char)group;
 	text[67] = (unsigned char)len;
 	memcpy(text + 68, point, len);
-	OPENSSL_free(point);
 	EVP_PKEY_free(key);
 	return 68 + len;
 }

@@ -39,21 +39,15 @@
 #include "tls/tlskey_internal.h"
 #include "tls/tlsscheme.h"
 #include "tls/tlsverify.h"
+#include "tlslibs.h"
 
 #define UNUSED __attribute__((unused))
 
 UNUSED static EVP_PKEY *
 make_key(const char *kind)
 {
-	EVP_PKEY *key;
+	EVP_PKEY *key = lib_make_key(kind);
 
-	if (strncmp(kind, "RSA", 3) == 0)
-		key = EVP_PKEY_Q_keygen(
-		    NULL, NULL, "RSA", (size_t)atoi(kind + 3));
-	else if (strncmp(kind, "P-", 2) == 0)
-		key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);
-	else
-		key = EVP_PKEY_Q_keygen(NULL, NULL, kind);
 	assert_non_null(key);
 	return key;
 }
@@ -66,8 +60,9 @@ make_cert_dated(const char *name, EVP_PKEY *key, const char *issuer,
 	X509 *cert = X509_new();
 	X509_NAME *subject = X509_get_subject_name(cert);
 	X509_NAME *by = X509_NAME_new();
-	const EVP_MD *md =
-	    EVP_PKEY_is_a(issuer_key, "ED25519") ? NULL : EVP_sha256();
+	const EVP_MD *md = EVP_PKEY_base_id(issuer_key) == EVP_PKEY_ED25519
+	    ? NULL
+	    : EVP_sha256();
 	static long serial;
 
 	assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);

@@ -1,0 +1,237 @@
+/*
+ * tlslibs: what differs between the TLS libraries, for the tests of tls/.
+ *
+ * The counterpart of tls/tlscompat, and not it, so that the tests share
+ * nothing with what they test.
+ */
+#ifndef UNIT_TLSLIBS_H
+#define UNIT_TLSLIBS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "config.h"
+#ifdef HAVE_PROVIDERS
+#include <openssl/provider.h>
+#endif
+
+#define LIB_UNUSED __attribute__((unused))
+
+#ifndef X509_VERSION_1
+#define X509_VERSION_1 0
+#define X509_VERSION_3 2
+#endif
+#ifndef X509_CRL_VERSION_2
+#define X509_CRL_VERSION_2 1
+#endif
+/* 0: there is nothing that could be switched off. */
+#ifndef SSL_OP_NO_EXTENDED_MASTER_SECRET
+#define SSL_OP_NO_EXTENDED_MASTER_SECRET 0
+#endif
+
+/* Does the keeper get whole texts, or digests (tlsform.h)? */
+#ifdef HAVE_PROVIDERS
+#define LIB_SIGNS_TEXTS true
+#else
+#define LIB_SIGNS_TEXTS false
+#endif
+
+/* "RSA2048", "P-256" or another curve, "ED25519"; NULL: not to be had. */
+LIB_UNUSED static EVP_PKEY *
+lib_make_key(const char *kind)
+{
+	bool is_rsa = strncmp(kind, "RSA", 3) == 0;
+	int curve = EC_curve_nist2nid(kind), id = OBJ_sn2nid(kind);
+	EVP_PKEY_CTX *ctx;
+	EVP_PKEY *key = NULL;
+
+	if (curve == NID_undef && strstr(kind, "25519") == NULL &&
+	    strstr(kind, "448") == NULL)
+		curve = id;
+	if (is_rsa)
+		id = EVP_PKEY_RSA;
+	else if (curve != NID_undef)
+		id = EVP_PKEY_EC;
+	ctx = EVP_PKEY_CTX_new_id(id, NULL);
+	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+	    (is_rsa &&
+		EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, atoi(kind + 3)) != 1) ||
+	    (id == EVP_PKEY_EC &&
+		(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, curve) != 1 ||
+		    EVP_PKEY_CTX_set_ec_param_enc(
+			ctx, OPENSSL_EC_NAMED_CURVE) != 1)) ||
+	    EVP_PKEY_keygen(ctx, &key) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
+/* The public point of an EC, X25519 or X448 key: the end of its DER. */
+LIB_UNUSED static size_t
+lib_public_point(EVP_PKEY *key, unsigned char point[256])
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	size_t size = EVP_PKEY_base_id(key) == EVP_PKEY_EC
+	    ? 1 + 2 * (((size_t)EVP_PKEY_bits(key) + 7) / 8)
+	    : ((size_t)EVP_PKEY_bits(key) + 7) / 8;
+
+	if (len <= 0 || (size_t)len < size || size > 256)
+		abort();
+	memcpy(point, der + (size_t)len - size, size);
+	OPENSSL_free(der);
+	return size;
+}
+
+/* DHParameter (PKCS#3) of RFC 3526's group of so many bits, generator 2. */
+LIB_UNUSED static size_t
+lib_dh_parameters(unsigned bits, unsigned char der[1200])
+{
+	BIGNUM *p = bits == 1536 ? BN_get_rfc3526_prime_1536(NULL)
+				 : BN_get_rfc3526_prime_2048(NULL);
+	size_t len = (size_t)BN_num_bytes(p) + 1, at = 0;
+
+	/* Lengths of two bytes, and a zero before the top bit. */
+	der[at++] = 0x30;
+	der[at++] = 0x82;
+	der[at++] = (unsigned char)((len + 7) >> 8);
+	der[at++] = (unsigned char)(len + 7);
+	der[at++] = 2;
+	der[at++] = 0x82;
+	der[at++] = (unsigned char)(len >> 8);
+	der[at++] = (unsigned char)len;
+	der[at++] = 0;
+	BN_bn2bin(p, der + at);
+	at += len - 1;
+	memcpy(der + at, "\2\1\2", 3);
+	BN_free(p);
+	return at + 3;
+}
+
+/* Can it be named for key exchange? */
+LIB_UNUSED static bool
+lib_has_group(const char *name)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	char copy[100];
+	bool has;
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	has = SSL_CTX_set1_groups_list(ctx, copy) == 1;
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return has;
+}
+
+/*
+ * Old ciphers, for the writing of encrypted keys.
+ */
+
+#ifdef HAVE_PROVIDERS
+static OSSL_LIB_CTX *lib_ctx;
+static OSSL_PROVIDER *lib_standard, *lib_legacy; /* may be NULL */
+
+LIB_UNUSED static void
+lib_ciphers_start(void)
+{
+	lib_ctx = OSSL_LIB_CTX_new();
+	lib_standard = OSSL_PROVIDER_load(lib_ctx, "default");
+	lib_legacy = OSSL_PROVIDER_load(lib_ctx, "legacy");
+	if (lib_standard == NULL)
+		abort();
+}
+
+LIB_UNUSED static void
+lib_ciphers_stop(void)
+{
+	if (lib_legacy != NULL)
+		OSSL_PROVIDER_unload(lib_legacy);
+	OSSL_PROVIDER_unload(lib_standard);
+	OSSL_LIB_CTX_free(lib_ctx);
+}
+
+LIB_UNUSED static bool
+lib_has_old_ciphers(void)
+{
+	return lib_legacy != NULL;
+}
+
+LIB_UNUSED static const EVP_CIPHER *
+lib_cipher(const char *name)
+{
+	return EVP_CIPHER_fetch(lib_ctx, name, NULL);
+}
+
+LIB_UNUSED static void
+lib_cipher_free(const EVP_CIPHER *cipher)
+{
+	EVP_CIPHER_free((EVP_CIPHER *)(uintptr_t)cipher);
+}
+
+LIB_UNUSED static X509_SIG *
+lib_encrypt(int scheme, const EVP_CIPHER *cipher, const char *phrase,
+    PKCS8_PRIV_KEY_INFO *info)
+{
+	return PKCS8_encrypt_ex(scheme, cipher, phrase, (int)strlen(phrase),
+	    NULL, 0, 1000, info, lib_ctx, NULL);
+}
+#else
+LIB_UNUSED static void
+lib_ciphers_start(void)
+{
+}
+
+LIB_UNUSED static void
+lib_ciphers_stop(void)
+{
+}
+
+LIB_UNUSED static bool
+lib_has_old_ciphers(void)
+{
+	return true;
+}
+
+LIB_UNUSED static const EVP_CIPHER *
+lib_cipher(const char *name)
+{
+	return EVP_get_cipherbyname(name);
+}
+
+LIB_UNUSED static void
+lib_cipher_free(const EVP_CIPHER *cipher)
+{
+	(void)cipher;
+}
+
+LIB_UNUSED static X509_SIG *
+lib_encrypt(int scheme, const EVP_CIPHER *cipher, const char *phrase,
+    PKCS8_PRIV_KEY_INFO *info)
+{
+	return PKCS8_encrypt(
+	    scheme, cipher, phrase, (int)strlen(phrase), NULL, 0, 1000, info);
+}
+#endif
+
+/* Are the old ciphers something apart, that a system may do without? */
+#ifdef HAVE_PROVIDERS
+#define LIB_HAS_LEGACY_APART true
+#else
+#define LIB_HAS_LEGACY_APART false
+#endif
+
+#endif
