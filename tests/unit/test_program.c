@@ -296,7 +296,8 @@ in_child_without_report(int (*step)(void))
 	pid = fork();
 	if (pid == 0) {
 		line = step();
-		dprintf(2, line == 0 ? "" : "# line %d: %s", line, output);
+		if (line != 0)
+			dprintf(2, "# line %d: %s", line, output);
 		_exit(line != 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
