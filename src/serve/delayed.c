@@ -66,8 +66,8 @@ refuse(struct monitor *m, struct connection *conn, int error)
 }
 
 /*
- * What START carries: its control socket, and copies, as the nursery may
- * turn out to be dead.
+ * What START carries: its control socket, and copies, as a nursery can die
+ * with the message unread.
  */
 static int
 make_ends(const struct connection *conn, int fds[START_FDS], int *control_fd)
@@ -103,15 +103,28 @@ ask_for_session(struct monitor *m, struct connection *conn)
 		return;
 	if (make_ends(conn, fds, &conn->control_fd) == -1)
 		refuse(m, conn, errno);
-	else if (monitor_start_session(m, conn, fds) == 0)
-		fd_close(&conn->session_out);
-	else {
+	else if (monitor_start_session(m, conn, fds) == -1) {
 		conn->session_is_gone = true;
 		fd_close(&conn->control_fd);
 		/* It is dead, and we shall hear of it. */
 		if (errno != EPIPE && errno != ECONNRESET)
 			refuse(m, conn, errno);
 	}
+}
+
+/*
+ * Should there be a session nonetheless, of which the nursery could not
+ * tell any more: it ends with its control socket.
+ */
+bool
+delayed_waits_again(struct connection *conn)
+{
+	if (!conn->is_delayed || conn->state != CONN_HANDSHAKE ||
+	    conn->session != 0)
+		return false;
+	fd_close(&conn->control_fd);
+	conn->session_is_gone = true;
+	return true;
 }
 
 static bool

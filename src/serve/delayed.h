@@ -11,6 +11,7 @@
 #define SERVE_DELAYED_H
 
 #include <ev.h>
+#include <stdbool.h>
 
 struct connection;
 struct monitor;
@@ -27,7 +28,13 @@ void delayed_listen(struct monitor *m, struct connection *conn);
 /* libev callback of a connection's control socket (data). */
 void delayed_on_program(struct ev_loop *loop, ev_io *io, int revents);
 
-/* There is a nursery again: for those who have asked while there was none. */
+/*
+ * The nursery is gone.  Has the program asked, and nobody told of a session?
+ * Then it waits for the next nursery, as long as -T lasts.
+ */
+bool delayed_waits_again(struct connection *conn);
+
+/* There is a nursery again: for those who wait for one. */
 void delayed_nursery_is_there(struct monitor *m);
 
 /* The handshake is done: the session relays, and the program is answered. */

@@ -415,6 +415,7 @@ session_has_started(struct monitor *m, const struct msg *msg)
 	m->is_short = false;
 	conn->session = (pid_t)number;
 	conn->session_start = clock_since_boot();
+	fd_close(&conn->session_out); /* with -n it is a copy */
 	if (!conn->is_delayed)
 		events_pid(&m->events, conn->session, &conn->remote.ip);
 	ev_io_set(&conn->control, conn->control_fd, EV_READ);
@@ -434,7 +435,8 @@ nursery_is_gone(struct monitor *m)
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
-		if (conn->state != CONN_LOOKUP && !conn->session_is_gone)
+		if (conn->state != CONN_LOOKUP && !conn->session_is_gone &&
+		    !delayed_waits_again(conn))
 			life_session_is_orphan(m, conn);
 }
 

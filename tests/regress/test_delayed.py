@@ -926,6 +926,25 @@ def test_byte_while_there_is_no_nursery(start, notes, forks):  # noqa: F811
     check_works(server)
 
 
+def test_nursery_dies_with_the_question(start, notes):
+    """It was asked, and dies before it has made a session."""
+    server = start(*notes.command('probe'), options=['-n'])
+    with Plain(server) as client:
+        client.ping()
+        nursery = server.pid('nursery')
+        kill(nursery, signal.SIGSTOP)
+        client.start_tls()
+        notes.wait('ASKED')
+        hold(lambda: server.pids('session') == [], 0.3, 'no session')
+        kill(nursery)
+        client.handshake()
+        client.tls_ping()
+        client.send(b'EXIT 0\n')
+        assert client.recv_all() == b''
+    assert not server.lines('fatal|error')
+    check_works(server)
+
+
 def test_no_nursery_for_as_long_as_T(start, notes, forks):  # noqa: F811
     server = start(*notes.command('probe'), options=['-n', '-T', '1'],
                    launcher=forks.launcher)
