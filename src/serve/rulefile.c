@@ -208,6 +208,13 @@ start_copy(struct rulefile *file, bool is_hasty, int64_t now)
 	file->copy_by = clock_after(now, patience);
 }
 
+/* Not a word of a file yet, or that there is none? */
+static bool
+is_unknown(const struct rulefile *file)
+{
+	return file->told == RULEFILE_SAME || file->told == RULEFILE_MISSING;
+}
+
 /* There is a file, and it is not what was copied last. */
 static void
 consider(struct rulefile *file, const struct stat *status, int64_t now)
@@ -223,10 +230,25 @@ consider(struct rulefile *file, const struct stat *status, int64_t now)
 	file->has_candidate = true;
 	if (now < file->copy_not_before)
 		return;
-	/* The first time it is not waited for: nobody is let in without. */
-	if (has_rested || file->told == RULEFILE_SAME ||
+	/*
+	 * The first one is not waited for: until there is a table everybody
+	 * is refused, or with -X let in.
+	 */
+	if (has_rested || is_unknown(file) ||
 	    file->restless >= RULEFILE_RESTLESS_LOOKS)
 		start_copy(file, !has_rested, now);
+}
+
+/* There is none; perhaps it is just being replaced. */
+static enum rulefile_news
+miss(struct rulefile *file)
+{
+	if (file->missing < RULEFILE_MISSING_LOOKS)
+		file->missing++;
+	if (file->told != RULEFILE_SAME &&
+	    file->missing < RULEFILE_MISSING_LOOKS)
+		return RULEFILE_SAME;
+	return tell(file, RULEFILE_MISSING);
 }
 
 enum rulefile_news
@@ -236,7 +258,8 @@ rulefile_saw(
 	if (file->copier != 0)
 		return RULEFILE_SAME;
 	if (sight->error == ENOENT || sight->error == ENOTDIR)
-		return tell(file, RULEFILE_MISSING);
+		return miss(file);
+	file->missing = 0;
 	if (sight->error != 0) {
 		errno = sight->error;
 		return tell(file, RULEFILE_UNREADABLE);
@@ -298,15 +321,14 @@ news_of_failure(const struct rulefile *file, int code)
 {
 	switch (code) {
 	case CHANGED:
+	case ENOENT: /* since the look; the next ones will tell */
+	case ENOTDIR:
 		return RULEFILE_SAME;
 	case DAMAGED:
 		/* What does not rest may be half of something sound. */
 		return file->is_hasty && file->told != RULEFILE_SAME
 		    ? RULEFILE_SAME
 		    : RULEFILE_DAMAGED;
-	case ENOENT:
-	case ENOTDIR:
-		return RULEFILE_MISSING;
 	default:
 		errno = code;
 		return RULEFILE_UNREADABLE;

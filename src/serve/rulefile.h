@@ -28,6 +28,12 @@ struct settings_identity;
 #define RULEFILE_LOOK_MS 200
 /* So many looks in a row that saw it change: there is no more waiting. */
 #define RULEFILE_RESTLESS_LOOKS 3
+/*
+ * So many looks in a row that find no file: it is missing.  Whoever replaces
+ * a file by removing it first (install(1)) leaves a gap, and in the gap
+ * nobody shall be let in without rules, or refused.
+ */
+#define RULEFILE_MISSING_LOOKS 3
 /* After that time without a copy of what is there, one line says so. */
 #define RULEFILE_LATE_MS 5000
 /* A copy may take so long, and a second more for each 8 MiB. */
@@ -55,6 +61,7 @@ struct rulefile {
 	struct stat copied;	/* as it was when it was copied */
 	bool has_candidate, has_copied;
 	unsigned restless;	 /* looks in a row that saw it change */
+	unsigned missing;	 /* looks in a row that found none */
 	int64_t changed_at;	 /* since then it is not what was copied */
 	bool is_late;		 /* that has been told */
 	enum rulefile_news told; /* the last news but SAME */
@@ -80,7 +87,8 @@ enum rulefile_news rulefile_turn(struct rulefile *file, int64_t now);
 
 /*
  * The watcher's fd is readable: take what was seen.  Returns SAME, MISSING
- * or UNREADABLE; may start a copier, whose news come from rulefile_reaped.
+ * (at the first look at all, else after RULEFILE_MISSING_LOOKS) or
+ * UNREADABLE; may start a copier, whose news come from rulefile_reaped.
  */
 enum rulefile_news rulefile_hear(struct rulefile *file, int64_t now);
 

@@ -68,6 +68,38 @@ def test_file_that_goes_away(start, workdir, option):
 
 
 @BOTH
+@pytest.mark.parametrize('permitted', [['-X'], []])
+def test_gap_while_it_is_replaced(start, workdir, option, permitted):
+    """install(1) removes a file before it makes the new one: nobody is let
+    in meanwhile, and nobody refused."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    table = compiled(workdir, '127.0.0.2:deny\n127.0.0.3:deny\n')
+    server = start(options=permitted + [option, path])
+    watcher = server.pid('watcher')
+    sound = 0
+    for _ in range(10):
+        write(path + '.new', table)
+        began = time.monotonic()
+        os.unlink(path)
+        # One look falls into the gap, or two.
+        time.sleep(0.25)
+        os.rename(path + '.new', path)
+        if time.monotonic() - began > 0.38:
+            wait_for(lambda: server.is_refused(source='127.0.0.3'), 2,
+                     'the table after too long a gap')
+            continue
+        until = time.monotonic() + 0.6
+        while time.monotonic() < until:
+            assert server.is_refused(source='127.0.0.2')
+            server.check_service()
+        sound += 1
+        if sound == 3:
+            break
+    assert sound > 0, 'this machine is too slow for a short gap'
+    assert server.is_refused(source='127.0.0.3')
+
+
+@BOTH
 @pytest.mark.parametrize('damage', DAMAGES)
 def test_damaged_at_start(start, workdir, option, damage):
     """None was ever good: 110.  -X is no excuse, the file is there."""

@@ -126,6 +126,17 @@ assert_look(struct rulefile *file, enum rulefile_news expected)
 	assert_int_equal(fd, -1);
 }
 
+/* It has been there; so the third look tells. */
+static void
+assert_missing(struct rulefile *file)
+{
+	int i;
+
+	for (i = 1; i < RULEFILE_MISSING_LOOKS; i++)
+		assert_look(file, RULEFILE_SAME);
+	assert_look(file, RULEFILE_MISSING);
+}
+
 /* Is fd the table of word? */
 static void
 assert_table(int fd, const char *word)
@@ -278,15 +289,85 @@ what_is_missing_is_told_once(void **state)
 	assert_look(&file, RULEFILE_MISSING);
 	assert_look(&file, RULEFILE_SAME);
 	write_file(path, "here");
+	close(assert_copy(&file, "here"));
+	/* Again: that copy did not wait for it to rest. */
 	assert_look(&file, RULEFILE_SAME);
 	close(assert_copy(&file, "here"));
 	assert_int_equal(rename(path, other), 0);
-	assert_look(&file, RULEFILE_MISSING);
+	assert_missing(&file);
 	assert_look(&file, RULEFILE_SAME);
 	/* Back as it was: it has been away, so it is new. */
 	assert_int_equal(rename(other, path), 0);
-	assert_look(&file, RULEFILE_SAME);
 	close(assert_copy(&file, "here"));
+}
+
+/* Who replaces it may leave a gap; the table in force stays. */
+static void
+a_gap_is_not_told(void **state)
+{
+	struct rulefile file;
+	int i;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(unlink(path), 0);
+		assert_look(&file, RULEFILE_SAME);
+		assert_look(&file, RULEFILE_SAME);
+		write_file(path, "second");
+		assert_look(&file, RULEFILE_SAME);
+		close(assert_copy(&file, "second"));
+	}
+	/* No look in between: they are not in a row. */
+	assert_int_equal(unlink(path), 0);
+	assert_missing(&file);
+}
+
+/* The copier comes into the gap. */
+static void
+what_goes_before_the_copy_is_not_told(void **state)
+{
+	enum rulefile_news news;
+	struct rulefile file;
+	int fd = -1;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	replace_file("second");
+	assert_look(&file, RULEFILE_SAME);
+	assert_int_equal(see(&file), RULEFILE_SAME);
+	pid = file.copier;
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(reaped(&file, pid, ENOENT << 8, &news, &fd));
+	assert_int_equal(news, RULEFILE_SAME);
+	close(assert_copy(&file, "second"));
+}
+
+/* Half of the first file is no news, as it was missing a moment ago. */
+static void
+the_first_file_is_not_waited_for(void **state)
+{
+	struct table table = table_of("some word");
+	struct rulefile file;
+
+	(void)state;
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_MISSING);
+	write_bytes(path, table.bytes, table.len / 2);
+	assert_look(&file, RULEFILE_SAME);
+	write_bytes(path, table.bytes, table.len);
+	close(assert_copy(&file, "some word"));
+	assert_int_equal(unlink(path), 0);
+	assert_missing(&file);
+	write_bytes(path, table.bytes, table.len / 2);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	free(table.bytes);
 }
 
 static void
@@ -356,7 +437,7 @@ what_is_no_table_is_told_once(void **state)
 	assert_look(&file, RULEFILE_DAMAGED);
 	assert_look(&file, RULEFILE_SAME);
 	assert_int_equal(unlink(path), 0);
-	assert_look(&file, RULEFILE_MISSING);
+	assert_missing(&file);
 	free(table.bytes);
 }
 
@@ -725,6 +806,9 @@ main(void)
 		TEST(a_change_is_taken_when_it_stands_still),
 		TEST(a_rewrite_of_the_same_size_is_a_change),
 		TEST(what_is_missing_is_told_once),
+		TEST(a_gap_is_not_told),
+		TEST(what_goes_before_the_copy_is_not_told),
+		TEST(the_first_file_is_not_waited_for),
 		TEST(a_path_through_a_file_is_missing),
 		TEST(what_is_no_file_is_told_once),
 		TEST(what_is_no_table_is_told_once),
