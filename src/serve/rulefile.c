@@ -122,7 +122,9 @@ settle(const struct rulefile *file, unsigned seconds)
 
 	title_set("copier");
 	sig_release();
-	if (signal(SIGALRM, SIG_DFL) == SIG_ERR)
+	/* A limit of file size is an error with a name (EFBIG), no death. */
+	if (signal(SIGALRM, SIG_DFL) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return -1;
 	alarm(seconds);
 	return fd_close_except(keep, sizeof(keep) / sizeof(keep[0]));
@@ -172,6 +174,7 @@ settle_change(struct rulefile *file)
 	file->restless = 0;
 	file->changed_at = CLOCK_NEVER;
 	file->is_late = false;
+	file->has_failed = false;
 }
 
 static enum rulefile_news
@@ -226,6 +229,11 @@ consider(struct rulefile *file, const struct stat *status, int64_t now)
 		file->changed_at = now;
 	if (file->has_candidate && !has_rested)
 		file->restless++;
+	/* What has changed may be better: no more waiting. */
+	if (file->has_failed && !has_rested) {
+		file->has_failed = false;
+		file->copy_not_before = now;
+	}
 	file->candidate = *status;
 	file->has_candidate = true;
 	if (now < file->copy_not_before)
@@ -335,15 +343,38 @@ news_of_failure(const struct rulefile *file, int code)
 	}
 }
 
+/* Is it what the file is, and no state of the system around it? */
+static bool
+is_permanent(int code)
+{
+	return code == DAMAGED || code == EINVAL || code == EFBIG ||
+	    code == ELOOP || code == EISDIR;
+}
+
+/* Nothing is known of the file: told once, and tried again later. */
+static enum rulefile_news
+take_trouble(struct rulefile *file, enum rulefile_news news, int64_t now)
+{
+	file->has_failed = true;
+	file->copy_not_before = clock_after(now, RULEFILE_AGAIN_MS);
+	/* The line that says so is the one about its being late. */
+	file->is_late = true;
+	if (file->told == news)
+		return RULEFILE_SAME;
+	file->told = news;
+	return news;
+}
+
 /* No sound table: always news, as the file is; not again until it changes. */
 static enum rulefile_news
-take_failure(struct rulefile *file, int code)
+take_failure(struct rulefile *file, int code, int64_t now)
 {
 	enum rulefile_news news = news_of_failure(file, code);
 
-	fd_close(&file->copy_fd);
 	if (news == RULEFILE_SAME)
 		return news;
+	if (!is_permanent(code))
+		return take_trouble(file, news, now);
 	settle_change(file);
 	file->copied = file->candidate;
 	file->has_copied = true;
@@ -373,22 +404,38 @@ take_copy(struct rulefile *file, int code, int *fd)
 	return RULEFILE_NEW;
 }
 
+/* The copier was killed, by us or by somebody else. */
+static enum rulefile_news
+take_death(struct rulefile *file, int signo, int64_t now)
+{
+	if (file->copy_by != CLOCK_NEVER) {
+		file->copier_is_stuck = false;
+		file->ended_by = signo;
+		return take_trouble(file, RULEFILE_ABORTED, now);
+	}
+	/* That has been told; another file does not make the disk faster. */
+	file->copy_not_before = clock_after(now, RULEFILE_AGAIN_MS);
+	return RULEFILE_SAME;
+}
+
 /* The copier has ended. */
 static enum rulefile_news
 judge(struct rulefile *file, int status, int64_t now, int *fd)
 {
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : CHANGED;
+	enum rulefile_news news;
+	int code = WEXITSTATUS(status);
 
 	file->copier = 0;
-	/* Killed: nothing is known of the file. */
-	if (WIFSIGNALED(status) && file->copy_by == CLOCK_NEVER)
-		file->copy_not_before = clock_after(now, RULEFILE_AGAIN_MS);
-	else
+	if (!WIFSIGNALED(status))
 		file->copier_is_stuck = false;
-	if (code == UNCHANGED ||
-	    (code >= COPIED && code < COPIED + RULES_KINDS))
+	if (!WIFSIGNALED(status) &&
+	    (code == UNCHANGED ||
+		(code >= COPIED && code < COPIED + RULES_KINDS)))
 		return take_copy(file, code, fd);
-	return take_failure(file, code);
+	news = WIFSIGNALED(status) ? take_death(file, WTERMSIG(status), now)
+				   : take_failure(file, code, now);
+	fd_close(&file->copy_fd);
+	return news;
 }
 
 bool

@@ -38,7 +38,7 @@ struct settings_identity;
 #define RULEFILE_LATE_MS 5000
 /* A copy may take so long, and a second more for each 8 MiB. */
 #define RULEFILE_COPY_MS 10000
-/* Until the next one, when it took longer. */
+/* Until the next one, when it took longer or failed for a while. */
 #define RULEFILE_AGAIN_MS 5000
 
 enum rulefile_news {
@@ -46,6 +46,7 @@ enum rulefile_news {
 	RULEFILE_NEW,	     /* a copy, in *fd, which is the caller's */
 	RULEFILE_MISSING,    /* there is no such file (any more) */
 	RULEFILE_UNREADABLE, /* errno says why */
+	RULEFILE_ABORTED,    /* the copier died: of signal ended_by */
 	RULEFILE_DAMAGED,    /* it is there, but no sound table */
 	RULEFILE_LATE,	     /* it changes all the time; or errno says why */
 	RULEFILE_STUCK	     /* to look at it or to copy it takes too long */
@@ -72,6 +73,8 @@ struct rulefile {
 	int64_t copy_by; /* when it is killed; CLOCK_NEVER: it has been */
 	int64_t copy_not_before;
 	int copy_error;	      /* why there is no copier: errno, or 0 */
+	int ended_by;	      /* what signal the last copier died of */
+	bool has_failed;      /* it may come right by itself: try again */
 	bool is_hasty;	      /* the file had not been seen to rest */
 	bool copier_is_stuck; /* told, and none has ended by itself since */
 };
@@ -100,7 +103,9 @@ enum rulefile_news rulefile_saw(
  * Is pid a child of this file, reaped with this wait status?  If so true
  * and *news (with *fd, or errno).  SAME is a copy that failed because the
  * file changed meanwhile, so that a later look tries again, or that has the
- * very bytes of the one in force.
+ * very bytes of the one in force.  Where a copy failed for lack of memory,
+ * of files, of rights and the like, which is told once, or the copier died,
+ * a look after RULEFILE_AGAIN_MS, or one that sees a change, tries again.
  */
 bool rulefile_reaped(struct rulefile *file, pid_t pid, int status, int64_t now,
     enum rulefile_news *news, int *fd);

@@ -156,6 +156,12 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		complain(
 		    master, "rule file %s: %s%s", path, strerror(error), after);
 		break;
+	case RULEFILE_ABORTED:
+		complain(master,
+		    "rule file %s cannot be copied: copier ended by signal "
+		    "%d%s",
+		    path, master->rulefiles[which].ended_by, after);
+		break;
 	case RULEFILE_DAMAGED:
 		complain(
 		    master, "rule file %s is no table of rules%s", path, after);

@@ -434,6 +434,23 @@ def test_the_copier_holds_nothing(start, workdir, stops):
              'the new table')
 
 
+@pytest.mark.root
+def test_a_killed_copier(start, workdir, stops):
+    """One line, and another try, although the file does not change."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    server = start(options=['-x', path], launcher=stops.launcher)
+    stops.begin('openat', server.pid('master'))
+    make_rules(path, '127.0.0.3:deny\n')
+    os.kill(stops.wait(), signal.SIGKILL)
+    server.wait_log('copier ended')
+    assert server.is_refused(source='127.0.0.2')
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 10,
+             'the new table')
+    assert about(server, path) == [
+        'sslserver: error: (111) rule file %s cannot be copied: copier ended '
+        'by signal 9; the last one stays in force' % path]
+
+
 def test_a_disk_that_does_not_answer(start, workdir, stops):
     """Neither a look nor a copy holds the service; a line for each file,
     and another try."""

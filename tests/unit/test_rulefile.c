@@ -536,7 +536,7 @@ a_killed_copier_is_tried_again(void **state)
 {
 	enum rulefile_news news;
 	struct rulefile file;
-	int fd = -1, status, looks;
+	int fd = -1, status;
 	pid_t pid;
 
 	(void)state;
@@ -550,13 +550,80 @@ a_killed_copier_is_tried_again(void **state)
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	/* As if it had been killed: the file is good and did not change. */
-	assert_true(reaped(&file, pid, 9, &news, &fd));
+	assert_true(reaped(&file, pid, SIGKILL, &news, &fd));
+	assert_int_equal(news, RULEFILE_ABORTED);
+	assert_int_equal(file.ended_by, SIGKILL);
 	assert_int_equal(fd, -1);
-	for (looks = 0; news != RULEFILE_NEW && looks < 3; looks++)
-		news = look(&file, &fd);
-	assert_int_equal(news, RULEFILE_NEW);
-	assert_table(fd, "second");
-	close(fd);
+	/* Not at once; and nobody says that the file changes. */
+	assert_look(&file, RULEFILE_SAME);
+	now += RULEFILE_AGAIN_MS;
+	assert_int_equal(turn(&file, now), RULEFILE_SAME);
+	close(assert_copy(&file, "second"));
+	end_watcher(&file);
+}
+
+/* A look that starts a copier, which fails with this error. */
+static enum rulefile_news
+look_and_fail(struct rulefile *file, int error)
+{
+	enum rulefile_news news;
+	int fd = -1;
+	pid_t pid;
+
+	assert_int_equal(see(file), RULEFILE_SAME);
+	pid = file->copier;
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(reaped(file, pid, error << 8, &news, &fd));
+	assert_int_equal(fd, -1);
+	return news;
+}
+
+/* The file is good; memory, or the table of files, was short. */
+static void
+what_may_come_right_is_tried_again(void **state)
+{
+	static const int errors[] = { ENOMEM, ENFILE, EIO, ESTALE, ENOSPC,
+		EPERM };
+	struct rulefile file;
+	size_t i;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	close(assert_copy(&file, "first"));
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		replace_file("second");
+		assert_look(&file, RULEFILE_SAME);
+		assert_int_equal(
+		    look_and_fail(&file, errors[i]), RULEFILE_UNREADABLE);
+		assert_int_equal(errno, errors[i]);
+		assert_look(&file, RULEFILE_SAME);
+		now += RULEFILE_AGAIN_MS;
+		assert_int_equal(turn(&file, now), RULEFILE_SAME);
+		/* Told once, and until then it is that of before. */
+		assert_int_equal(
+		    look_and_fail(&file, errors[i]), RULEFILE_SAME);
+		assert_look(&file, RULEFILE_SAME);
+		now += RULEFILE_AGAIN_MS;
+		close(assert_copy(&file, "second"));
+	}
+	end_watcher(&file);
+}
+
+/* At the start, too: nobody waits for another file. */
+static void
+the_first_copy_is_tried_again(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	assert_int_equal(look_and_fail(&file, ENOMEM), RULEFILE_UNREADABLE);
+	assert_look(&file, RULEFILE_SAME);
+	now += RULEFILE_AGAIN_MS;
+	close(assert_copy(&file, "first"));
 }
 
 /* Each look sees another file, and it is copied all the same. */
@@ -774,6 +841,28 @@ the_header_is_looked_at_before_copying(void **state)
 	in_child(look_at_sparse_files);
 }
 
+static int
+copy_beyond_a_limit(void)
+{
+	const struct rlimit small = { 100, 100 };
+	struct rulefile file;
+	int fd;
+
+	EXPECT(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+	EXPECT(setrlimit(RLIMIT_FSIZE, &small) == 0);
+	rulefile_init(&file, path);
+	EXPECT(look(&file, &fd) == RULEFILE_UNREADABLE && errno == EFBIG);
+	return 0;
+}
+
+static void
+a_file_size_limit_is_told(void **state)
+{
+	(void)state;
+	write_file(path, "a table is larger than a hundred bytes");
+	in_child(copy_beyond_a_limit);
+}
+
 static void
 kinds_come_with_the_copy(void **state)
 {
@@ -817,6 +906,9 @@ main(void)
 		TEST(a_copy_of_a_changing_file_is_dropped),
 		TEST(one_copier_at_a_time),
 		TEST(a_killed_copier_is_tried_again),
+		TEST(what_may_come_right_is_tried_again),
+		TEST(the_first_copy_is_tried_again),
+		TEST(a_file_size_limit_is_told),
 		TEST(what_never_rests_is_copied),
 		TEST(what_never_rests_is_not_damaged_yet),
 		TEST(lateness_is_told_once),
