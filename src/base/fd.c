@@ -62,8 +62,17 @@ fd_set_null(int fd)
 int
 fd_open_regular(const char *path, struct stat *status)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd;
 
+	/* To open a FIFO or a device can do something to it. */
+	if (stat(path, status) == -1)
+		return -1;
+	if (!S_ISREG(status->st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	/* It may be one by now: then at least it is not waited for. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, status) == -1) {

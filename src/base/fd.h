@@ -24,8 +24,8 @@ int fd_set_null(int fd);
 
 /*
  * Open a regular file for reading, close-on-exec, and see in *status what
- * it is.  A FIFO or a device in its place is not waited for: EINVAL.  The
- * caller's descriptor, or -1 with errno.
+ * it is.  A FIFO, a device or a directory in its place is neither opened nor
+ * waited for: EINVAL.  The caller's descriptor, or -1 with errno.
  */
 int fd_open_regular(const char *path, struct stat *status);
 

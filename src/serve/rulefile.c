@@ -272,6 +272,9 @@ rulefile_saw(
 		errno = sight->error;
 		return tell(file, RULEFILE_UNREADABLE);
 	}
+	/* To open a FIFO or a device can do something to it. */
+	if (!S_ISREG(sight->status.st_mode))
+		return tell(file, RULEFILE_IRREGULAR);
 	if (file->has_copied && is_same(&sight->status, &file->copied))
 		settle_change(file);
 	else

@@ -46,6 +46,7 @@ enum rulefile_news {
 	RULEFILE_NEW,	     /* a copy, in *fd, which is the caller's */
 	RULEFILE_MISSING,    /* there is no such file (any more) */
 	RULEFILE_UNREADABLE, /* errno says why */
+	RULEFILE_IRREGULAR,  /* it is no regular file */
 	RULEFILE_ABORTED,    /* the copier died: of signal ended_by */
 	RULEFILE_DAMAGED,    /* it is there, but no sound table */
 	RULEFILE_LATE,	     /* it changes all the time; or errno says why */
@@ -90,8 +91,8 @@ enum rulefile_news rulefile_turn(struct rulefile *file, int64_t now);
 
 /*
  * The watcher's fd is readable: take what was seen.  Returns SAME, MISSING
- * (at the first look at all, else after RULEFILE_MISSING_LOOKS) or
- * UNREADABLE; may start a copier, whose news come from rulefile_reaped.
+ * (at the first look at all, else after RULEFILE_MISSING_LOOKS),
+ * UNREADABLE or IRREGULAR; may start a copier, whose news come from rulefile_reaped.
  */
 enum rulefile_news rulefile_hear(struct rulefile *file, int64_t now);
 

@@ -156,6 +156,10 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		complain(
 		    master, "rule file %s: %s%s", path, strerror(error), after);
 		break;
+	case RULEFILE_IRREGULAR:
+		complain(master, "rule file %s: it is no regular file%s", path,
+		    after);
+		break;
 	case RULEFILE_ABORTED:
 		complain(master,
 		    "rule file %s cannot be copied: copier ended by signal "

@@ -434,6 +434,23 @@ def test_the_copier_holds_nothing(start, workdir, stops):
              'the new table')
 
 
+def test_what_is_no_file(start, workdir):
+    """Told as such, and not opened: that can do something to it."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'), '127.0.0.2:deny\n')
+    server = start(options=['-x', path])
+    assert server.is_refused(source='127.0.0.2')
+    os.mkfifo(path + '.new')
+    os.rename(path + '.new', path)
+    server.wait_log('no regular file')
+    assert server.is_refused(source='127.0.0.2')
+    make_rules(path, '127.0.0.3:deny\n')
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 2,
+             'the new table')
+    assert about(server, path) == [
+        'sslserver: error: (111) rule file %s: it is no regular file; the '
+        'last one stays in force' % path]
+
+
 @pytest.mark.root
 def test_a_killed_copier(start, workdir, stops):
     """One line, and another try, although the file does not change."""

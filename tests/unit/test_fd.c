@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@
 #if defined(__linux__) && defined(SYS_close_range)
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #endif
 
@@ -527,6 +529,49 @@ write_all_reports_errors(void **state)
 	fd_close(&ends[1]);
 }
 
+#ifdef __linux__
+/* A descriptor that tells when path is opened. */
+static int
+watch_opens(const char *path)
+{
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	assert_true(inotify_add_watch(fd, path, IN_OPEN) != -1);
+	return fd;
+}
+
+static bool
+tells_something(int fd)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+
+	return poll(&polled, 1, 0) == 1;
+}
+
+/* To open a device can do something to it. */
+static void
+what_is_not_regular_is_not_opened(void **state)
+{
+	char directory[] = "/tmp/test-fd.XXXXXX", path[64];
+	struct stat status;
+	int watch;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/file", directory);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	watch = watch_opens(path);
+	assert_int_equal(fd_open_regular(path, &status), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_false(tells_something(watch));
+	close(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+	assert_true(tells_something(watch));
+	close(watch);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+#endif
+
 /* What would make an open(2) wait is refused at once. */
 static void
 only_regular_files_are_opened(void **state)
@@ -577,6 +622,9 @@ main(void)
 		cmocka_unit_test(only_what_is_kept_stays_open),
 		cmocka_unit_test(works_without_close_range),
 		cmocka_unit_test(only_regular_files_are_opened),
+#ifdef __linux__
+		cmocka_unit_test(what_is_not_regular_is_not_opened),
+#endif
 		cmocka_unit_test(read_all_waits_for_all),
 		cmocka_unit_test(write_all_writes_all),
 		cmocka_unit_test(write_all_reports_errors),
