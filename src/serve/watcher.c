@@ -20,9 +20,11 @@
 #include "base/sig.h"
 #include "serve/title.h"
 
-/* Until a child that died, or was killed, is replaced. */
+/*
+ * Until a child that died, or was killed, is replaced.  One that could be
+ * killed and reaped was not held by a disk: there is nothing to spare.
+ */
 #define AGAIN_MS 1000
-#define AGAIN_STUCK_MS 5000
 
 void
 watcher_init(struct watcher *w, const char *path)
@@ -126,7 +128,7 @@ watcher_reaped(struct watcher *w, pid_t pid, int64_t now)
 		return false;
 	w->pid = 0;
 	w->has_sent = false;
-	w->start_at = clock_after(now, w->is_stuck ? AGAIN_STUCK_MS : AGAIN_MS);
+	w->start_at = clock_after(now, AGAIN_MS);
 	fd_close(&w->fd);
 	return true;
 }
