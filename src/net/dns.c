@@ -87,6 +87,10 @@ struct dns {
 	struct dnslink *links[DNS_SERVERS_MAX];
 	size_t good;	/* the server that answered last */
 	uint64_t heard; /* answers of any kind */
+	/* A look-up that heard nothing, and what had been heard by then. */
+	struct ip unheard;
+	bool has_unheard;
+	uint64_t unheard_at;
 	size_t questions, known;
 	bool is_closing; /* freed with the last question */
 	struct dns_question *answered;
@@ -357,13 +361,29 @@ seconds_kept(enum dns_result result, uint32_t ttl)
 	return ttl < DNS_TTL_MAX ? ttl : DNS_TTL_MAX;
 }
 
+/*
+ * Has a look-up of another address heard nothing, either?  One may be for
+ * lack of those who answer for this address alone.
+ */
+static bool
+is_second_silence(struct dns *dns, const struct ip *ip)
+{
+	if (dns->has_unheard && dns->unheard_at == dns->heard)
+		return !ip_equal(&dns->unheard, ip);
+	dns->unheard = *ip;
+	dns->unheard_at = dns->heard;
+	dns->has_unheard = true;
+	return false;
+}
+
 /* The look-up has not found anything out.  Is it for lack of servers? */
 static void
 tell_silence(const struct lookup *lookup)
 {
-	const struct dns *dns = lookup->dns;
+	struct dns *dns = lookup->dns;
 
 	if (dns->heard == lookup->heard && dns->settings.server_count > 0 &&
+	    is_second_silence(dns, &lookup->ip) &&
 	    dns->settings.silence != NULL)
 		dns->settings.silence(dns->settings.silence_arg);
 }

@@ -38,8 +38,11 @@ struct dns_settings {
 	size_t max_cached;    /* answers kept */
 	/*
 	 * Called, from the loop or from dns_ask, when a look-up has failed, or
-	 * a question for it is too late, and no server has answered anything
-	 * since the look-up began.  NULL: nobody wants to know.
+	 * a question for it is too late, no server has answered anything since
+	 * the look-up began, and the same has happened to one of another
+	 * address since the last answer: a server that is well may be silent
+	 * about a single address, because those whom it asks are.  NULL:
+	 * nobody wants to know.
 	 */
 	dns_silence *silence;
 	void *silence_arg;

@@ -26,7 +26,7 @@ size_t resolver_descriptors(size_t limit);
  * the name servers for the queries that come after it.  Each QUERY of the
  * monitor is answered by one NAMES, at its later deadline at the latest,
  * or not at all after a CANCEL.  SILENCE on the life line says that no
- * name server answers, not more often than every ten seconds.  It ends
+ * name server answers (see dns_settings), not more often than every ten seconds.  It ends
  * with the life line.
  */
 __attribute__((noreturn)) void resolver_run(

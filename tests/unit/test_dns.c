@@ -622,6 +622,33 @@ nobody_there_is_known_at_once(void **state)
 	dnsserver_start(&fixture.server, fixture.loop, serve);
 }
 
+/* Look-ups of one address that hear nothing. */
+static void
+hear_nothing_of(unsigned number)
+{
+	struct outcome outcome;
+
+	ask(&outcome, SILENT, number, false, 300);
+	wait_for(&outcome);
+	ask(&outcome, SILENT, number, false, 300);
+	wait_for(&outcome);
+}
+
+/* It may be for lack of those who know that address. */
+static void
+silence_about_one_address_is_not_told(void **state)
+{
+	(void)state;
+	hear_nothing_of(1);
+	assert_int_equal(silences, 0);
+	/* The server is well. */
+	expect(GOOD, false, DNS_FOUND, NULL);
+	hear_nothing_of(2);
+	assert_int_equal(silences, 0);
+	hear_nothing_of(3);
+	assert_int_equal(silences, 2);
+}
+
 /* Told for each look-up that fails so, and for nothing else. */
 static void
 silence_is_told(void **state)
@@ -635,6 +662,8 @@ silence_is_told(void **state)
 	assert_int_equal(silences, 0);
 	ask(&outcome, SILENT, 1, false, 300);
 	wait_for(&outcome);
+	ask(&outcome, SILENT, 4, false, 300);
+	wait_for(&outcome);
 	assert_int_equal(silences, 1);
 	/* Something has been heard while this one waited. */
 	ask(&outcome, SILENT, 2, false, 300);
@@ -647,6 +676,8 @@ silence_is_told(void **state)
 	assert_int_equal(silences, 1);
 	dnsserver_stop(&fixture.server);
 	ask(&outcome, GOOD, 3, false, LATE);
+	wait_for(&outcome);
+	ask(&outcome, GOOD, 4, false, LATE);
 	wait_for(&outcome);
 	assert_int_equal(silences, 2);
 	dnsserver_start(&fixture.server, fixture.loop, serve);
@@ -1024,6 +1055,7 @@ main(void)
 		TEST(a_lost_question_is_asked_again),
 		TEST(what_nobody_waits_for_is_not_waited_for),
 		TEST(nobody_there_is_known_at_once),
+		TEST(silence_about_one_address_is_not_told),
 		TEST(silence_is_told),
 		TEST(a_slow_answer_is_an_answer),
 		TEST(a_bad_answer_harms_no_other),
