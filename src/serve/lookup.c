@@ -45,21 +45,36 @@ find_local_name(struct monitor *m, const struct ip *ip)
 	return NULL;
 }
 
+/* A place for this address: a free one, or that which was not used longest. */
+static struct local_name *
+add_local_name(struct monitor *m, const struct ip *ip)
+{
+	struct local_name *local = &m->local_names[0];
+	size_t i;
+
+	for (i = 1; i < m->local_name_count; i++)
+		if (m->local_names[i].used < local->used)
+			local = &m->local_names[i];
+	if (m->local_name_count < LOCAL_NAMES_MAX)
+		local = &m->local_names[m->local_name_count++];
+	local->ip = *ip;
+	local->name[0] = '\0';
+	local->used = ++m->local_name_uses;
+	return local;
+}
+
 /*
- * A name is kept for good; that there is none, or nobody told, only for a
- * while.
+ * A name is kept as long as there is room; that there is none, or nobody
+ * told, only for a while.
  */
 static void
 keep_local_name(struct monitor *m, const struct ip *ip, const char *name)
 {
 	struct local_name *local = find_local_name(m, ip);
 
-	if (local == NULL && m->local_name_count < LOCAL_NAMES_MAX) {
-		local = &m->local_names[m->local_name_count++];
-		local->ip = *ip;
-		local->name[0] = '\0';
-	}
-	if (local == NULL || local->name[0] != '\0')
+	if (local == NULL)
+		local = add_local_name(m, ip);
+	if (local->name[0] != '\0')
 		return;
 	local->ask_at = clock_after(clock_now(), LOCAL_NAME_MS);
 	if (name != NULL)
@@ -74,7 +89,8 @@ is_to_be_asked(struct monitor *m, const struct ip *ip)
 	int64_t now;
 
 	if (local == NULL)
-		return m->local_name_count < LOCAL_NAMES_MAX;
+		return true;
+	local->used = ++m->local_name_uses;
 	now = clock_now();
 	if (local->name[0] != '\0' || now < local->ask_at)
 		return false;

@@ -52,6 +52,7 @@ struct rule_table {
 struct local_name {
 	struct ip ip;
 	int64_t ask_at;
+	uint64_t used; /* local_name_uses when it last was */
 	char name[DNS_NAME_SIZE];
 };
 
@@ -66,6 +67,7 @@ struct monitor {
 	struct rule_table early_rules, rules;
 	struct local_name local_names[LOCAL_NAMES_MAX];
 	size_t local_name_count;
+	uint64_t local_name_uses;
 	ev_tstamp resolver_heard;     /* when it last said something */
 	ev_timer leavers;	      /* see admission.c */
 	struct connection *looked_at; /* last; NULL: begin */

@@ -316,6 +316,67 @@ a_local_name_is_kept_whatever_comes_later(void **state)
 	}
 }
 
+static struct ip
+local_address(unsigned number)
+{
+	char text[IP_TEXT_SIZE];
+	struct ip ip;
+
+	snprintf(text, sizeof(text), "127.0.0.%u", number);
+	assert_int_equal(ip_parse(text, &ip), 0);
+	return ip;
+}
+
+/* A client at this address of ours.  Returns the name it finds; "": none. */
+static const char *
+name_at(struct monitor *m, unsigned number)
+{
+	struct ip ip = local_address(number);
+	const struct local_name *local;
+
+	if (is_to_be_asked(m, &ip))
+		return "";
+	local = find_local_name(m, &ip);
+	assert_non_null(local);
+	return local->name;
+}
+
+static void
+tell_name(struct monitor *m, unsigned number)
+{
+	struct ip ip = local_address(number);
+	char name[32];
+
+	snprintf(name, sizeof(name), "h%u.example", number);
+	keep_local_name(m, &ip, name);
+}
+
+/* Whatever is used keeps its name; one more address has one as well. */
+static void
+there_is_room_for_another_local_name(void **state)
+{
+	static struct monitor m;
+	unsigned number;
+
+	(void)state;
+	for (number = 1; number <= LOCAL_NAMES_MAX; number++) {
+		assert_string_equal(name_at(&m, number), "");
+		tell_name(&m, number);
+	}
+	assert_string_equal(name_at(&m, 1), "h1.example");
+	assert_string_equal(name_at(&m, 17), "");
+	tell_name(&m, 17);
+	assert_string_equal(name_at(&m, 17), "h17.example");
+	assert_string_equal(name_at(&m, 1), "h1.example");
+	assert_string_equal(name_at(&m, 3), "h3.example");
+	/* This one had not been used for longest. */
+	assert_string_equal(name_at(&m, 2), "");
+	tell_name(&m, 2);
+	assert_string_equal(name_at(&m, 2), "h2.example");
+	assert_string_equal(name_at(&m, 3), "h3.example");
+	assert_string_equal(name_at(&m, 4), "");
+}
+
 /* A client comes, and is told of no name.  Returns what it asked for. */
 static unsigned
 come_and_go(const char *local_host)
@@ -534,6 +595,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(there_is_room_for_another_local_name),
 		cmocka_unit_test_setup_teardown(
 		    a_local_name_is_kept_whatever_comes_later, start_with_names,
 		    tear_down),
