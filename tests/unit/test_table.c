@@ -104,6 +104,14 @@ a_fresh_connection_owns_nothing(void **state)
 	conn->program_out = dup(0);
 	conn->input_fd = dup(0);
 	conn->client_fd = dup(0);
+	conn->session_in = dup(0);
+	conn->session_out = dup(0);
+	conn->program_client = dup(0);
+	conn->program_asks = dup(0);
+	conn->asks_fd = dup(0);
+	buf_init(&conn->answer, 1);
+	assert_int_equal(buf_append(&conn->answer, "x", 1), 0);
+	conn->is_delayed = true;
 	conn->host = strdup("host");
 	conn->info = strdup("info");
 	conn->variables = strdup("A=b");
@@ -127,6 +135,11 @@ a_fresh_connection_owns_nothing(void **state)
 	assert_int_equal(conn->program_out, -1);
 	assert_int_equal(conn->input_fd, -1);
 	assert_int_equal(conn->client_fd, -1);
+	assert_true(conn->session_in == -1 && conn->session_out == -1);
+	assert_true(conn->program_client == -1 && conn->program_asks == -1);
+	assert_int_equal(conn->asks_fd, -1);
+	assert_int_equal(conn->answer.len, 0);
+	assert_false(conn->is_delayed);
 	assert_null(conn->host);
 	assert_null(conn->info);
 	assert_null(conn->variables);
