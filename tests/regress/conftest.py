@@ -4,6 +4,7 @@ import collections
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -13,6 +14,11 @@ import harness
 import pki as pki_module
 
 SERVERS = []
+
+# Whoever ends us, what we have started ends too; and a shell that runs us in
+# the background has SIGINT ignored, which our servers must not inherit.
+for _number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(_number, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
