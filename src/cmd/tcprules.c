@@ -206,7 +206,7 @@ sync_directory(struct job *job)
 {
 	const char *slash = strrchr(job->table_path, '/');
 	char *directory = NULL;
-	int fd, result;
+	int fd;
 
 	if (slash == NULL)
 		directory = strdup(".");
@@ -216,9 +216,13 @@ sync_directory(struct job *job)
 	if (directory == NULL)
 		die_errno(job, "name the directory of", job->table_path);
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	result = fd == -1 ? -1 : fsync(fd);
+	/* Who may write there may not always read; the table is in force. */
+	if (fd == -1)
+		fprintf(stderr,
+		    "tcprules: warning: unable to sync directory %s: %s\n",
+		    directory, strerror(errno));
 	/* Some file systems cannot and say so. */
-	if (result == -1 && errno != EINVAL)
+	else if (fsync(fd) == -1 && errno != EINVAL)
 		die_errno(job, "sync directory", directory);
 	fd_close(&fd);
 	free(directory);

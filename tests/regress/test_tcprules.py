@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from harness import (BIN, PROGRAM_ID, SANITIZED, SLOW, find_command,
+from harness import (BIN, PROGRAM_ID, ROOT, SANITIZED, SLOW, find_command,
                      wait_for)
 
 TCPRULES = os.path.join(BIN, 'tcprules')
@@ -411,6 +411,25 @@ def refused_temporary(workdir, reason):
     assert (after.st_mode, after.st_mtime_ns) == (
         before[0].st_mode, before[0].st_mtime_ns)
     assert (read(workdir, 'rules.tmp'), read(workdir)) == before[1:]
+
+
+def test_directory_that_may_not_be_read(workdir):
+    """The table is in force: a warning, and no failure."""
+    inner = os.path.join(workdir, 'inner')
+    os.mkdir(inner)
+    os.chmod(inner, 0o300)
+    if ROOT:
+        os.chown(inner, PROGRAM_ID, PROGRAM_ID)
+    words = [os.path.join(inner, name) for name in ('rules.cdb', 'rules.tmp')]
+    done = subprocess.run(
+        [TCPRULES] + words, input=b'1.2.3.4:deny\n', stderr=subprocess.PIPE,
+        check=False, timeout=60, user=PROGRAM_ID if ROOT else None)
+    assert done.returncode == 0, done
+    assert done.stderr.decode() == (
+        'tcprules: warning: unable to sync directory %s/: Permission denied\n'
+        % inner)
+    os.chmod(inner, 0o700)
+    assert os.listdir(inner) == ['rules.cdb']
 
 
 @pytest.mark.root
