@@ -68,7 +68,8 @@ struct master {
 	    rule_misfits[RULE_FILES]; /* kinds of rules that were warned of */
 	struct resolvconf names;
 	int64_t silence_at;	       /* not before, that no server answers */
-	struct timespec names_changed; /* of resolv.conf */
+	struct timespec names_changed; /* of resolv.conf, when it was taken */
+	struct timespec names_seen;    /* and at the last look */
 	int64_t look_at;	       /* at those files */
 	struct pids programs;
 	struct starting *starting; /* limit of them */

@@ -186,33 +186,57 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		tell(master, which);
 }
 
-/* What resolv.conf says may change while we run. */
+static bool
+is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Tell the resolver what resolv.conf says now.  0, or -1: not this time. */
+static int
+tell_names(struct master *master, const struct child *resolver)
+{
+	unsigned char body[QUERY_SERVERS_SIZE];
+	struct msg_writer w;
+	struct stat st;
+	int fd, r;
+
+	fd = fd_open_regular(RESOLV_CONF, &st);
+	if (fd == -1)
+		return -1;
+	r = resolvconf_read(&master->names, fd);
+	fd_close(&fd);
+	msg_write_to(&w, body, sizeof(body));
+	if (r == -1 ||
+	    query_put_servers(
+		master->names.servers, master->names.server_count, &w) == -1)
+		return -1;
+	return msg_send_bytes(
+	    resolver->life_fd, MSG_SERVERS, 0, body, w.len, true);
+}
+
+/*
+ * What resolv.conf says may change while we run.  One that has changed since
+ * the last look is taken, and taken once more when it has not: it may have
+ * been half-written, and times of files are coarse.  What cannot be read now
+ * is read at the next look.
+ */
 static void
 look_at_names(struct master *master)
 {
-	unsigned char body[QUERY_SERVERS_SIZE];
-	struct child *resolver = &master->children[RESOLVER];
-	struct msg_writer w;
+	const struct child *resolver = &master->children[RESOLVER];
 	struct stat st;
-	int fd;
+	bool has_rested;
 
 	if (!master->settings->has_resolv_conf ||
 	    resolver->state != ROLE_READY || resolver->life_fd == -1 ||
 	    stat(RESOLV_CONF, &st) == -1 ||
-	    (st.st_mtim.tv_sec == master->names_changed.tv_sec &&
-		st.st_mtim.tv_nsec == master->names_changed.tv_nsec))
+	    is_same_time(&st.st_mtim, &master->names_changed))
 		return;
-	master->names_changed = st.st_mtim;
-	fd = fd_open_regular(RESOLV_CONF, &st);
-	if (fd == -1)
-		return;
-	msg_write_to(&w, body, sizeof(body));
-	if (resolvconf_read(&master->names, fd) == 0 &&
-	    query_put_servers(
-		master->names.servers, master->names.server_count, &w) == 0)
-		(void)msg_send_bytes(
-		    resolver->life_fd, MSG_SERVERS, 0, body, w.len, true);
-	fd_close(&fd);
+	has_rested = is_same_time(&st.st_mtim, &master->names_seen);
+	master->names_seen = st.st_mtim;
+	if (tell_names(master, resolver) == 0 && has_rested)
+		master->names_changed = st.st_mtim;
 }
 
 static void
