@@ -313,7 +313,7 @@ client_writes(struct scene *scene, size_t size)
 		for (i = 0; i < n; i++)
 			bytes[i] = pattern(at + i, 3);
 		if (SSL_version(scene->ssl) == TLS1_3_VERSION)
-			SSL_key_update(scene->ssl, SSL_KEY_UPDATE_REQUESTED);
+			lib_update_keys(scene->ssl);
 		assert_int_equal(SSL_write(scene->ssl, bytes, (int)n), n);
 	}
 }
@@ -1068,7 +1068,7 @@ key_updates_in_a_stream(void **state)
 	prepare(&scene);
 	start(&scene);
 	for (i = 0; i < 20; i++) {
-		SSL_key_update(scene.ssl, SSL_KEY_UPDATE_REQUESTED);
+		lib_update_keys(scene.ssl);
 		assert_int_equal(SSL_write(scene.ssl, "ab", 2), 2);
 		assert_int_equal(fd_read_all(scene.in, bytes, 2), 2);
 		assert_int_equal(fd_write_all(scene.out, "cd", 2), 0);

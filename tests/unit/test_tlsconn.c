@@ -503,7 +503,7 @@ new_keys(SSL *ssl)
 
 	for (i = 0; i < 5; i++) {
 		SSL_write(ssl, "a", 1);
-		if (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) != 1)
+		if (lib_update_keys(ssl) != 1)
 			return -1;
 		SSL_write(ssl, "b", 1);
 		if (SSL_read(ssl, &byte, 1) != 1 || byte != 'c')

@@ -563,6 +563,30 @@ edit_no_times(X509 *cert)
 	ASN1_STRING_set(X509_getm_notAfter(cert), "", 0);
 }
 
+/* Or does the library refuse to read such a certificate? */
+static bool
+can_be_read(void (*edit)(X509 *cert))
+{
+	EVP_PKEY *key = make_key("P-256");
+	X509 *cert = make_cert("localhost", key, "Some CA", key), *again;
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	int len;
+
+	edit(cert);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	len = i2d_X509(cert, &der);
+	at = der;
+	again = len > 0 ? d2i_X509(NULL, &at, len) : NULL;
+	OPENSSL_free(der);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	len = again != NULL;
+	X509_free(again);
+	return len;
+}
+
 static void
 times_that_are_none(void **state)
 {
@@ -570,6 +594,10 @@ times_that_are_none(void **state)
 	struct server server;
 
 	(void)state;
+	if (!can_be_read(edit_times) || !can_be_read(edit_no_times)) {
+		puts("# skip: the library reads no such certificate");
+		skip();
+	}
 	server_with(&server, "P-256", EVP_sha256(), edit_times, NULL);
 	meet(&server, &client);
 	assert_null(of_server(TLSINFO_V_START));

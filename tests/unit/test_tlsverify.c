@@ -156,20 +156,18 @@ struct client {
 };
 
 static int
-choose_cert(SSL *ssl, void *arg)
+choose_cert(SSL *ssl, X509 **cert, EVP_PKEY **its_key)
 {
-	struct client *client = arg;
-	const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(ssl);
-	size_t i;
+	struct client *client = SSL_get_app_data(ssl);
+	const STACK_OF(X509_NAME) *names = SSL_get_client_CA_list(ssl);
 
 	client->names = names == NULL ? 0 : sk_X509_NAME_num(names);
 	if (client->cert == NULL)
-		return 1;
-	if (SSL_use_certificate(ssl, client->cert) != 1 ||
-	    SSL_use_PrivateKey(ssl, key) != 1)
 		return 0;
-	for (i = 0; i < client->chain_count; i++)
-		SSL_add1_chain_cert(ssl, client->chain[i]);
+	X509_up_ref(client->cert);
+	EVP_PKEY_up_ref(key);
+	*cert = client->cert;
+	*its_key = key;
 	return 1;
 }
 
@@ -179,11 +177,17 @@ client_run(void *arg)
 	struct client *client = arg;
 	SSL_CTX *ctx = client_make(client->version, NULL, NULL);
 	char byte;
+	size_t i;
 	SSL *ssl;
 
 	client->names = -1;
-	SSL_CTX_set_cert_cb(ctx, choose_cert, client);
+	SSL_CTX_set_client_cert_cb(ctx, choose_cert);
+	for (i = 0; i < client->chain_count; i++) {
+		X509_up_ref(client->chain[i]);
+		SSL_CTX_add_extra_chain_cert(ctx, client->chain[i]);
+	}
 	ssl = SSL_new(ctx);
+	SSL_set_app_data(ssl, client);
 	SSL_set_fd(ssl, client->fd);
 	client->ok = SSL_connect(ssl) == 1;
 	/* TLS 1.3: the server's judgement comes later. */
@@ -256,10 +260,24 @@ expect_served(
 	}
 }
 
+/* The library's words, with the depth unless it is 0. */
+static const char *
+why(int code, unsigned depth)
+{
+	static char text[100];
+	size_t len;
+
+	snprintf(text, sizeof(text), "%s", X509_verify_cert_error_string(code));
+	len = strlen(text);
+	if (depth > 0)
+		snprintf(text + len, sizeof(text) - len, " (depth %u)", depth);
+	return text;
+}
+
 /* alert: what the client is told, by the library's name of it. */
 static void
 expect_refused(struct server *server, const struct tlsverify *verify,
-    struct client client, enum tlsverify_refusal refusal, const char *why,
+    struct client client, enum tlsverify_refusal refusal, const char *words,
     int alert)
 {
 	enum tlsconn_status status;
@@ -270,7 +288,7 @@ expect_refused(struct server *server, const struct tlsverify *verify,
 		assert_int_equal(
 		    meet(server, verify, &client, &status), refusal);
 		assert_int_equal(status, TLSCONN_FAILED);
-		assert_string_equal(reason, why);
+		assert_string_equal(reason, words);
 		assert_int_equal(client.ok, versions[i] == TLS1_3_VERSION);
 		assert_int_equal(ERR_GET_REASON(client.error), alert);
 	}
@@ -369,26 +387,28 @@ an_invalid_certificate_is_refused(void **state)
 	(void)state;
 	expect_bad(&plain,
 	    &(struct spec){ .cn = "x", .issuer = root, .to = -60 },
-	    "certificate has expired", SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED);
+	    why(X509_V_ERR_CERT_HAS_EXPIRED, 0),
+	    SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED);
 	expect_bad(&plain,
 	    &(struct spec){ .cn = "x", .issuer = root, .from = 600 },
-	    "certificate is not yet valid", SSL_R_SSLV3_ALERT_BAD_CERTIFICATE);
+	    why(X509_V_ERR_CERT_NOT_YET_VALID, 0),
+	    SSL_R_SSLV3_ALERT_BAD_CERTIFICATE);
 	expect_bad(&plain, &(struct spec){ .cn = "x" },
-	    X509_verify_cert_error_string(
-		X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT),
+	    why(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, 0),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	expect_bad(&plain, &(struct spec){ .cn = "x", .issuer = second_root },
-	    "unable to get local issuer certificate",
+	    why(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, 0),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	expect_bad(&without_any, &(struct spec){ .cn = "x", .issuer = root },
-	    "unable to get local issuer certificate",
+	    why(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, 0),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	expect_bad(&plain,
 	    &(struct spec){ .cn = "x", .issuer = root, .is_forged = true },
-	    "certificate signature failure", SSL_R_TLSV1_ALERT_DECRYPT_ERROR);
+	    why(X509_V_ERR_CERT_SIGNATURE_FAILURE, 0),
+	    SSL_R_TLSV1_ALERT_DECRYPT_ERROR);
 	expect_bad(&plain,
 	    &(struct spec){ .cn = "x", .issuer = root, .use = "serverAuth" },
-	    "unsuitable certificate purpose",
+	    why(X509_V_ERR_INVALID_PURPOSE, 0),
 	    SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE);
 }
 
@@ -406,7 +426,6 @@ depth_counts_intermediates(void **state)
 	struct client client;
 	enum tlsconn_status status;
 	unsigned i, depth;
-	char why[80];
 
 	(void)state;
 	for (i = 0; i < 3; i++)
@@ -418,10 +437,10 @@ depth_counts_intermediates(void **state)
 			    meet(&plain, &verify, &client, &status),
 			    i <= depth ? TLSVERIFY_NOT_REFUSED
 				       : TLSVERIFY_BAD_CERT);
-			snprintf(why, sizeof(why),
-			    "certificate chain too long (depth %u)", depth + 1);
 			if (i > depth)
-				assert_string_equal(reason, why);
+				assert_string_equal(reason,
+				    why(X509_V_ERR_CERT_CHAIN_TOO_LONG,
+					depth + 1));
 		}
 	/* Where in the chain it fails. */
 	client = (struct client){ .cert = two,
@@ -431,7 +450,7 @@ depth_counts_intermediates(void **state)
 	assert_int_equal(
 	    meet(&plain, &verify, &client, &status), TLSVERIFY_BAD_CERT);
 	assert_string_equal(
-	    reason, "unable to get local issuer certificate (depth 1)");
+	    reason, why(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, 1));
 	X509_free(zero);
 	X509_free(one);
 	X509_free(two);
@@ -453,16 +472,16 @@ revocation_lists_decide(void **state)
 	server_make(&with_lists, "P-256");
 	expect_served(&with_lists, &any_name, (struct client){ .cert = good });
 	expect_refused(&with_lists, &any_name, (struct client){ .cert = bad },
-	    TLSVERIFY_BAD_CERT, "certificate revoked",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_CERT_REVOKED, 0),
 	    SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED);
 	/* Every issuer needs one. */
 	expect_refused(&with_lists, &any_name, (struct client){ .cert = other },
-	    TLSVERIFY_BAD_CERT, "unable to get certificate CRL",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_UNABLE_TO_GET_CRL, 0),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	expect_refused(&with_lists, &any_name,
 	    (struct client){
 		.cert = below, .chain = &middle, .chain_count = 1 },
-	    TLSVERIFY_BAD_CERT, "unable to get certificate CRL",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_UNABLE_TO_GET_CRL, 0),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	/* Not only that of the client's own certificate. */
 	trust(&half, root);
@@ -471,14 +490,14 @@ revocation_lists_decide(void **state)
 	expect_refused(&half, &any_name,
 	    (struct client){
 		.cert = below, .chain = &middle, .chain_count = 1 },
-	    TLSVERIFY_BAD_CERT, "unable to get certificate CRL (depth 1)",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_UNABLE_TO_GET_CRL, 1),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	server_clear(&half);
 	trust(&late, root);
 	list(&late, root, NULL, -60);
 	server_make(&late, "P-256");
 	expect_refused(&late, &any_name, (struct client){ .cert = good },
-	    TLSVERIFY_BAD_CERT, "CRL has expired",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_CRL_HAS_EXPIRED, 0),
 	    SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED);
 	server_clear(&late);
 	X509_free(good);
@@ -505,7 +524,7 @@ an_anchor_for_other_uses_is_none(void **state)
 	OPENSSL_free(der);
 	server_make(&server, "P-256");
 	expect_refused(&server, &any_name, (struct client){ .cert = cert },
-	    TLSVERIFY_BAD_CERT, "certificate rejected (depth 1)",
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_CERT_REJECTED, 1),
 	    SSL_R_SSLV3_ALERT_BAD_CERTIFICATE);
 	server_clear(&server);
 	X509_free(limited);
@@ -739,7 +758,7 @@ more_than_the_maximum_is_no_chain(void **state)
 		.cert = cert, .chain = chain, .chain_count = COUNT(chain)
 	};
 	expect_refused(&plain, &any_name, client, TLSVERIFY_BAD_CERT,
-	    "certificate chain too long (depth 2)",
+	    why(X509_V_ERR_CERT_CHAIN_TOO_LONG, 2),
 	    SSL_R_TLSV1_ALERT_UNKNOWN_CA);
 	X509_free(cert);
 }

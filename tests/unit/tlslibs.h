@@ -43,6 +43,10 @@
 #define SSL_OP_NO_EXTENDED_MASTER_SECRET 0
 #endif
 
+#ifndef SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED
+#define SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED (1000 + 116)
+#endif
+
 /* Does the keeper get whole texts, or digests (tlsform.h)? */
 #ifdef HAVE_PROVIDERS
 #define LIB_SIGNS_TEXTS true
@@ -135,6 +139,18 @@ lib_has_group(const char *name)
 	SSL_CTX_free(ctx);
 	ERR_clear_error();
 	return has;
+}
+
+/* Ask for new keys, both ways, before the next data; 1: done. */
+LIB_UNUSED static int
+lib_update_keys(SSL *ssl)
+{
+#ifdef SSL_KEY_UPDATE_REQUESTED
+	return SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+#else
+	(void)ssl;
+	return 1;
+#endif
 }
 
 /*
