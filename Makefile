@@ -2,7 +2,7 @@
 #
 #   make            the programs, in build/bin
 #   make demo       a small service behind sslserver, fetched with curl
-#   make check      every test, 4 to 7 minutes; last line: N passed, M failed,
+#   make check      every test, about 10 minutes; last line: N passed, M failed,
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
 #   make bench      CPU time per connection beside tcpserver; rule tables
