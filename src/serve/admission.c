@@ -399,7 +399,7 @@ admission_deadline(struct monitor *m, struct connection *conn)
 	if (conn->asked != 0 && !lookup_is_over(m, conn))
 		return;
 	if (conn->asked != 0 && lookup_is_stuck(m, conn))
-		monitor_replace_resolver(m);
+		monitor_replace_resolver(m, MSG_STUCK_SILENT);
 	else
 		admission_without_names(m, conn);
 }

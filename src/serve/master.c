@@ -47,21 +47,29 @@
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
-/* It has not answered in all the time it had: a new one will. */
+/*
+ * It is of no use to the monitor: a new one will be.  Unless it has been
+ * replaced already, or is dying; then its status says why.
+ */
 static void
 kill_stuck(struct master *master, const struct msg *msg)
 {
 	struct msg_reader r;
 	struct child *child;
+	uint64_t which, why, pid;
 
 	msg_read_from(&r, msg);
+	which = msg_get_number(&r);
+	why = msg_get_number(&r);
+	pid = msg_get_number(&r);
 	child =
-	    &master
-		 ->children[msg_get_number(&r) == MSG_STUCK_RESOLVER ? RESOLVER
-								     : NURSERY];
-	if (child->state != ROLE_READY || child->pid <= 0)
+	    &master->children[which == MSG_STUCK_RESOLVER ? RESOLVER : NURSERY];
+	if (msg_read_all(&r) == -1 || child->state != ROLE_READY ||
+	    child->pid <= 0 || (uint64_t)child->pid != pid)
 		return;
-	child->is_stuck = true;
+	if (why != MSG_STUCK_CLOSED)
+		child->fault = why == MSG_STUCK_SILENT ? "did not answer"
+						       : "talked nonsense";
 	kill(child->pid, SIGKILL);
 }
 

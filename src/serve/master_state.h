@@ -34,8 +34,8 @@ struct child {
 	pid_t pid;
 	int life_fd;
 	int64_t started, retry_at;
-	int64_t retry_ms; /* doubles with each start that fails */
-	bool is_stuck;	  /* killed, because it did not answer */
+	int64_t retry_ms;  /* doubles with each start that fails */
+	const char *fault; /* what it was killed for; NULL: nothing */
 };
 
 #define RULE_FILES 2

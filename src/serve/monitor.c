@@ -113,11 +113,15 @@ monitor_send_nursery(struct monitor *m, const struct msg *msg)
 }
 
 void
-monitor_tell_stuck(struct monitor *m, enum msg_stuck which)
+monitor_tell_stuck(
+    struct monitor *m, enum msg_stuck which, enum msg_stuck_why why)
 {
-	uint64_t body = which;
+	/* With its pid: master may have replaced it already. */
+	uint64_t body[3] = { which, why,
+		which == MSG_STUCK_RESOLVER ? m->resolver_pid
+					    : m->nursery_pid };
 	const struct msg msg = { .type = MSG_STUCK,
-		.body = (unsigned char *)&body,
+		.body = (unsigned char *)body,
 		.len = sizeof(body) };
 
 	monitor_send_master(m, &msg);
@@ -393,6 +397,14 @@ before_waiting(struct ev_loop *loop, ev_prepare *prepare, int revents)
 	m->is_refusing = false;
 }
 
+/* Why a role is to be replaced, from which msg_receive gave that. */
+static enum msg_stuck_why
+why_replaced(int received)
+{
+	return received == -1 && errno == 0 ? MSG_STUCK_CLOSED
+					    : MSG_STUCK_NONSENSE;
+}
+
 /* What the nursery says. */
 
 static void
@@ -431,6 +443,10 @@ nursery_is_gone(struct monitor *m)
 	struct connection *conn;
 
 	ev_io_stop(m->loop, &m->nursery_io);
+	/* It must not see an end of us: it would kill every session then. */
+	fd_close(&m->lost_nursery_fd);
+	m->lost_nursery_fd = m->nursery.fd;
+	m->nursery.fd = -1;
 	chan_close(&m->nursery);
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
@@ -477,6 +493,8 @@ on_nursery(struct ev_loop *loop, ev_io *io, int revents)
 		if (r == 0)
 			return;
 		if (r == -1 || more || obey_nursery(m, &msg) == -1) {
+			monitor_tell_stuck(
+			    m, MSG_STUCK_NURSERY, why_replaced(r));
 			nursery_is_gone(m);
 			return;
 		}
@@ -499,9 +517,9 @@ resolver_is_gone(struct monitor *m)
 }
 
 void
-monitor_replace_resolver(struct monitor *m)
+monitor_replace_resolver(struct monitor *m, enum msg_stuck_why why)
 {
-	monitor_tell_stuck(m, MSG_STUCK_RESOLVER);
+	monitor_tell_stuck(m, MSG_STUCK_RESOLVER, why);
 	resolver_is_gone(m);
 }
 
@@ -522,7 +540,7 @@ on_resolver(struct ev_loop *loop, ev_io *io, int revents)
 		if (r == 0)
 			return;
 		if (r == -1 || more || msg.type != MSG_NAMES) {
-			resolver_is_gone(m);
+			monitor_replace_resolver(m, why_replaced(r));
 			return;
 		}
 		m->resolver_heard = ev_now(loop);
@@ -544,10 +562,12 @@ take_listener(struct monitor *m, int fd)
 }
 
 static void
-take_nursery(struct monitor *m, int fd)
+take_nursery(struct monitor *m, uint64_t pid, int fd)
 {
 	if (m->nursery.fd != -1)
 		nursery_is_gone(m);
+	fd_close(&m->lost_nursery_fd); /* master has reaped it */
+	m->nursery_pid = pid;
 	chan_open(&m->nursery, fd);
 	monitor_watch(m, &m->nursery, &m->nursery_io);
 	monitor_watch_listener(m);
@@ -555,10 +575,11 @@ take_nursery(struct monitor *m, int fd)
 }
 
 static void
-take_resolver(struct monitor *m, int fd)
+take_resolver(struct monitor *m, uint64_t pid, int fd)
 {
 	if (m->resolver.fd != -1)
 		resolver_is_gone(m);
+	m->resolver_pid = pid;
 	chan_open(&m->resolver, fd);
 	monitor_watch(m, &m->resolver, &m->resolver_io);
 }
@@ -619,10 +640,10 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		take_listener(m, fd);
 		break;
 	case MSG_NURSERY:
-		take_nursery(m, fd);
+		take_nursery(m, number, fd);
 		break;
 	case MSG_RESOLVER:
-		take_resolver(m, fd);
+		take_resolver(m, number, fd);
 		break;
 	case MSG_KEEPER:
 		signing_take_keeper(m, number, fd);
@@ -716,7 +737,7 @@ static int
 prepare(struct monitor *m, const struct settings *settings, int master_fd)
 {
 	m->settings = settings;
-	m->listen_fd = -1;
+	m->listen_fd = m->lost_nursery_fd = -1;
 	forget_spare(&m->spare);
 	/* NOENV: the environment has no say in how we wait. */
 	m->loop = ev_loop_new(EVFLAG_NOENV);

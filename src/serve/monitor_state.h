@@ -62,6 +62,7 @@ struct monitor {
 	struct table table;
 	struct events events;
 	struct chan master, nursery, resolver;
+	uint64_t nursery_pid, resolver_pid; /* as master told them */
 	ev_io master_io, nursery_io, resolver_io, listen_io;
 	struct limits limits;
 	struct rule_table early_rules, rules;
@@ -74,6 +75,7 @@ struct monitor {
 	ev_timer pause;
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	int listen_fd;
+	int lost_nursery_fd; /* of one that is to be killed; -1 */
 	struct spare spare;
 	bool is_short;	  /* told that accepting pauses */
 	bool is_refusing; /* the last turn of the listener did nothing else */
@@ -89,11 +91,12 @@ void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);
 int monitor_send_master(struct monitor *m, const struct msg *msg);
 int monitor_send_nursery(struct monitor *m, const struct msg *msg);
 
-/* Tell master that a role does not answer. */
-void monitor_tell_stuck(struct monitor *m, enum msg_stuck which);
+/* Tell master that a role is of no use any more: it is to be replaced. */
+void monitor_tell_stuck(
+    struct monitor *m, enum msg_stuck which, enum msg_stuck_why why);
 
-/* The resolver does not answer: have another one; names are unknown. */
-void monitor_replace_resolver(struct monitor *m);
+/* Have another resolver; what this one was asked is unknown. */
+void monitor_replace_resolver(struct monitor *m, enum msg_stuck_why why);
 
 /* Accept if there is room, a nursery and no pause; else do not. */
 void monitor_watch_listener(struct monitor *m);

@@ -34,10 +34,10 @@ enum msg_type {
 	MSG_END,	/* end every connection now */
 	/* master to monitor */
 	MSG_LISTENER,	/* fd */
-	MSG_NURSERY,	/* fd */
+	MSG_NURSERY,	/* its pid; fd */
 	MSG_KEEPER,	/* number; fd */
 	MSG_LOGGER,	/* fd */
-	MSG_RESOLVER,	/* fd */
+	MSG_RESOLVER,	/* its pid; fd */
 	MSG_RULES,	/* which, enum rulefile_news, errno; fd if new */
 	MSG_STARTED,	/* pid of the program, or of the session */
 	MSG_EXECED,	/* the program runs */
@@ -51,7 +51,7 @@ enum msg_type {
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */
-	MSG_STUCK,	  /* enum msg_stuck: it does not answer: kill it */
+	MSG_STUCK,	  /* enum msg_stuck, why, pid: kill it */
 	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* see start.h; fds: client, control, program in, out */
@@ -82,6 +82,13 @@ enum msg_type {
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
 
 enum msg_stuck { MSG_STUCK_NURSERY = 1, MSG_STUCK_RESOLVER };
+
+/* And why it is of no use to the monitor. */
+enum msg_stuck_why {
+	MSG_STUCK_SILENT,   /* it does not answer */
+	MSG_STUCK_NONSENSE, /* it said what cannot be meant */
+	MSG_STUCK_CLOSED    /* it closed the work socket, perhaps by dying */
+};
 
 enum msg_signed { MSG_SIGNED = 1, MSG_SIGN_REFUSED, MSG_SIGN_FAILED };
 

@@ -115,7 +115,20 @@ close_work(struct resolver *resolver)
 			free_client(resolver->buckets[i]);
 }
 
-/* 0, or -1: the monitor does not read. */
+/*
+ * There is no more talking to the monitor, with this errno.  If it has gone,
+ * a new one will come; one that does not read, or talks nonsense, would
+ * never get another socket: a new resolver does.
+ */
+static void
+lose_monitor(struct resolver *resolver, int error)
+{
+	if (error != 0 && error != EPIPE && error != ECONNRESET)
+		_exit(111);
+	close_work(resolver);
+}
+
+/* 0, or -1 with errno: the monitor does not read, or has gone. */
 static int
 send_names(
     struct resolver *resolver, uint64_t number, const struct query_names *names)
@@ -142,15 +155,16 @@ conclude(struct client *client)
 		.info = client->has_info ? client->info : NULL,
 		.local_host = client->has_local_host ? client->local_host : NULL
 	};
-	int r;
+	int error = 0;
 
 	if (client->name != NULL || client->local_name != NULL ||
 	    client->ident != NULL)
 		return;
-	r = send_names(resolver, client->number, &names);
+	if (send_names(resolver, client->number, &names) == -1)
+		error = errno;
 	free_client(client);
-	if (r == -1)
-		close_work(resolver);
+	if (error != 0)
+		lose_monitor(resolver, error);
 }
 
 /* Answers. */
@@ -212,7 +226,7 @@ ask(struct client *client, const struct query *query)
 		    query->info_deadline, on_info, client);
 }
 
-/* 0, or -1 when the monitor makes no sense. */
+/* 0, or -1 with errno: EPROTO, or as send_names. */
 static int
 take_query(struct resolver *resolver, const struct msg *msg)
 {
@@ -220,8 +234,10 @@ take_query(struct resolver *resolver, const struct msg *msg)
 	struct client **at = find_client(resolver, msg->conn), *client;
 	struct query query;
 
-	if (query_get(&query, msg) == -1 || *at != NULL)
+	if (query_get(&query, msg) == -1 || *at != NULL) {
+		errno = EPROTO;
 		return -1;
+	}
 	client = NULL;
 	if (resolver->clients < resolver->settings->limit)
 		client = calloc(1, sizeof(*client));
@@ -244,8 +260,10 @@ take_message(struct resolver *resolver, const struct msg *msg)
 
 	if (msg->type == MSG_QUERY)
 		return take_query(resolver, msg);
-	if (msg->type != MSG_CANCEL || msg->len != 0)
+	if (msg->type != MSG_CANCEL || msg->len != 0) {
+		errno = EPROTO;
 		return -1;
+	}
 	/* NAMES and CANCEL may have crossed. */
 	client = *find_client(resolver, msg->conn);
 	if (client != NULL)
@@ -273,8 +291,12 @@ on_work(struct ev_loop *loop, ev_io *io, int revents)
 		    resolver->work.fd, &resolver->room, &msg, 0, true, &more);
 		if (r == 0)
 			return;
-		if (r == -1 || more || take_message(resolver, &msg) == -1) {
-			close_work(resolver);
+		if (r == 1 && more) {
+			errno = EPROTO;
+			r = -1;
+		}
+		if (r == -1 || take_message(resolver, &msg) == -1) {
+			lose_monitor(resolver, errno);
 			return;
 		}
 	}

@@ -27,7 +27,8 @@ size_t resolver_descriptors(size_t limit);
  * monitor is answered by one NAMES, at its later deadline at the latest,
  * or not at all after a CANCEL.  SILENCE on the life line says that no
  * name server answers (see dns_settings), not more often than every ten seconds.  It ends
- * with the life line.
+ * with the life line, and with status 111 when the monitor talks nonsense
+ * or does not read.
  */
 __attribute__((noreturn)) void resolver_run(
     const struct resolver_settings *settings, int master_fd);

@@ -99,7 +99,7 @@ connect_role(struct master *master, struct child *child)
 		give_monitor(master,
 		    child == &master->children[RESOLVER] ? MSG_RESOLVER
 							 : MSG_NURSERY,
-		    0, ends[1]);
+		    (uint64_t)child->pid, ends[1]);
 }
 
 /*
@@ -464,10 +464,9 @@ describe_end(const struct child *child, int status, char *sentence, size_t size)
 		    "%s could not be loaded (exit status %d); is a memory "
 		    "limit (softlimit -m) too low?",
 		    child->name, STATUS_NOT_LOADED);
-	else if (child->is_stuck)
-		text_format(sentence, size,
-		    "%s %ld did not answer and was killed", child->name,
-		    (long)child->pid);
+	else if (child->fault != NULL)
+		text_format(sentence, size, "%s %ld %s and was killed",
+		    child->name, (long)child->pid, child->fault);
 	else
 		text_format(sentence, size, "%s %ld ended by %s %d",
 		    child->name, (long)child->pid,
@@ -494,7 +493,7 @@ roles_died(struct master *master, struct child *child, int status)
 	if (!master->is_stopping || child != &master->children[LOGGER])
 		events_warning(&master->events, "%s", sentence);
 	fd_close(&child->life_fd);
-	child->is_stuck = false;
+	child->fault = NULL;
 	plan_retry(child, child->state == ROLE_READY);
 	child->state = ROLE_DOWN;
 	child->pid = 0;

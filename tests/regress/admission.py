@@ -280,6 +280,35 @@ def network_namespace(*addresses):
             assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
 
+# ---------------------------------------------------------------------------
+# Processes of the server that talk nonsense
+
+PIDFD_GETFD = 438
+
+
+def say_nonsense(pid, choose):
+    """Something that is no message on the work socket of a role that has no
+    other work; choose tells its number from that of the life line."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def sockets():
+        found = [number for number, target in
+                 harness.descriptors(pid).items()
+                 if target.startswith('socket:')]
+        return found if len(found) > 1 else None
+
+    number = choose(harness.wait_for(sockets, 5, 'the work socket'))
+    process = os.pidfd_open(pid)
+    taken = libc.syscall(PIDFD_GETFD, process, number, 0)
+    error = ctypes.get_errno()
+    os.close(process)
+    if taken == -1:
+        pytest.skip('no descriptor of another process: '
+                    + os.strerror(error))
+    with socket.socket(fileno=taken) as work:
+        work.send(b'garbage!')
+
+
 def some_rules(count, seed):
     """Rules that match nobody here, to make a table large."""
     rng = random.Random(seed)

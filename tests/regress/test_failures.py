@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from admission import say_nonsense
 from harness import (LONG_LIVED, ROOT, SLOW, Client, Truncated, find_command,
                      proc_limits, read_text, run_server, status_fields,
                      tool, wait_for)
@@ -388,6 +389,30 @@ def test_nursery_killed(start):
         assert client.recv_all() == b''
     server.wait_log(r'^sslserver: ended by \d+ status 0$')
     server.wait_idle(4)
+
+
+@pytest.mark.root
+def test_nursery_that_talks_nonsense(start):
+    """It is replaced, and what runs goes on."""
+    server = start()
+    with server.connect() as client:
+        client.echo(b'before')
+        old = server.pid('nursery')
+        master = server.pid('master')
+        server.signal(signal.SIGSTOP, master)
+        try:
+            say_nonsense(old, max)
+            # It lives on for a while.
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                client.echo(b'meanwhile')
+        finally:
+            server.signal(signal.SIGCONT, master)
+        server.wait_log('nursery %d talked nonsense and was killed' % old)
+        wait_for(lambda: server.pids('nursery') not in ([], [old]), 5,
+                 'a new nursery')
+        client.echo(b'after')
+        server.check_service()
 
 
 def test_orphaned_session_is_killed(start):

@@ -13,7 +13,7 @@ import pytest
 
 from admission import (TYPE_A, TYPE_AAAA, TYPE_CNAME, TYPE_PTR,
                        environment_of, known, make_rules, name_server, ptr,
-                       record, reverse, wire_name)
+                       record, reverse, say_nonsense, wire_name)
 from harness import (LONG_LIVED, SLOW, Client, Truncated, fields_of_ok,
                      find_command, tls_context, tool, wait_for)
 from test_names import answers, unused_port
@@ -555,6 +555,25 @@ def test_stopped_resolver(start):
                  'names are known again')
         assert server.lines('resolver') == [
             'sslserver: warning: resolver %d did not answer and was killed'
+            % old]
+
+
+@pytest.mark.root
+def test_resolver_that_talks_nonsense(start, workdir):
+    """It is replaced: names rules are for good."""
+    path = make_rules(os.path.join(workdir, 'x.cdb'),
+                      '=bad.example:deny\n:allow\n')
+    with name_server(known({'127.0.0.2': 'bad.example'})) as dns:
+        server = start(env=dns.environment, options=HERE + ['-x', path])
+        old = server.pid('resolver')
+        say_nonsense(old, min)
+        wait_for(lambda: server.pids('resolver') not in ([], [old]), 5,
+                 'a new resolver')
+        wait_for(lambda: server.is_refused(source='127.0.0.2'), 5,
+                 'names are known again')
+        server.check_service()
+        assert server.lines('resolver') == [
+            'sslserver: warning: resolver %d talked nonsense and was killed'
             % old]
 
 

@@ -42,6 +42,7 @@ shifted_clock(void)
 
 #define WAIT_MS 5000
 #define NOT_A_PID 1073741823 /* beyond what a system gives out */
+#define ROLE_PID 77	     /* of resolver and nursery, we say */
 
 /* A message, and the piece it lies in. */
 struct heard {
@@ -76,7 +77,7 @@ hear(int fd, size_t max_fds)
 static void
 give(enum msg_type type, int *fd)
 {
-	uint64_t number = 0;
+	uint64_t number = ROLE_PID;
 	struct msg msg = { .type = type,
 		.body = (unsigned char *)&number,
 		.len = sizeof(number),
@@ -475,15 +476,6 @@ a_client_that_resets_is_released(void **state)
 	fd_close(&silent_fd);
 }
 
-/* Is there something to be heard now? */
-static bool
-says_something(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) == 1;
-}
-
 static void
 expect_start(uint64_t conn)
 {
@@ -507,23 +499,110 @@ expect_start_at_once(void)
 	fd_close(&client_fd);
 }
 
+/* The monitor has heard whatever it was told: it drops the old log. */
+static void
+wait_until_heard(void)
+{
+	int old_fd = f.log_fd;
+	char line[4096];
+
+	f.log_fd = give_end(MSG_LOGGER);
+	while (recv(old_fd, line, sizeof(line), 0) > 0)
+		continue;
+	fd_close(&old_fd);
+}
+
+/* Is there something to be heard now? */
+static bool
+says_something(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+/* Master is told to replace a role. */
+static void
+expect_stuck(enum msg_stuck which, enum msg_stuck_why why)
+{
+	const struct msg *msg = hear(f.master_fd, 0);
+	struct msg_reader r;
+
+	assert_non_null(msg);
+	assert_int_equal(msg->type, MSG_STUCK);
+	msg_read_from(&r, msg);
+	assert_int_equal(msg_get_number(&r), which);
+	assert_int_equal(msg_get_number(&r), why);
+	assert_int_equal(msg_get_number(&r), ROLE_PID);
+	assert_int_equal(msg_read_all(&r), 0);
+}
+
+/* Not a message at all, one too many, and the end of the socket. */
+static void
+a_resolver_that_fails_is_replaced(void **state)
+{
+	static const enum msg_stuck_why whys[] = { MSG_STUCK_NONSENSE,
+		MSG_STUCK_NONSENSE, MSG_STUCK_CLOSED };
+	int client_fd;
+	unsigned wants, i;
+	uint64_t conn;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		client_fd = connect_client();
+		conn = hear_query(&wants);
+		if (i == 0)
+			assert_int_equal(
+			    send(f.resolver_fd, "garbage!", 8, 0), 8);
+		else if (i == 1)
+			msg_send_bytes(
+			    f.resolver_fd, MSG_QUERY, conn, NULL, 0, false);
+		else
+			fd_close(&f.resolver_fd);
+		expect_stuck(MSG_STUCK_RESOLVER, whys[i]);
+		/* It does not wait for the next one. */
+		expect_start(conn);
+		fd_close(&client_fd);
+		fd_close(&f.resolver_fd);
+		f.resolver_fd = give_end(MSG_RESOLVER);
+		wait_until_heard();
+	}
+	/* The next one is asked. */
+	assert_true(come_and_go(NULL) & QUERY_NAME);
+}
+
+static void
+a_nursery_that_fails_is_replaced(void **state)
+{
+	int old_fd;
+
+	(void)state;
+	assert_int_equal(send(f.nursery_fd, "garbage!", 8, 0), 8);
+	expect_stuck(MSG_STUCK_NURSERY, MSG_STUCK_NONSENSE);
+	/* That would be the end of every session; it is to be killed. */
+	wait_until_heard();
+	assert_false(says_something(f.nursery_fd));
+	old_fd = f.nursery_fd;
+	f.nursery_fd = give_end(MSG_NURSERY);
+	assert_null(hear(old_fd, 0));
+	fd_close(&old_fd);
+	fd_close(&f.nursery_fd);
+	expect_stuck(MSG_STUCK_NURSERY, MSG_STUCK_CLOSED);
+	f.nursery_fd = give_end(MSG_NURSERY);
+	(void)come_and_go(NULL);
+}
+
 static void
 a_resolver_that_is_silent_is_replaced(void **state)
 {
 	int clients[2] = { connect_client(), connect_client() };
 	unsigned wants, i;
 	uint64_t conns[2];
-	const struct msg *msg;
-	struct msg_reader r;
 
 	(void)state;
 	for (i = 0; i < 2; i++)
 		conns[i] = hear_query(&wants);
-	msg = hear(f.master_fd, 0);
-	assert_non_null(msg);
-	assert_int_equal(msg->type, MSG_STUCK);
-	msg_read_from(&r, msg);
-	assert_int_equal(msg_get_number(&r), MSG_STUCK_RESOLVER);
+	expect_stuck(MSG_STUCK_RESOLVER, MSG_STUCK_SILENT);
 	/* All that was asked is unknown, and nothing more is asked. */
 	assert_null(hear(f.resolver_fd, 0));
 	for (i = 0; i < 2; i++)
@@ -607,6 +686,12 @@ main(void)
 		    start_with_names, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_client_that_resets_is_released, start_with_names,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_resolver_that_fails_is_replaced, start_with_names,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_nursery_that_fails_is_replaced, start_with_names,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_resolver_that_is_silent_is_replaced, start_with_ident,

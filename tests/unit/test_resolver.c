@@ -117,12 +117,30 @@ send_work(void)
 	f.work_fd = ends[0];
 }
 
+static void
+start_resolver(void)
+{
+	struct msg msg;
+	int ends[2];
+
+	assert_int_equal(fd_message_pair(ends), 0);
+	f.resolver = fork();
+	if (f.resolver == 0) {
+		fd_close(&ends[0]);
+		fd_close(&f.ident_fd);
+		resolver_run(&f.settings, ends[1]);
+	}
+	fd_close(&ends[1]);
+	f.life_fd = ends[0];
+	assert_int_equal(receive(f.life_fd, &msg), 1);
+	assert_int_equal(msg.type, MSG_READY);
+	send_work();
+}
+
 static int
 set_up(void **state)
 {
 	struct sock_listen how = { .family = AF_INET, .backlog = 10 };
-	struct msg msg;
-	int ends[2];
 
 	(void)state;
 	memset(&f, 0, sizeof(f));
@@ -136,18 +154,7 @@ set_up(void **state)
 	f.settings.servers[0].ip = how.local.ip;
 	f.settings.servers[0].port = f.dns_port;
 	f.settings.ident_port = f.ident.port;
-	assert_int_equal(fd_message_pair(ends), 0);
-	f.resolver = fork();
-	if (f.resolver == 0) {
-		fd_close(&ends[0]);
-		fd_close(&f.ident_fd);
-		resolver_run(&f.settings, ends[1]);
-	}
-	fd_close(&ends[1]);
-	f.life_fd = ends[0];
-	assert_int_equal(receive(f.life_fd, &msg), 1);
-	assert_int_equal(msg.type, MSG_READY);
-	send_work();
+	start_resolver();
 	return 0;
 }
 
@@ -197,6 +204,21 @@ ask(uint64_t number, struct ip remote, unsigned wants, int ms)
 	assert_int_equal(
 	    msg_send_bytes(f.work_fd, MSG_QUERY, number, body, w.len, false),
 	    0);
+}
+
+/* It is answered at once. */
+static void
+ask_for_nothing(uint64_t number)
+{
+	struct query query = { .wants = 0 };
+	unsigned char body[QUERY_SIZE];
+	struct msg_writer w;
+
+	assert_int_equal(ip_parse("127.0.0.1", &query.local.ip), 0);
+	query.remote = query.local;
+	msg_write_to(&w, body, sizeof(body));
+	assert_int_equal(query_put(&query, &w), 0);
+	(void)msg_send_bytes(f.work_fd, MSG_QUERY, number, body, w.len, true);
 }
 
 /* The next answer; its connection. */
@@ -388,33 +410,81 @@ a_new_monitor_starts_at_zero(void **state)
 	assert_int_equal(hear(&names), 2);
 }
 
+/* It ends with status 111, and another one is there. */
 static void
-expect_end_of_work(void)
+expect_failure(void)
 {
 	struct msg msg;
+	int status;
 
 	assert_int_equal(receive(f.work_fd, &msg), -1);
+	assert_int_equal(waitpid(f.resolver, &status, 0), f.resolver);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 111);
+	fd_close(&f.life_fd);
+	fd_close(&f.work_fd);
+	start_resolver();
 }
 
 static void
-nonsense_ends_the_work_socket(void **state)
+nonsense_ends_it(void **state)
 {
 	struct query_names names;
 
 	(void)state;
 	msg_send_bytes(f.work_fd, MSG_QUERY, 1, "x", 1, false);
-	expect_end_of_work();
-	send_work();
+	expect_failure();
 	msg_send_bytes(f.work_fd, MSG_EXEC, 1, NULL, 0, false);
-	expect_end_of_work();
-	send_work();
+	expect_failure();
+	assert_int_equal(send(f.work_fd, "garbage!", 8, 0), 8);
+	expect_failure();
 	/* Two queries for one connection. */
 	ask(1, address(0x100), QUERY_NAME, WAIT_MS);
 	ask(1, address(0x100), QUERY_NAME, WAIT_MS);
-	expect_end_of_work();
+	expect_failure();
+	ask(1, address(1), QUERY_NAME, WAIT_MS);
+	assert_int_equal(hear(&names), 1);
+}
+
+/* Its queue is as long as there can be answers: this is no monitor. */
+static void
+who_does_not_read_ends_it(void **state)
+{
+	struct pollfd poll_fd = { .events = POLLOUT };
+	unsigned number;
+	int status;
+
+	(void)state;
+	poll_fd.fd = f.work_fd;
+	/* Answered at once; so there is no end of them. */
+	for (number = 1; number < 100000; number++) {
+		assert_int_equal(poll(&poll_fd, 1, WAIT_MS), 1);
+		if (poll_fd.revents & (POLLHUP | POLLERR))
+			break;
+		ask_for_nothing(number);
+	}
+	assert_true(number < 100000);
+	assert_int_equal(waitpid(f.resolver, &status, 0), f.resolver);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 111);
+	fd_close(&f.life_fd);
+	fd_close(&f.work_fd);
+	start_resolver();
+}
+
+/* It has gone: another one will come. */
+static void
+the_end_of_the_work_socket_is_none_of_it(void **state)
+{
+	struct query_names names;
+
+	(void)state;
+	ask(1, address(0x100), QUERY_NAME, WAIT_MS);
+	fd_close(&f.work_fd);
 	send_work();
 	ask(1, address(1), QUERY_NAME, WAIT_MS);
 	assert_int_equal(hear(&names), 1);
+	assert_string_equal(names.host, "h1.example");
 }
 
 static void
@@ -465,7 +535,9 @@ main(void)
 		TEST(a_thousand_wait_for_a_dead_server),
 		TEST(beyond_the_limit_nothing_is_known),
 		TEST(a_new_monitor_starts_at_zero),
-		TEST(nonsense_ends_the_work_socket),
+		TEST(nonsense_ends_it),
+		TEST(who_does_not_read_ends_it),
+		TEST(the_end_of_the_work_socket_is_none_of_it),
 		TEST(servers_are_changed),
 	};
 
