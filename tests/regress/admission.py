@@ -309,6 +309,44 @@ def say_nonsense(pid, choose):
         work.send(b'garbage!')
 
 
+@contextlib.contextmanager
+def neighbours():
+    """This thread in a network of its own, whose only link leads to another
+    one: here `far' with fe80::2 and fe80::3, there `near' with fe80::1.
+    Gives what a process does to enter the other one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    command = harness.find_command('ip')
+
+    def enter():
+        if libc.setns(there.fileno(), CLONE_NEWNET) == -1:
+            raise OSError(ctypes.get_errno(), 'setns')
+
+    def ip(words, inside=None):
+        return subprocess.run([command] + words.split(), check=False,
+                              stderr=subprocess.PIPE, timeout=10,
+                              preexec_fn=inside)
+
+    with network_namespace(), \
+            open('/proc/thread-self/ns/net', 'rb') as there, \
+            network_namespace():
+        done = ip('link add far type veth peer name near')
+        if done.returncode != 0:
+            pytest.skip('no veth: ' + done.stderr.decode().strip())
+        for inside, words in (
+                (None, 'link set near netns /proc/%d/fd/%d' % (
+                    os.getpid(), there.fileno())),
+                (enter, 'link set near addrgenmode none'),
+                (enter, 'link set near up'),
+                (enter, 'address add fe80::1/64 dev near nodad'),
+                (None, 'link set far addrgenmode none'),
+                (None, 'link set far up'),
+                (None, 'address add fe80::2/64 dev far nodad'),
+                (None, 'address add fe80::3/64 dev far nodad')):
+            done = ip(words, inside)
+            assert done.returncode == 0, (words, done.stderr)
+        yield enter
+
+
 def some_rules(count, seed):
     """Rules that match nobody here, to make a table large."""
     rng = random.Random(seed)

@@ -535,7 +535,9 @@ class Client:
                                  receive_buffer)
         self.sock.settimeout(self.timeout)
         if source is not None:
-            self.sock.bind((source, 0))
+            # With its scope, which a pair of address and port has not.
+            self.sock.bind(socket.getaddrinfo(
+                source, 0, family, socket.SOCK_STREAM)[0][4])
         target = socket.getaddrinfo(address, port, family,
                                     socket.SOCK_STREAM)[0][4]
         try:

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from admission import (IDENT_CLIENT, denied, environment_of, ident_server,
-                       known, make_rules, name_server)
-from harness import LONG_LIVED, tool, wait_for
+                       known, make_rules, name_server, neighbours)
+from harness import LONG_LIVED, json_of, tool, wait_for
 
 
 @pytest.fixture
@@ -266,3 +266,41 @@ def test_quiet_refusals(start, rules):
     server = start(options=['-y', path], log='-Q')
     assert server.is_refused()
     assert server.log() == ''
+
+
+# ---------------------------------------------------------------------------
+# Neighbours
+
+@pytest.mark.root
+@pytest.mark.parametrize('option', ['-y', '-x'])
+def test_link_local_client(start, workdir, option):
+    """The address decides, and its prefix; the interface is no part of it,
+    and the program is told."""
+    path = make_rules(os.path.join(workdir, 'rules.cdb'),
+                      'fe80::2:deny\nfe80::/10:allow,SEEN="prefix"\n:deny\n')
+    with neighbours() as enter:
+        server = start(tool('showstate'), host='fe80::1%near',
+                       options=['-H', '-l', 'here', option, path],
+                       preexec=enter)
+
+        def talk(source):
+            return json_of(server, address='fe80::1%far',
+                           source=source)['env']
+
+        env = talk('fe80::3%far')
+        assert {name: env.get(name) for name in (
+            'PROTO', 'SEEN', 'TCP6INTERFACE', 'SSLINTERFACE',
+            'TCP6REMOTEIP', 'SSLREMOTEIP', 'TCP6LOCALIP')} == {
+                'PROTO': 'TCP6', 'SEEN': 'prefix', 'TCP6INTERFACE': 'near',
+                'SSLINTERFACE': 'near', 'TCP6REMOTEIP': 'fe80::3',
+                'SSLREMOTEIP': 'fe80::3', 'TCP6LOCALIP': 'fe80::1'}
+        assert server.is_refused(address='fe80::1%far', source='fe80::2%far')
+        server.wait_log('^sslserver: deny 0 here:fe80::1:%d :fe80::2:'
+                        % server.port)
+        make_rules(path, 'fe80::3:deny\nfe80::2:allow,SEEN="address"\n'
+                         'fe80::/10:deny\n')
+        wait_for(lambda: server.is_refused(address='fe80::1%far',
+                                           source='fe80::3%far'), 2,
+                 'the new table')
+        assert talk('fe80::2%far')['SEEN'] == 'address'
+        server.destroy()
