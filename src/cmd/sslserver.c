@@ -129,8 +129,7 @@ warn_of_cert_policy(const struct settings *s)
 		"CCADIR", "CRLFILE", "VERIFYDEPTH" };
 	enum tlsverify_mode mode = s->cert.mode;
 
-	if (mode != TLSVERIFY_NONE && !is_named("CAFILE") &&
-	    !is_named("CADIR") && !is_named("CCAFILE") && !is_named("CCADIR"))
+	if (mode != TLSVERIFY_NONE && !s->has_cas)
 		fprintf(stderr,
 		    "sslserver: warning: a client certificate is required, "
 		    "but none of CAFILE, CADIR, CCAFILE and CCADIR is set: "
@@ -254,6 +253,8 @@ read_cert_policy(struct settings *s)
 		die_of(111, "VERIFYDEPTH is not a number from 0 to 100: ",
 		    getenv("VERIFYDEPTH"));
 	s->cert.matches_name = s->wants_name;
+	s->has_cas = is_named("CAFILE") || is_named("CADIR") ||
+	    is_named("CCAFILE") || is_named("CCADIR");
 }
 
 /* Whom to ask for names. */

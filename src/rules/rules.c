@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "rules/rulekey.h"
+#include "rules/rulevars.h"
 
 #define TABLES 256
 #define SLOT_SIZE 8
@@ -487,11 +488,32 @@ check_slots(const struct table *t, unsigned i, size_t *space)
 	return 0;
 }
 
+/* The kinds that a rule's CCAVERIFY makes; the last one counts. */
+static unsigned
+kinds_of_data(const struct table *t, const struct record *record)
+{
+	struct rules_verdict rule = { 0 };
+	const char *variable, *value = "";
+	size_t at = 0;
+
+	fill_verdict(&rule, t, record);
+	if (rule.denies)
+		return 0;
+	while ((variable = rules_variable(&rule, &at)) != NULL)
+		if (rulevars_is(variable, "CCAVERIFY"))
+			value = strchr(variable, '=') + 1;
+	if (*value == '\0')
+		return 0;
+	return strcmp(value, "z") == 0 ? RULES_BY_CERT | RULES_BY_CERT_NAME
+				       : RULES_BY_CERT;
+}
+
 /* The kinds of the rule with that key. */
 static unsigned
-kinds_of(const unsigned char *key, size_t len)
+kinds_of_key(const struct table *t, const struct record *record)
 {
-	size_t name = len;
+	const unsigned char *key = t->bytes + record->key_at;
+	size_t len = record->key_len, name = len;
 	unsigned kinds;
 
 	while (name > 0 && key[name - 1] != '@')
@@ -516,8 +538,8 @@ rules_kinds(const void *table, size_t len)
 		for (; slots > 0; slots--, at += SLOT_SIZE)
 			if (read_record(&t, number_at(&t, at + 4), &record) ==
 			    0)
-				kinds |= kinds_of(
-				    t.bytes + record.key_at, record.key_len);
+				kinds |= kinds_of_key(&t, &record) |
+				    kinds_of_data(&t, &record);
 	}
 	return kinds;
 }

@@ -53,13 +53,22 @@ int rules_check(const void *table, size_t len);
 int rules_check_header(
     const unsigned char header[RULES_HEADER_SIZE], uint64_t len);
 
-/* Rules that fit nobody whose host name, or user, is unknown. */
-enum rules_kind { RULES_BY_HOST = 1, RULES_BY_INFO = 2, RULES_KINDS = 4 };
+/*
+ * Rules that fit nobody whose host name, or user, is unknown, and those that
+ * let in with a certificate, and with the client's name in it, alone.
+ */
+enum rules_kind {
+	RULES_BY_HOST = 1,
+	RULES_BY_INFO = 2,
+	RULES_BY_CERT = 4,
+	RULES_BY_CERT_NAME = 8,
+	RULES_KINDS = 16
+};
 
 /*
  * Which of these kinds the table has, added: a sum below RULES_KINDS.  Of a
  * table that passed rules_check; of others, of what can be found.  Takes
- * time in proportion to the number of rules.
+ * time in proportion to what the rules are long.
  */
 unsigned rules_kinds(const void *table, size_t len);
 

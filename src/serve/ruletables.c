@@ -82,30 +82,51 @@ complain(struct master *master, const char *format, ...)
 	events_error(&master->events, "%s", sentence);
 }
 
-/* Rules that fit nobody as we were started: told once for each kind. */
+/* One kind of a table's rules, which the start gives no meaning. */
+struct misfit {
+	enum rules_kind kind;
+	bool is_here;
+	const char *what;
+};
+
+static void
+tell_misfit(struct master *master, size_t which, const struct misfit *misfit)
+{
+	const struct rulefile *file = &master->rulefiles[which];
+	unsigned news = file->kinds & ~master->rule_misfits[which];
+
+	if (!misfit->is_here || (news & misfit->kind) == 0)
+		return;
+	master->rule_misfits[which] |= misfit->kind;
+	events_warning(&master->events, "rule file %s: rules with %s",
+	    file->path, misfit->what);
+}
+
+/* Rules that do nothing, or refuse all: told once for each kind. */
 static void
 warn_of_misfits(struct master *master, size_t which)
 {
 	const struct settings *settings = master->settings;
-	const struct rulefile *file = &master->rulefiles[which];
-	unsigned misfits = 0;
+	const bool is_early = which == EARLY;
+	const struct misfit misfits[] = {
+		{ RULES_BY_HOST, is_early,
+		    "= fit nobody, as -y looks at addresses alone" },
+		{ RULES_BY_HOST, !settings->wants_name,
+		    "= fit nobody, as -H looks no names up" },
+		{ RULES_BY_INFO, is_early,
+		    "@ fit nobody, as -y looks at addresses alone" },
+		{ RULES_BY_INFO, !settings->wants_ident,
+		    "@ fit nobody, as users are asked for with -r only" },
+		{ RULES_BY_CERT_NAME, !settings->wants_name,
+		    "CCAVERIFY=z match no name, as -H looks no names up" },
+		{ RULES_BY_CERT, !settings->has_cas,
+		    "CCAVERIFY refuse everybody, as none of CAFILE, CADIR, "
+		    "CCAFILE and CCADIR is set" },
+	};
+	size_t i;
 
-	if (which == EARLY || !settings->wants_name)
-		misfits |= RULES_BY_HOST;
-	if (which == EARLY || !settings->wants_ident)
-		misfits |= RULES_BY_INFO;
-	misfits &= file->kinds & ~master->rule_misfits[which];
-	master->rule_misfits[which] |= misfits;
-	if (misfits & RULES_BY_HOST)
-		events_warning(&master->events,
-		    "rule file %s: rules with = fit nobody, as %s", file->path,
-		    which == EARLY ? "-y looks at addresses alone"
-				   : "-H looks no names up");
-	if (misfits & RULES_BY_INFO)
-		events_warning(&master->events,
-		    "rule file %s: rules with @ fit nobody, as %s", file->path,
-		    which == EARLY ? "-y looks at addresses alone"
-				   : "users are asked for with -r only");
+	for (i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++)
+		tell_misfit(master, which, &misfits[i]);
 }
 
 static void

@@ -60,6 +60,7 @@ struct settings {
 	unsigned ident_s;	     /* -t */
 	struct limits_policy limits; /* MAXCONIP, MAXCONNET */
 	struct certpolicy cert;	     /* -z, -m, CCAVERIFY, VERIFYDEPTH */
+	bool has_cas;		     /* any that clients are verified by */
 	struct resolvconf names;     /* servers and search domain */
 	bool has_resolv_conf;	     /* names are from that file */
 

@@ -184,6 +184,12 @@ NAMES, USERS = '=a.example:deny\n', 'joe@127.0.0.2:deny\n'
 OFF_H = 'rule file %s: rules with = fit nobody, as -H looks no names up'
 OFF_R = 'rule file %s: rules with @ fit nobody, as users are asked for ' \
     'with -r only'
+BY_NAME = ':allow,CCAVERIFY="z"\n'
+BY_CERT = '127.0.0.9:allow,CCAVERIFY="m"\n'
+OFF_NAME = 'rule file %s: rules with CCAVERIFY=z match no name, as -H looks ' \
+    'no names up'
+OFF_CERT = 'rule file %s: rules with CCAVERIFY refuse everybody, as none of ' \
+    'CAFILE, CADIR, CCAFILE and CCADIR is set'
 EARLY = 'rule file %s: rules with %s fit nobody, as -y looks at addresses ' \
     'alone'
 
@@ -240,3 +246,45 @@ def test_check_warns_of_rules(pki, rules):
                          '/bin/cat'], env=pki.ecdsa)
     assert result.code == 0, result
     assert OFF_H % path in result.err, result
+
+
+@pytest.mark.parametrize('options, text, settings, expected', [
+    ('-H', BY_NAME, {}, [OFF_NAME, OFF_CERT]),
+    ('-H', BY_NAME, {'CCAFILE': '-'}, [OFF_NAME, OFF_CERT]),
+    ('-H', BY_NAME, {'CAFILE': 'root.pem'}, [OFF_NAME]),
+    ('-h', BY_NAME, {'CCAFILE': 'root.pem'}, []),
+    ('-h', BY_NAME, {}, [OFF_CERT]),
+    ('-H', BY_CERT, {'CAFILE': ''}, [OFF_CERT]),
+    ('-H', BY_CERT, {'CCADIR': ''}, [OFF_CERT]),
+    ('-H', BY_CERT, {'CAFILE': 'root.pem'}, []),
+    ('-H', BY_CERT.replace('allow', 'deny'), {}, []),
+    ('-H', ':allow,CCAVERIFY=""\n', {}, []),
+], ids=str)
+@pytest.mark.parametrize('file', ['-x', '-y'])
+def test_check_warns_of_certificates(pki, rules, file, options, text, settings,
+                                     expected):
+    """What rules ask for in vain, or of clients who cannot have it."""
+    path = rules('rules.cdb', text)
+    env = dict(pki.ecdsa)
+    env.update((name, pki.path(value) if value.endswith('.pem') else value)
+               for name, value in settings.items())
+    result = run_server(['--check', options, file, path, '127.0.0.1', '0',
+                         '/bin/cat'], env=env)
+    assert result.code == 0, result
+    assert result.err == ''.join('sslserver: warning: %s\n' % (line % path)
+                                 for line in expected), result
+
+
+def test_rules_about_certificates_come_later(start, rules):
+    """As the table comes into force, once."""
+    path = rules('rules.cdb', ':allow\n')
+    server = start(options=['-H', '-x', path], log='-Q')
+    expected = []
+    for text, line in ((BY_CERT, OFF_CERT), (BY_NAME, OFF_NAME)):
+        rules('rules.cdb', text)
+        expected.append(line % path)
+        wait_for(lambda: warnings(server) == expected, 2, 'a line')
+    rules('rules.cdb', BY_NAME + '127.0.0.3:deny\n')
+    wait_for(lambda: server.is_refused(source='127.0.0.3'), 2,
+             'the new table')
+    assert warnings(server) == expected

@@ -420,7 +420,15 @@ kinds_are_found(void **state)
 		{ "a=b@1.2.3.4:deny\n", RULES_BY_INFO },
 		{ "joe@=a.b:deny\n", RULES_BY_INFO | RULES_BY_HOST },
 		{ "joe@1.2.3.4:deny\n=a:allow\n",
-		    RULES_BY_INFO | RULES_BY_HOST } };
+		    RULES_BY_INFO | RULES_BY_HOST },
+		{ "1.:allow,CCAVERIFY=\"m\"\n", RULES_BY_CERT },
+		{ "1.:allow,A=\"\",CCAVERIFY=\"z\"\n2.:deny\n",
+		    RULES_BY_CERT | RULES_BY_CERT_NAME },
+		{ "1.:allow,CCAVERIFY=\"z\",CCAVERIFY=\"m\"\n", RULES_BY_CERT },
+		{ ":allow,CCAVERIFY=\"z\",CCAVERIFY=\"\"\n", 0 },
+		{ ":allow,CCAVERIFYX=\"z\",A=\"CCAVERIFY=z\"\n", 0 },
+		{ "=:allow,CCAVERIFY=\"zz\"\n", RULES_BY_HOST | RULES_BY_CERT },
+		{ ":deny,CCAVERIFY=\"z\"\n", 0 } };
 	struct table t;
 	size_t i;
 
