@@ -34,6 +34,7 @@
 #include "serve/title.h"
 
 #define LOGGER_DESCRIPTORS 4
+#define MOVED "/../libexec/ucspi-ssl" /* seen from bin */
 
 static const char *const file_names[] = {
 	[CHILD_KEEPER] = "ucspissl-keeper", [CHILD_NURSERY] = "ucspissl-nursery"
@@ -67,23 +68,50 @@ open_in(const char *directory, const char *name)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	return open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO holds nobody up. */
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+/*
+ * In the tree of bin and libexec that we are in, which may have been packed
+ * up (DESTDIR) or moved.  The directory above ours may be open to others, as
+ * /tmp is: what they put there is not run with our rights.
+ */
+static int
+open_moved(const char *own, const char *name)
+{
+	char directory[2048 + sizeof(MOVED)];
+	struct stat self, found;
+	int fd;
+
+	text_format(directory, sizeof(directory), "%s" MOVED, own);
+	fd = open_in(directory, name);
+	if (fd != -1 &&
+	    (stat("/proc/self/exe", &self) == -1 || fstat(fd, &found) == -1 ||
+		found.st_uid != self.st_uid))
+		fd_close(&fd);
+	return fd;
+}
+
+/* Beside us as after a build, or where an installation has them. */
 static int
 open_executable(const char *name, char error[CHILDREN_ERROR_SIZE])
 {
-	char beside[2048];
+	char own[2048];
 	int fd = -1;
 
-	if (own_directory(beside, sizeof(beside)) == 0)
-		fd = open_in(beside, name);
+	if (own_directory(own, sizeof(own)) == 0) {
+		fd = open_in(own, name);
+		if (fd == -1)
+			fd = open_moved(own, name);
+	}
 	if (fd == -1)
 		fd = open_in(LIBEXECDIR, name);
 	if (fd == -1)
 		text_format(error, CHILDREN_ERROR_SIZE,
-		    "%s is neither beside sslserver nor in %s: %s", name,
-		    LIBEXECDIR, strerror(errno));
+		    "%s is neither beside sslserver nor in its directory" MOVED
+		    " or in %s: %s",
+		    name, LIBEXECDIR, strerror(errno));
 	return fd;
 }
 

@@ -317,6 +317,43 @@ def test_other_build_is_refused(workdir, pki):
     assert 'build' in result.err
 
 
+@pytest.fixture
+def moved(workdir):
+    """An installed tree in another place, with the server in it."""
+    roles = os.path.join(workdir, 'tree', 'libexec', 'ucspi-ssl')
+    os.makedirs(os.path.join(workdir, 'tree', 'bin'))
+    os.makedirs(roles)
+    for name in ('ucspissl-keeper', 'ucspissl-nursery'):
+        shutil.copy(os.path.join(harness.BIN, name), roles)
+    own = harness.SSLSERVER
+    harness.SSLSERVER = shutil.copy(own, os.path.join(workdir, 'tree', 'bin'))
+    yield roles
+    harness.SSLSERVER = own
+
+
+def test_moved_tree(moved, start):
+    """Roles are found from where sslserver is, as after DESTDIR."""
+    server = start()
+    server.check_service()
+    for role in ('keeper', 'nursery'):
+        path = os.path.join(moved, 'ucspissl-' + role)
+        for pid in server.roles()[role] if ROOT else []:
+            assert os.path.samefile('/proc/%d/exe' % pid, path)
+
+
+def test_moved_tree_of_others(moved, pki):
+    """Whoever may write above bin gives us nothing to run."""
+    if not ROOT:
+        pytest.skip('needs to be root to give a file away')
+    shutil.copy('/bin/false', os.path.join(moved, 'ucspissl-keeper'))
+    os.chown(os.path.join(moved, 'ucspissl-keeper'), PROGRAM_ID, PROGRAM_ID)
+    result = run_server(['--check', '127.0.0.1', '0', '/bin/cat'],
+                        env=pki.ecdsa)
+    # Found in the place of an installation, if there is one, or nowhere.
+    assert result.code == 0 or re.search(
+        'ucspissl-keeper is neither beside|build', result.err), result
+
+
 @pytest.mark.parametrize('options, has_resolver', [
     (['-H', '-l', 'here'], False), (['-H', '-R', '-l', 'here'], False),
     (['-H'], True), (['-l', 'here'], True), (['-H', '-l', 'here', '-r'], True),
