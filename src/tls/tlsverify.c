@@ -77,16 +77,22 @@ show_common_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
 		X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }
 
+/*
+ * A common name that never counts is not shown: it may be the very one that
+ * was wanted.
+ */
 static void
-show_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
+show_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert, bool is_strict)
 {
 	GENERAL_NAMES *names =
 	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
 	if (!show_alternative(text, names, GEN_DNS) &&
-	    !show_common_name(text, cert) &&
+	    (is_strict || !show_common_name(text, cert)) &&
 	    !show_alternative(text, names, GEN_IPADD))
-		text_copy(text, TEXT_PRINTABLE_SIZE, "(no name)");
+		text_copy(text, TEXT_PRINTABLE_SIZE,
+		    is_strict && show_common_name(text, cert) ? "(no dNSName)"
+							      : "(no name)");
 	GENERAL_NAMES_free(names);
 }
 
@@ -116,7 +122,8 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 	if (error == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    error == X509_V_ERR_IP_ADDRESS_MISMATCH) {
 		result->refusal = TLSVERIFY_BAD_NAME;
-		show_name(result->reason, X509_STORE_CTX_get0_cert(store));
+		show_name(result->reason, X509_STORE_CTX_get0_cert(store),
+		    result->is_strict);
 	} else {
 		result->refusal = TLSVERIFY_BAD_CERT;
 		show_error(result->reason, error,
@@ -154,6 +161,7 @@ tlsverify_begin(
 {
 	result->refusal = TLSVERIFY_NOT_REFUSED;
 	result->reason[0] = '\0';
+	result->is_strict = verify->strict_names;
 	if (verify->mode == TLSVERIFY_NONE)
 		return 0;
 	SSL_set_app_data(ssl, result);

@@ -46,10 +46,11 @@ struct tlsverify_result {
 	/*
 	 * BAD_CERT: the library's reason, and at which depth unless it is
 	 * the client's own certificate.  BAD_NAME: the certificate's first
-	 * dNSName, else its common name, else its first iPAddress.
-	 * Printable.
+	 * dNSName, else its common name, unless is_strict, else its first
+	 * iPAddress, else why there is none.  Printable.
 	 */
 	char reason[TEXT_PRINTABLE_SIZE];
+	bool is_strict; /* strict_names, as it was wanted */
 };
 
 /*

@@ -614,7 +614,12 @@ strict_names_are_never_common_names(void **state)
 	(void)state;
 	verify.strict_names = true;
 	expect_name(&verify, named_cert("x", "DNS:mail.example"), NULL);
-	expect_name(&verify, named_cert("mail.example", NULL), "mail.example");
+	expect_name(&verify, named_cert("mail.example", NULL), "(no dNSName)");
+	expect_name(
+	    &verify, named_cert("mail.example", "IP:192.0.2.7"), "192.0.2.7");
+	expect_name(&verify, named_cert("mail.example", "DNS:other.example"),
+	    "other.example");
+	expect_name(&verify, named_cert(NULL, NULL), "(no name)");
 }
 
 static void
