@@ -598,24 +598,18 @@ find_colon(struct span s)
 	return colon;
 }
 
-int
-ruletext_read(
-    struct ruletext *text, const char *line, size_t len, const char **error)
+/* A rule, blanks behind it cut.  As ruletext_read, but never 0. */
+static int
+read_rule(struct ruletext *text, struct span rest, const char **error)
 {
-	struct span address = { line, len }, rest = { line, len };
-	const char *colon;
+	const char *colon = find_colon(rest);
+	struct span address = rest;
 
-	*error = NULL;
-	while (rest.len > 0 && is_blank(line[rest.len - 1]))
-		rest.len--;
-	if (rest.len == 0 || line[0] == '#')
-		return 0;
 	*error = "no colon";
-	colon = find_colon(rest);
 	if (colon == NULL)
 		return -1;
 	*error = NULL;
-	address.len = (size_t)(colon - line);
+	address.len = (size_t)(colon - rest.at);
 	skip(&rest, address.len + 1);
 	text->data.len = 0;
 	text->address = address.at;
@@ -624,6 +618,25 @@ ruletext_read(
 	    read_address(text, address, error) == -1)
 		return -1;
 	return 1;
+}
+
+int
+ruletext_read(
+    struct ruletext *text, const char *line, size_t len, const char **error)
+{
+	struct span rest = { line, len };
+	int result;
+
+	*error = NULL;
+	while (rest.len > 0 && is_blank(line[rest.len - 1]))
+		rest.len--;
+	if (rest.len == 0 || line[0] == '#')
+		return 0;
+	result = read_rule(text, rest, error);
+	/* Not before: a carriage return may be the quote of a value. */
+	if (result == -1 && *error != NULL && line[rest.len - 1] == '\r')
+		*error = "the line ends in a carriage return; use LF alone";
+	return result;
 }
 
 int

@@ -330,6 +330,18 @@ def test_syntax_errors_change_nothing(workdir, line):
     assert read(workdir) == before
 
 
+@pytest.mark.parametrize('line', [':deny', '::1:allow,A="x"', '1.2.3.4:deny ',
+                                  '', 'x'])
+def test_lines_of_another_system(workdir, line):
+    """CR LF ends a line elsewhere; as a quote, CR is as good as any."""
+    result = compile_rules(workdir, '# first\r\n' + line + '\r\n')
+    assert result.code == 101, result
+    assert result.err == ('tcprules: syntax: line 2: the line ends in a '
+                          'carriage return; use LF alone\n'), result
+    assert make(workdir, ':allow,A=\rx\r\n') == ''
+    assert 'variable A=x\n' in check(workdir, '1.2.3.4')
+
+
 def test_too_long_a_line(workdir):
     result = compile_rules(
         workdir, ':deny\n1.2.3.4:allow,A="' + 'x' * 17000000 + '"\n')
