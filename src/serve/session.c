@@ -128,6 +128,9 @@ finish(const struct session *session, enum msg_end end, bool was_truncated,
 	 */
 	if (end != MSG_END_CLEAN && end != MSG_END_HANDSHAKE)
 		expect(session, MSG_GO, &msg);
+	/* No way back into plain text, whoever else of us lives. */
+	if (end == MSG_END_HANDSHAKE)
+		leave(session);
 	_exit(0);
 }
 
@@ -172,12 +175,15 @@ give_up(struct session *session, const struct tlsconn *conn)
 {
 	tell_end(session, end_of_handshake(conn), false, tlsconn_errno(conn),
 	    tlsconn_reason(conn));
-	fd_close(&session->program_in);
 	fd_close(&session->program_out);
+	/*
+	 * With -n the program may see its end of file only when there is no
+	 * way back into plain text: its input is closed by our exit.
+	 */
 	if (session->start.verify.mode != TLSVERIFY_NONE &&
 	    shutdown(session->client_fd, SHUT_WR) == 0)
 		sock_linger(session->client_fd, -1, RELAY_LINGER_MS, false);
-	_exit(0);
+	leave(session);
 }
 
 static void

@@ -1039,6 +1039,41 @@ def test_monitor_dies(start, notes, phase):
     check_works(server)
 
 
+def is_running(pid):
+    try:
+        with open('/proc/%d/stat' % pid, encoding='ascii') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize('options', [[], ['-m']], ids=['none', 'asked'])
+@pytest.mark.parametrize('leave', ['garbage', 'fin'])
+def test_monitor_dies_after_a_failed_handshake(start, notes, pki, leave,
+                                               options):
+    """It has not heard of it: the session has shut the socket down."""
+    server = start(*notes.command('probe', 'ignore', 'stay'),
+                   options=['-n'] + options,
+                   env={'CAFILE': pki.ca} if options else {})
+    with Plain(server) as client:
+        client.ping()
+        client.start_tls()
+        session, monitor = server.pid('session'), server.pid('monitor')
+        kill(monitor, signal.SIGSTOP)
+        if leave == 'fin':
+            client.fin()
+        else:
+            client.sock.sendall(b'this is not TLS\n' * 4)
+        wait_for(lambda: not is_running(session), what='no session')
+        kill(monitor)
+        assert b'plain' not in client.plain_rest()
+    wait_for(lambda: not is_running(notes.pid()), 10, 'no program')
+    assert 'WROTE' not in notes.words()
+    server.wait_roles(10)
+    if not options:
+        check_works(server)
+
+
 @pytest.mark.parametrize('phase', ['plain', 'handshake', 'tls'])
 def test_master_dies(start, notes, phase):
     """Every connection that may have TLS ends."""
