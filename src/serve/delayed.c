@@ -257,6 +257,9 @@ delayed_run(struct monitor *m, struct connection *conn)
 		return;
 	}
 	fd_close(&conn->session_in);
+	/* With --strict-close it is still master's to close. */
+	if (!m->settings->strict_close)
+		life_close_input(m, conn);
 	attend_tell_tls(m, conn);
 	life_tell_session(conn, MSG_RUN);
 	write_answer(m, conn);

@@ -198,8 +198,8 @@ life_close_input(struct monitor *m, struct connection *conn)
 		.body = (unsigned char *)&pid,
 		.len = sizeof(pid) };
 
-	if (m->settings->strict_close && conn->program != 0 &&
-	    !conn->program_is_gone)
+	if ((m->settings->strict_close || conn->is_delayed) &&
+	    conn->program != 0 && !conn->program_is_gone)
 		monitor_send_master(m, &msg);
 }
 

@@ -53,7 +53,10 @@ void life_terminate_then_go(struct monitor *m, struct connection *conn);
  */
 void life_leave_program(struct monitor *m, struct connection *conn);
 
-/* With --strict-close: the program may see its end of file now. */
+/*
+ * The program may see its end of file now.  Without -n and --strict-close
+ * nothing of ours keeps it from that.
+ */
 void life_close_input(struct monitor *m, struct connection *conn);
 
 /* Let the session see our end; after a grace it is killed. */

@@ -300,6 +300,13 @@ turn(struct master *master)
 		hear_front(master);
 }
 
+/* One descriptor for each program: see programs.h. */
+static bool
+keeps_inputs(const struct settings *settings)
+{
+	return settings->strict_close || settings->is_delayed;
+}
+
 /*
  * Master's own limit is the program's, so it is not raised.  poll(2) fails
  * for more descriptors than it says, and so must we before.
@@ -308,7 +315,7 @@ static void
 check_descriptors(struct master *master)
 {
 	rlim_t need = (rlim_t)(master->child_count + OWN_DESCRIPTORS +
-	    (master->settings->strict_close ? master->settings->limit : 0));
+	    (keeps_inputs(master->settings) ? master->settings->limit : 0));
 	char sentence[128];
 	struct rlimit limit;
 

@@ -32,7 +32,7 @@
 /*
  * Per connection: control socket, the program's two pipe ends and, with
  * --strict-close, a third.  With -n, while an EXEC waits for master: both
- * ends of control socket and pipes, the client twice, and that third.
+ * ends of control socket and pipes, the client twice, and always that third.
  */
 #define DESCRIPTORS_PER_CONNECTION 4
 #define DESCRIPTORS_PER_DELAYED 9
@@ -188,7 +188,7 @@ make_spare(struct monitor *m)
 				     : fd_message_pair(spare->control)) == -1 ||
 	    fd_pipe(spare->in) == -1 || fd_pipe(spare->out) == -1)
 		goto failed;
-	if (m->settings->strict_close &&
+	if ((m->settings->strict_close || m->settings->is_delayed) &&
 	    (spare->input = fd_dup_above(spare->in[1], 3)) == -1)
 		goto failed;
 	spare->is_ready = true;

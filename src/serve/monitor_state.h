@@ -31,7 +31,7 @@ struct spare {
 	int control[2]; /* ours, the session's; with -n the program's */
 	int in[2];	/* the program's, the session's */
 	int out[2];	/* the session's, the program's */
-	int input;	/* --strict-close: ours, of in[1] */
+	int input;	/* -n, --strict-close: ours, of in[1] */
 };
 
 /* Rules of a table whose defects are told; there is a line for each client. */

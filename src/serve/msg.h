@@ -47,7 +47,7 @@ enum msg_type {
 	/* monitor to master */
 	MSG_EXEC,	  /* environment; fds: program's 0 and 1, or with -n
 			   * client, SSLCTLFD, SSLREADFD, SSLWRITEFD; with
-			   * --strict-close one more, see programs.h */
+			   * -n, --strict-close one more: programs.h */
 	MSG_SIGNAL,	  /* pid, signal */
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */

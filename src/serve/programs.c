@@ -100,8 +100,9 @@ take_ends(const struct master *master, const struct msg *msg,
 }
 
 /*
- * With --strict-close: a write end of the program's input, which keeps end
- * of file from it, whoever of us dies, until it has had its SIGTERM.
+ * A write end of the program's input, which keeps end of file from it,
+ * whoever of us dies: with --strict-close until it has had its SIGTERM, with
+ * -n until there is no way back into plain text.
  */
 static int
 take_input(const struct master *master, struct msg *msg)
@@ -210,6 +211,8 @@ programs_end(struct master *master)
 {
 	pids_signal_all(&master->programs, SIGTERM);
 	pids_signal_all(&master->programs, SIGCONT);
-	pids_close_fds(&master->programs);
+	/* With -n nobody is left who could shut the client's socket down. */
+	if (!master->settings->is_delayed)
+		pids_close_fds(&master->programs);
 	master->kill_at = clock_after(clock_now(), KILL_MS);
 }

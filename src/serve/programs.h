@@ -14,7 +14,8 @@ struct starting;
 
 /*
  * EXEC: make the program; answers STARTED, or EXECFAILED.  Takes the
- * descriptor that --strict-close adds to the message.
+ * descriptor that -n or --strict-close adds to the message: it keeps the
+ * program's input open.
  */
 void programs_exec(struct master *master, struct msg *msg);
 
@@ -33,7 +34,10 @@ void programs_kill_orphan(const struct master *master, const struct msg *msg);
 /* A program has been reaped: EXITED. */
 void programs_died(struct master *master, pid_t pid, uint64_t conn, int status);
 
-/* SIGTERM for all, and SIGKILL after a while. */
+/*
+ * The monitor is dead: SIGTERM for all, and SIGKILL after a while.  With -n
+ * a program sees no end of file before it is reaped.
+ */
 void programs_end(struct master *master);
 
 #endif

@@ -44,7 +44,7 @@ struct connection {
 	int control_fd;		     /* our end to the session */
 	int program_in, program_out; /* the program's ends, until EXEC */
 	int session_in, session_out; /* -n: the session's, until it has them */
-	int input_fd; /* --strict-close: keeps the program's input open */
+	int input_fd; /* for master: keeps the program's input open */
 	ev_io control;
 	ev_timer deadline;   /* handshake, then the session's grace */
 	ev_timer kill_after; /* --kill-after */

@@ -1074,6 +1074,82 @@ def test_monitor_dies_after_a_failed_handshake(start, notes, pki, leave,
         check_works(server)
 
 
+@pytest.mark.parametrize('nursery', ['stopped', 'dead'])
+def test_monitor_dies_without_a_session(start, notes, forks,  # noqa: F811
+                                        nursery):
+    """Nobody is left who could shut the socket down: the program gets its
+    SIGTERM, and no end of file."""
+    server = start(*notes.command('probe', 'ignore', 'stay'), options=['-n'],
+                   launcher=forks.launcher)
+    with Plain(server) as client:
+        client.ping()
+        pid = server.pid('nursery')
+        if nursery == 'stopped':
+            kill(pid, signal.SIGSTOP)
+        else:
+            forks.forbid(server.pid('master'))
+            kill(pid)
+            wait_for(lambda: server.pids('nursery') == [], what='no nursery')
+        client.start_tls()
+        notes.wait('ASKED')
+        hold(lambda: server.pids('session') == [], 0.3, 'no session')
+        kill(server.pid('monitor'))
+        notes.wait('TERM')
+        wait_for(lambda: not is_running(notes.pid()), 10, 'no program')
+        if nursery == 'dead':
+            forks.allow()
+        else:
+            # The question lies in its socket, with the client's.
+            kill(pid, signal.SIGCONT)
+        assert client.plain_rest() == b''
+    assert notes.words() == ['START', 'ASKED', 'TERM']
+    server.wait_roles(10)
+    check_works(server)
+
+
+@pytest.mark.parametrize('close', [[], ['--strict-close']],
+                         ids=['plain', 'strict'])
+def test_descriptors_are_given_back(start, notes, close):
+    """By master and monitor, however a connection ends; and master's as
+    soon as there is TLS, or none to be."""
+    if not ROOT:
+        pytest.skip('only root can see what these processes have open')
+    server = start(*notes.command(), options=['-n', '-T', '3'] + close)
+
+    def counts():
+        return [len(descriptors(server.pid(role)))
+                for role in ('front', 'master', 'monitor', 'nursery')]
+
+    def is_master_at(number):
+        return counts()[1] == number
+
+    check_works(server)
+    server.wait_idle()
+    before = counts()
+    with Plain(server) as plain, Plain(server) as declined, \
+            Plain(server) as tls:
+        plain.ping()
+        declined.ping()
+        tls.ping()
+        assert is_master_at(before[1] + 3)
+        assert declined.ask('DECLINE') == 'plain'
+        tls.switch()
+        tls.tls_ping()
+        wait_for(lambda: is_master_at(before[1] + (2 if close else 1)),
+                 what='master to close what it kept')
+    for _ in range(5):
+        for words in ('EXIT 0', 'DECLINE', 'ASK 7a', 'ASK-AND-EXIT 3',
+                      'STARTTLS'):
+            with Plain(server) as client:
+                client.ping()
+                client.say(words)
+                if words == 'STARTTLS':
+                    client.line()
+                    client.say('not TLS')
+    server.wait_idle(10)
+    wait_for(lambda: counts() == before, what='descriptors as before')
+
+
 @pytest.mark.parametrize('phase', ['plain', 'handshake', 'tls'])
 def test_master_dies(start, notes, phase):
     """Every connection that may have TLS ends."""
