@@ -402,13 +402,15 @@ attend_tell_tls(struct monitor *m, const struct connection *conn)
 }
 
 /*
- * The program has ended before it had its first byte out of TLS.  Without a
- * session what others hold of the client's socket is theirs.
+ * The program has ended before it had its first byte out of TLS.  What
+ * others hold of the client's socket is theirs, unless TLS was asked for:
+ * then they have no way back, though there may be no session yet.
  */
 static void
-end_without_program(struct monitor *m, struct connection *conn)
+end_without_program(
+    struct monitor *m, struct connection *conn, enum conn_state before)
 {
-	if (!conn->session_is_gone)
+	if (before == CONN_HANDSHAKE || !conn->session_is_gone)
 		delayed_end(m, conn);
 	life_end_session(m, conn);
 }
@@ -466,7 +468,7 @@ attend_program(struct monitor *m, struct connection *conn,
 			life_tell_session(conn, MSG_GO);
 		conn->wants_go = false;
 		if (before != CONN_RUNNING && before != CONN_CLOSING)
-			end_without_program(m, conn);
+			end_without_program(m, conn, before);
 	}
 	life_release_if_over(m, conn);
 }

@@ -945,6 +945,30 @@ def test_nursery_dies_with_the_question(start, notes):
     check_works(server)
 
 
+def test_wrapper_dies_without_a_nursery(start, notes,
+                                        forks):  # noqa: F811
+    """Its child, which has asked for TLS, does not go on in plain text."""
+    server = start('/bin/sh', '-c', '"$@"; true', 'sh',
+                   *notes.command('probe'), options=['-n'],
+                   launcher=forks.launcher)
+    with Plain(server) as client:
+        client.ping()
+        with open('/proc/%d/stat' % notes.pid(), encoding='ascii') as file:
+            wrapper = int(file.read().rpartition(')')[2].split()[1])
+        forks.forbid(server.pid('master'))
+        kill(server.pid('nursery'))
+        wait_for(lambda: server.pids('nursery') == [], what='no nursery')
+        client.start_tls()
+        notes.wait('ASKED')
+        kill(wrapper)
+        assert client.plain_rest() == b''
+    expect_no_plain_text(notes)
+    server.wait_log(ENDED % (wrapper, 9))
+    forks.allow()
+    server.wait_roles(10)
+    check_works(server)
+
+
 def test_no_nursery_for_as_long_as_T(start, notes, forks):  # noqa: F811
     server = start(*notes.command('probe'), options=['-n', '-T', '1'],
                    launcher=forks.launcher)
