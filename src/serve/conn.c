@@ -26,9 +26,11 @@ enum { AT_ONCE, DELAYED, COLUMNS };
 	{ CONN_PERMITTED, CONN_##state, true, 1u << CONN_##event }
 #define BOTH(rule) { rule, rule }
 
+/* Nobody waits for a signature. */
+#define NO_SIGNATURE [CONN_SIGNED] = BOTH(LATE)
 /* Nobody is there who could say anything. */
 #define NO_SESSION \
-	[CONN_SIGN] = BOTH(NO), [CONN_FACTS] = BOTH(NO), \
+	NO_SIGNATURE, [CONN_SIGN] = BOTH(NO), [CONN_FACTS] = BOTH(NO), \
 	[CONN_INPUT_ENDED] = BOTH(NO), [CONN_TRUNCATED] = BOTH(NO), \
 	[CONN_DONE] = BOTH(NO)
 /* Its program has no process yet, or has told all of that. */
@@ -47,8 +49,9 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 	[CONN_HANDSHAKE] = {
 		/*                       at once, delayed */
 		[CONN_SIGN] =        BOTH(ONCE(HANDSHAKE)),
-		[CONN_FACTS] =       { ONCE_AFTER(SIGN, STARTING),
-				       ONCE_AFTER(SIGN, RUNNING) },
+		[CONN_SIGNED] =      BOTH(ONCE_AFTER(SIGN, HANDSHAKE)),
+		[CONN_FACTS] =       { ONCE_AFTER(SIGNED, STARTING),
+				       ONCE_AFTER(SIGNED, RUNNING) },
 		[CONN_INPUT_ENDED] = BOTH(NO),
 		[CONN_TRUNCATED] =   BOTH(NO),
 		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
@@ -65,7 +68,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_EXECED] =      { ONCE(RUNNING), ONCE(PLAIN) },
 		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
-		NO_QUESTION,
+		NO_SIGNATURE, NO_QUESTION,
 	},
 	[CONN_PLAIN] = {
 		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
@@ -85,7 +88,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_TRUNCATED] =   BOTH(ONCE(RUNNING)),
 		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(RUNNING)),
-		NO_START, NO_QUESTION,
+		NO_SIGNATURE, NO_START, NO_QUESTION,
 	},
 	[CONN_CLOSING] = {
 		[CONN_SIGN] =        BOTH(LATE),
@@ -97,7 +100,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_EXECED] =      BOTH(ONCE(CLOSING)),
 		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
-		NO_QUESTION,
+		NO_SIGNATURE, NO_QUESTION,
 	},
 };
 /* clang-format on */

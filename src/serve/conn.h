@@ -31,6 +31,8 @@ enum conn_event {
 	CONN_INPUT_ENDED, /* the client's close_notify has come */
 	CONN_TRUNCATED,	  /* the client left without close_notify */
 	CONN_DONE,	  /* it has ended the connection, and why */
+	/* from a keeper */
+	CONN_SIGNED, /* it has given that signature */
 	/* from master */
 	CONN_STARTED,	 /* the program has a process */
 	CONN_EXECED,	 /* and runs */

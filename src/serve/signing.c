@@ -76,6 +76,7 @@ ask_again(struct monitor *m, struct connection *conn)
 	conn->unsigned_request = NULL;
 }
 
+/* The keeper's answer.  A refusal is the session's end, in any state. */
 static void
 forward_signature(
     struct monitor *m, const struct keeper *keeper, const struct msg *msg)
@@ -88,12 +89,19 @@ forward_signature(
 	conn->keeper = -1;
 	if (msg->len >= sizeof(outcome))
 		memcpy(&outcome, msg->body, sizeof(outcome));
-	if (conn->state != CONN_HANDSHAKE)
-		return;
-	if (outcome == MSG_SIGN_REFUSED)
+	/* Whatever it has become since: such a session is not to be trusted. */
+	if (outcome == MSG_SIGN_REFUSED) {
 		life_fail(
 		    m, conn, "protocol violation: not a handshake to sign");
-	else if (msg_send(conn->control_fd, msg, true) == -1)
+		return;
+	}
+	if (conn->state != CONN_HANDSHAKE)
+		return;
+	/* It can only be used, and told of in facts, when it was given. */
+	if (outcome == MSG_SIGNED)
+		(void)conn_next(
+		    &conn->state, &conn->seen, conn->is_delayed, CONN_SIGNED);
+	if (msg_send(conn->control_fd, msg, true) == -1)
 		life_fail(m, conn, "protocol violation");
 }
 

@@ -9,70 +9,71 @@
 /* P permitted, L late, V violation; in the order of enum conn_event. */
 static const char *const first[2][CONN_STATES] = {
 	/*
-	 * SIGN FACTS INPUT_ENDED TRUNCATED DONE;
+	 * SIGN FACTS INPUT_ENDED TRUNCATED DONE; SIGNED;
 	 * STARTED EXECED EXECFAILED EXITED; ASKED MISASKED UNASKED
 	 */
 	{
-	    [CONN_LOOKUP] = "VVVVV LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPVVP LLLL LLL",
-	    [CONN_STARTING] = "VVVPP PPPP LLL",
-	    [CONN_PLAIN] = "VVVVV LLLL LLL",
-	    [CONN_DECLINED] = "VVVVV LLLL LLL",
-	    [CONN_RUNNING] = "VVPPP LLLP LLL",
-	    [CONN_CLOSING] = "LLLLL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVV L LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPVVP P LLLL LLL",
+	    [CONN_STARTING] = "VVVPP L PPPP LLL",
+	    [CONN_PLAIN] = "VVVVV L LLLL LLL",
+	    [CONN_DECLINED] = "VVVVV L LLLL LLL",
+	    [CONN_RUNNING] = "VVPPP L LLLP LLL",
+	    [CONN_CLOSING] = "LLLLL L PPPP LLL",
 	},
 	/* delayed */
 	{
-	    [CONN_LOOKUP] = "VVVVV LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPVVP LLLP LLL",
-	    [CONN_STARTING] = "VVVVV PPPP LLL",
-	    [CONN_PLAIN] = "VVVVV LLLP PPP",
-	    [CONN_DECLINED] = "VVVVV LLLP LLL",
-	    [CONN_RUNNING] = "VVPPP LLLP LLL",
-	    [CONN_CLOSING] = "LLLLL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVV L LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPVVP P LLLP LLL",
+	    [CONN_STARTING] = "VVVVV L PPPP LLL",
+	    [CONN_PLAIN] = "VVVVV L LLLP PPP",
+	    [CONN_DECLINED] = "VVVVV L LLLP LLL",
+	    [CONN_RUNNING] = "VVPPP L LLLP LLL",
+	    [CONN_CLOSING] = "LLLLL L PPPP LLL",
 	},
 };
 
 /* What has happened before: a session may not, nobody else can. */
 static const char *const again[CONN_STATES] = {
-	[CONN_LOOKUP] = "VVVVV LLLL LLL",
-	[CONN_HANDSHAKE] = "VVVVV LLLL LLL",
-	[CONN_STARTING] = "VVVVV LLLL LLL",
-	[CONN_PLAIN] = "VVVVV LLLL LLL",
-	[CONN_DECLINED] = "VVVVV LLLL LLL",
-	[CONN_RUNNING] = "VVVVV LLLL LLL",
-	[CONN_CLOSING] = "LLLLL LLLL LLL",
+	[CONN_LOOKUP] = "VVVVV L LLLL LLL",
+	[CONN_HANDSHAKE] = "VVVVV L LLLL LLL",
+	[CONN_STARTING] = "VVVVV L LLLL LLL",
+	[CONN_PLAIN] = "VVVVV L LLLL LLL",
+	[CONN_DECLINED] = "VVVVV L LLLL LLL",
+	[CONN_RUNNING] = "VVVVV L LLLL LLL",
+	[CONN_CLOSING] = "LLLLL L LLLL LLL",
 };
 
 /* Where a permitted event leads: H S P D R C; from L only admission. */
 static const char *const leads[2][CONN_STATES] = {
 	{
-	    [CONN_LOOKUP] = "----- ---- ---",
-	    [CONN_HANDSHAKE] = "HS--C ---- ---",
-	    [CONN_STARTING] = "---SC SRCC ---",
-	    [CONN_PLAIN] = "----- ---- ---",
-	    [CONN_DECLINED] = "----- ---- ---",
-	    [CONN_RUNNING] = "--RRC ---R ---",
-	    [CONN_CLOSING] = "----- CCCC ---",
+	    [CONN_LOOKUP] = "----- - ---- ---",
+	    [CONN_HANDSHAKE] = "HS--C H ---- ---",
+	    [CONN_STARTING] = "---SC - SRCC ---",
+	    [CONN_PLAIN] = "----- - ---- ---",
+	    [CONN_DECLINED] = "----- - ---- ---",
+	    [CONN_RUNNING] = "--RRC - ---R ---",
+	    [CONN_CLOSING] = "----- - CCCC ---",
 	},
 	{
-	    [CONN_LOOKUP] = "----- ---- ---",
-	    [CONN_HANDSHAKE] = "HR--C ---C ---",
-	    [CONN_STARTING] = "----- SPCC ---",
-	    [CONN_PLAIN] = "----- ---C HCD",
-	    [CONN_DECLINED] = "----- ---C ---",
-	    [CONN_RUNNING] = "--RRC ---R ---",
-	    [CONN_CLOSING] = "----- CCCC ---",
+	    [CONN_LOOKUP] = "----- - ---- ---",
+	    [CONN_HANDSHAKE] = "HR--C H ---C ---",
+	    [CONN_STARTING] = "----- - SPCC ---",
+	    [CONN_PLAIN] = "----- - ---C HCD",
+	    [CONN_DECLINED] = "----- - ---C ---",
+	    [CONN_RUNNING] = "--RRC - ---R ---",
+	    [CONN_CLOSING] = "----- - CCCC ---",
 	},
 };
 
 static const char state_letters[] = "LHSPDRC", verdict_letters[] = "PLV";
 
-/* The events of a row above stand in three groups. */
+/* The events of a row above stand in four groups. */
 static char
 cell(const char *row, unsigned event)
 {
-	return row[event + (event > CONN_DONE) + (event > CONN_EXITED)];
+	return row[event + (event > CONN_DONE) + (event > CONN_SIGNED) +
+	    (event > CONN_EXITED)];
 }
 
 /* One state, history and event. */
@@ -85,8 +86,12 @@ check_cell(bool is_delayed, enum conn_state s, unsigned before, unsigned e)
 	char expected;
 
 	expected = cell(before & 1u << e ? again[s] : first[is_delayed][s], e);
-	/* No facts of a handshake nobody signed. */
+	/* No facts of a handshake nobody signed; asked for is not signed. */
 	if (s == CONN_HANDSHAKE && e == CONN_FACTS &&
+	    !(before & 1u << CONN_SIGNED))
+		expected = 'V';
+	/* No signature of what was not asked for. */
+	if (s == CONN_HANDSHAKE && e == CONN_SIGNED &&
 	    !(before & 1u << CONN_SIGN))
 		expected = 'V';
 	is = conn_next(&now, &seen, is_delayed, (enum conn_event)e);
@@ -131,6 +136,8 @@ check_at_once(enum conn_state now, unsigned seen)
 		assert_true(has(seen, CONN_FACTS));
 	if (now == CONN_RUNNING || has(seen, CONN_INPUT_ENDED))
 		assert_true(has(seen, CONN_EXECED));
+	if (has(seen, CONN_FACTS))
+		assert_true(has(seen, CONN_SIGN) && has(seen, CONN_SIGNED));
 	assert_true(now != CONN_PLAIN && now != CONN_DECLINED);
 }
 
@@ -144,6 +151,8 @@ check_delayed(enum conn_state now, unsigned seen)
 	if (now == CONN_RUNNING || has(seen, CONN_TRUNCATED) ||
 	    has(seen, CONN_INPUT_ENDED))
 		assert_true(has(seen, CONN_FACTS));
+	if (has(seen, CONN_FACTS))
+		assert_true(has(seen, CONN_SIGN) && has(seen, CONN_SIGNED));
 	/* One word at most. */
 	assert_true(has(seen, CONN_ASKED) + has(seen, CONN_MISASKED) +
 		has(seen, CONN_UNASKED) <=
@@ -209,25 +218,26 @@ walk(enum conn_state now, bool is_delayed, const enum conn_event *events,
 static void
 a_whole_connection(void **unused)
 {
-	static const enum conn_event events[] = { CONN_SIGN, CONN_FACTS,
-		CONN_STARTED, CONN_EXECED, CONN_TRUNCATED, CONN_EXITED,
-		CONN_DONE };
+	static const enum conn_event events[] = { CONN_SIGN, CONN_SIGNED,
+		CONN_FACTS, CONN_STARTED, CONN_EXECED, CONN_TRUNCATED,
+		CONN_EXITED, CONN_DONE };
 
 	(void)unused;
 	/* Its output may be on the way when the program ends. */
-	walk(CONN_HANDSHAKE, false, events, COUNT(events), "HSSRRRC");
+	walk(CONN_HANDSHAKE, false, events, COUNT(events), "HHSSRRRC");
 }
 
 static void
 a_whole_delayed_connection(void **unused)
 {
 	static const enum conn_event tls[] = { CONN_STARTED, CONN_EXECED,
-		CONN_ASKED, CONN_SIGN, CONN_FACTS, CONN_EXITED, CONN_DONE };
+		CONN_ASKED, CONN_SIGN, CONN_SIGNED, CONN_FACTS, CONN_EXITED,
+		CONN_DONE };
 	static const enum conn_event plain[] = { CONN_STARTED, CONN_EXECED,
 		CONN_UNASKED, CONN_EXITED };
 
 	(void)unused;
-	walk(CONN_STARTING, true, tls, COUNT(tls), "SPHHRRC");
+	walk(CONN_STARTING, true, tls, COUNT(tls), "SPHHHRRC");
 	walk(CONN_STARTING, true, plain, COUNT(plain), "SPDC");
 }
 
