@@ -302,31 +302,42 @@ add_record(struct job *job, const struct ruletext_record *r)
 		die_errno(job, "remember line", "");
 }
 
+static void
+warn_of_variable(const struct job *job, const char *variable)
+{
+	const char *reason = rulevars_refusal(variable);
+	const char *doubt = rulevars_doubt(variable);
+	unsigned long line = job->line;
+	char shown[TEXT_PRINTABLE_SIZE];
+
+	if (reason != NULL)
+		fprintf(stderr,
+		    "tcprules: warning: line %lu: sslserver refuses "
+		    "its clients: %s: %s\n",
+		    line, text_printable(shown, variable, strlen(variable)),
+		    reason);
+	if (doubt != NULL)
+		fprintf(
+		    stderr, "tcprules: warning: line %lu: %s\n", line, doubt);
+}
+
 /*
  * Of a rule that lets its clients in, but has a variable that sslserver
- * refuses them for.  Other servers may do otherwise.
+ * refuses them for, or is likely to be a slip.  Other servers may do
+ * otherwise.
  */
 static void
 warn_of_variables(const struct job *job, const struct ruletext *text)
 {
 	const struct rules_verdict rule = { .data = text->data.data,
 		.data_len = text->data.len };
-	char shown[TEXT_PRINTABLE_SIZE];
-	const char *variable, *reason;
+	const char *variable;
 	size_t at = 0;
 
 	if (rule.data_len > 0 && rule.data[0] == 'D')
 		return;
-	while ((variable = rules_variable(&rule, &at)) != NULL) {
-		reason = rulevars_refusal(variable);
-		if (reason != NULL)
-			fprintf(stderr,
-			    "tcprules: warning: line %lu: sslserver refuses "
-			    "its clients: %s: %s\n",
-			    (unsigned long)job->line,
-			    text_printable(shown, variable, strlen(variable)),
-			    reason);
-	}
+	while ((variable = rules_variable(&rule, &at)) != NULL)
+		warn_of_variable(job, variable);
 }
 
 /* All records of the line that was read. */

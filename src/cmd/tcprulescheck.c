@@ -103,11 +103,12 @@ read_client(struct described *d)
 	d->client.ip = d->ip.bytes;
 }
 
-/* For a rule with this variable, the server has another verdict. */
+/* The server has another verdict for it, or a meaning of its own. */
 static void
 warn_of_variable(const char *variable)
 {
 	const char *reason = rulevars_refusal(variable);
+	const char *doubt = rulevars_doubt(variable);
 	char shown[TEXT_PRINTABLE_SIZE];
 
 	if (reason != NULL)
@@ -115,6 +116,8 @@ warn_of_variable(const char *variable)
 		    "tcprulescheck: warning: sslserver refuses the client: "
 		    "%s: %s\n",
 		    text_printable(shown, variable, strlen(variable)), reason);
+	if (doubt != NULL)
+		fprintf(stderr, "tcprulescheck: warning: %s\n", doubt);
 }
 
 static void

@@ -93,3 +93,12 @@ rulevars_refusal(const char *variable)
 		return "TLS settings of a rule are not in this version";
 	return NULL;
 }
+
+const char *
+rulevars_doubt(const char *variable)
+{
+	if (strcmp(variable, "CCAVERIFY=Z") == 0)
+		return "CCAVERIFY=Z asks for any certificate; for the name "
+		       "write z";
+	return NULL;
+}

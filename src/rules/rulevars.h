@@ -31,4 +31,10 @@ bool rulevars_is(const char *variable, const char *name);
  */
 const char *rulevars_refusal(const char *variable);
 
+/*
+ * What sslserver does with this NAME=VALUE where its writer may have meant
+ * something else: a sentence; NULL: that is hardly so.
+ */
+const char *rulevars_doubt(const char *variable);
+
 #endif

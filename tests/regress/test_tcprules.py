@@ -628,6 +628,19 @@ def test_values_that_sslserver_refuses(workdir, name, value, reason):
     assert check(workdir, '1.2.3.4') == 'rule 1.2.3.4:\ndeny connection\n'
 
 
+def test_values_that_may_be_slips(workdir):
+    """-Z asks for none, CCAVERIFY=Z for one of any name."""
+    rule = '1.2.3.4:%s,CCAVERIFY="Z"\n'
+    text = 'CCAVERIFY=Z asks for any certificate; for the name write z\n'
+    assert make(workdir, '# first\n' + rule % 'allow') == (
+        'tcprules: warning: line 2: ' + text)
+    result = run([TCPRULESCHECK, 'rules.cdb'], cwd=workdir,
+                 env={'TCPREMOTEIP': '1.2.3.4'})
+    assert result.code == 0, result
+    assert result.err == 'tcprulescheck: warning: ' + text, result
+    assert make(workdir, rule % 'deny') == ''
+
+
 def test_values_that_sslserver_takes(workdir):
     assert make(workdir, '1.2.3.4:allow,MAXCONIP="0",MAXCONNET="5/24"\n'
                          '1.2.3.5:allow,MAXCONIPS="x",RELAYCLIENT=""\n'

@@ -54,12 +54,27 @@ what_is_refused(void **state)
 			fail_msg("%s is refused", served[i]);
 }
 
+static void
+what_is_doubtful(void **state)
+{
+	static const char *const fine[] = { "CCAVERIFY=z", "CCAVERIFY=m",
+		"CCAVERIFY=", "CCAVERIFY=yes", "A=Z", "CCAVERIFYX=Z" };
+	size_t i;
+
+	(void)state;
+	assert_non_null(rulevars_doubt("CCAVERIFY=Z"));
+	for (i = 0; i < COUNT(fine); i++)
+		if (rulevars_doubt(fine[i]) != NULL)
+			fail_msg("%s is doubtful", fine[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_are_read_wholly),
 		cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(what_is_doubtful),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
