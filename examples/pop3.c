@@ -514,6 +514,16 @@ read_account(struct pop3 *pop3, const char *path)
 	return strchr(text, ':') > text ? 0 : -1;
 }
 
+/* Says on descriptor 2 why, to the client only that (RFC 3206). */
+static int
+give_up(struct pop3 *pop3, const char *what)
+{
+	complain(what);
+	lines_put(&pop3->lines, "-ERR [SYS/PERM] there is no mailbox now\r\n");
+	lines_flush(&pop3->lines);
+	return 111;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -523,17 +533,13 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: pop3 maildir account\n");
 		return 100;
 	}
-	if (read_account(&pop3, argv[2]) == -1) {
-		complain(argv[2]);
-		return 111;
-	}
-	if (chdir(argv[1]) == -1) {
-		complain(argv[1]);
-		return 111;
-	}
+	lines_init(&pop3.lines, SILENCE_S);
+	if (read_account(&pop3, argv[2]) == -1)
+		return give_up(&pop3, argv[2]);
+	if (chdir(argv[1]) == -1)
+		return give_up(&pop3, argv[1]);
 	/* Started by sslserver and nothing to ask for: TLS has begun. */
 	pop3.is_tls = getenv("SSLREMOTEIP") != NULL && !ucspitls_is_offered();
-	lines_init(&pop3.lines, SILENCE_S);
 	serve(&pop3);
 	return 0;
 }

@@ -510,16 +510,20 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: smtp maildir\n");
 		return 100;
 	}
-	if (chdir(argv[1]) == -1 || access("tmp", W_OK) == -1 ||
-	    access("new", W_OK) == -1) {
-		complain(argv[1]);
-		return 111;
-	}
 	smtp.host = setting("SSLLOCALHOST", "TCPLOCALHOST", "localhost");
 	smtp.peer = setting("SSLREMOTEIP", "TCPREMOTEIP", "unknown");
 	/* Started by sslserver and nothing to ask for: TLS has begun. */
 	smtp.is_tls = getenv("SSLREMOTEIP") != NULL && !ucspitls_is_offered();
 	lines_init(&smtp.lines, SILENCE_S);
+	if (chdir(argv[1]) == -1 || access("tmp", W_OK) == -1 ||
+	    access("new", W_OK) == -1) {
+		complain(argv[1]);
+		/* RFC 5321, 3.8: so that the client tries again later. */
+		lines_put(
+		    &smtp.lines, "421 %s has no mailbox now\r\n", smtp.host);
+		lines_flush(&smtp.lines);
+		return 111;
+	}
 	serve(&smtp);
 	return 0;
 }

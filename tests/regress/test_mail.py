@@ -646,15 +646,24 @@ def test_pop3_injected_after_the_answer(pop3):
 @pytest.mark.parametrize('words, code, text', [
     (['smtp'], 100, 'usage: smtp maildir'),
     (['smtp', '/nonexistent'], 111, 'smtp: /nonexistent: No such file'),
+    (['smtp', '/'], 111, 'smtp: /: No such file'),
     (['pop3', '/'], 100, 'usage: pop3 maildir account'),
     (['pop3', '/', '/nonexistent'], 111, 'pop3: /nonexistent: No such file'),
-    (['pop3', '/', '/dev/null'], 111, 'pop3: /dev/null: Invalid argument')],
-    ids=['smtp', 'smtp maildir', 'pop3', 'pop3 account', 'pop3 empty'])
-def test_wrong_use(words, code, text):
+    (['pop3', '/', '/dev/null'], 111, 'pop3: /dev/null: Invalid argument'),
+    (['pop3', '/nonexistent', 'ACCOUNT'], 111,
+     'pop3: /nonexistent: No such file')],
+    ids=['smtp', 'smtp maildir', 'smtp tmp', 'pop3', 'pop3 account',
+         'pop3 empty', 'pop3 maildir'])
+def test_wrong_use(account, words, code, text):
+    """Whoever has connected meanwhile is told, too."""
+    words = [account if word == 'ACCOUNT' else word for word in words]
     done = run_client([os.path.join(EXAMPLES, words[0])] + words[1:])
     assert done.returncode == code
     assert done.stderr.decode().startswith(text)
-    assert done.stdout == b''
+    assert done.stdout == {
+        100: b'', 111: b'421 localhost has no mailbox now\r\n'
+        if words[0] == 'smtp' else
+        b'-ERR [SYS/PERM] there is no mailbox now\r\n'}[code]
 
 
 # ---------------------------------------------------------------------------
