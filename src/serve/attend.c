@@ -285,8 +285,8 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 }
 
 /*
- * Facts may come in several pieces, where they are due.  -1: a violation,
- * or no memory for them.
+ * Facts may come in several pieces, where they are due and wanted.  -1: a
+ * violation, or no memory for them.
  */
 static int
 join(struct connection *conn, struct msg *msg, bool more)
@@ -295,7 +295,7 @@ join(struct connection *conn, struct msg *msg, bool more)
 	unsigned seen = conn->seen;
 
 	if (more &&
-	    (msg->type != MSG_FACTS ||
+	    (msg->type != MSG_FACTS || !conn->wants_facts ||
 		conn_next(&state, &seen, conn->is_delayed, CONN_FACTS) !=
 		    CONN_PERMITTED))
 		return -1;

@@ -1,9 +1,11 @@
 """Client certificates: who is asked, who is refused and what is said of it,
 and that no program ever starts for a refused client."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 
@@ -12,8 +14,8 @@ import pytest
 import harness
 from admission import known, make_rules, name_server, reverse
 from clientpki import ClientPki, alternative_names
-from harness import (BIN, TLS12, TLS13, find_command, run_server, tls_context,
-                     tool, wait_for)
+from harness import (BIN, TLS12, TLS13, find_command, kill, run_server,
+                     tls_context, tool, wait_for)
 
 VERSIONS = pytest.mark.parametrize('limits', [TLS12, TLS13],
                                    ids=['1.2', '1.3'])
@@ -728,6 +730,44 @@ def test_session_that_lies(with_liar, start, clients, options, end):
     assert server.is_refused()
     session = server.wait_log(VIOLATION)[0].group(1)
     server.wait_log('^sslserver: ended by %s status 28416$' % session)
+
+
+@pytest.fixture
+def lying(with_liar, start, clients, workdir):
+    """A server with a session of this sort; has its program run?"""
+    mark = os.path.join(workdir, 'ran')
+
+    def lie(how, *options, signs=True):
+        directory = os.path.dirname(mark)
+        os.chmod(directory, 0o777)
+        server = start('/bin/sh', '-c', 'echo > %s' % mark, options=options,
+                       env={'CAFILE': clients.root, 'CIPHERS': how})
+        keepers = [] if signs else server.pids('keeper')
+        for pid in keepers:
+            kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(OSError, ssl.SSLError):
+            server.is_refused()
+        server.wait_log('^sslserver: ended by ')
+        for pid in keepers:
+            kill(pid, signal.SIGCONT)
+        server.wait_idle()
+        return server, os.path.exists(mark)
+
+    return lie
+
+
+@pytest.mark.parametrize('how', ['sign-any', 'sign-early'])
+def test_session_that_does_not_wait_for_its_signature(lying, how):
+    """It is asked for, and was not given: no program."""
+    server, has_run = lying(how, '-Z', signs=False)
+    server.wait_log(VIOLATION)
+    assert not has_run
+
+
+def test_pieces_of_facts_that_nobody_wants(lying):
+    server, has_run = lying('pieces', '-Z')
+    server.wait_log(VIOLATION)
+    assert not has_run
 
 
 @pytest.mark.parametrize('end, pattern', [
