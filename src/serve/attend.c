@@ -109,14 +109,20 @@ attend_execute(struct monitor *m, struct connection *conn)
 	}
 }
 
-/* Facts are nobody's to send who was not asked for them. */
+/*
+ * Facts are nobody's to send who was not asked for them, and a client's
+ * certificate is nobody's to name who was not told to demand one.
+ */
 static int
 keep_facts(struct connection *conn, const unsigned char *bytes, size_t len)
 {
+	if (!conn->wants_facts)
+		return len == 0 ? 0 : -1;
+	if (facts_check(bytes, len) == -1 ||
+	    !facts_agree(bytes, len, conn->cert.mode != TLSVERIFY_NONE))
+		return -1;
 	if (len == 0)
 		return 0;
-	if (!conn->wants_facts || facts_check(bytes, len) == -1)
-		return -1;
 	conn->facts = malloc(len);
 	if (conn->facts == NULL)
 		return -1;

@@ -9,7 +9,6 @@
  */
 #include "serve/facts.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,6 +382,50 @@ facts_check(const unsigned char *bytes, size_t len)
 			return -1;
 	}
 	return r;
+}
+
+static bool
+is_value(const struct tlsinfo_fact *fact, const char *value)
+{
+	return fact->len == strlen(value) &&
+	    memcmp(fact->bytes, value, fact->len) == 0;
+}
+
+/* What facts say of the client's certificate. */
+struct claims {
+	bool is_good, is_absent; /* the outcome, if there is one */
+	bool has_outcome, has_digest, has_fact;
+};
+
+static void
+note_claim(struct claims *claims, const struct tlsinfo_fact *fact)
+{
+	if (fact->party == TLSINFO_CLIENT)
+		claims->has_fact = true;
+	else if (fact->kind == TLSINFO_CLIENT_CERT_SHA256)
+		claims->has_digest = true;
+	else if (fact->kind == TLSINFO_CLIENT_VERIFY) {
+		claims->has_outcome = true;
+		claims->is_good = is_value(fact, "SUCCESS");
+		claims->is_absent = is_value(fact, "NONE");
+	}
+}
+
+bool
+facts_agree(const unsigned char *bytes, size_t len, bool demands_cert)
+{
+	const struct msg msg = { .body = bytes, .len = len };
+	struct claims claims = { .is_good = false };
+	struct tlsinfo_fact fact;
+	struct msg_reader reader;
+
+	msg_read_from(&reader, &msg);
+	while (next_fact(&reader, &fact) == 1)
+		note_claim(&claims, &fact);
+	if (demands_cert)
+		return claims.is_good && claims.has_digest && claims.has_fact;
+	return (claims.is_absent || !claims.has_outcome) &&
+	    !claims.has_digest && !claims.has_fact;
 }
 
 int

@@ -11,6 +11,7 @@
 #ifndef SERVE_FACTS_H
 #define SERVE_FACTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tls/tlsinfo.h"
@@ -59,6 +60,13 @@ void facts_free(struct facts *facts);
  * facts at all are sound.
  */
 int facts_check(const unsigned char *bytes, size_t len);
+
+/*
+ * Do checked facts say of the client what a handshake that succeeded can
+ * say?  Where a certificate was demanded: that it is good, its digest, and
+ * something of it (its name can be too long to be told); else nothing of any.
+ */
+bool facts_agree(const unsigned char *bytes, size_t len, bool demands_cert);
 
 /*
  * Put the texts of checked facts, NAME=value each.  0, or -1: do not fit.

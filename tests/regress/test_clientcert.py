@@ -770,6 +770,25 @@ def test_pieces_of_facts_that_nobody_wants(lying):
     assert not has_run
 
 
+@pytest.mark.parametrize('option, verify, parts, is_taken', [
+    ('-Z', '-', '', True), ('-Z', 'NONE', '', True),
+    ('-Z', 'SUCCESS', '', False), ('-Z', 'NONE', 'd', False),
+    ('-Z', 'NONE', 'n', False), ('-Z', '-', 'v', False),
+    ('-Z', 'SUCCESS', 'dvn', False), ('-Z', 'FAILED:x', '', False),
+    ('-m', 'SUCCESS', 'dvn', True), ('-m', 'SUCCESS', 'dv', True),
+    ('-z', 'SUCCESS', 'dvn', True),
+    ('-m', '-', '', False), ('-m', 'NONE', '', False),
+    ('-m', 'NONE', 'dvn', False), ('-m', '-', 'dvn', False),
+    ('-m', 'FAILED:x', 'dvn', False), ('-m', 'SUCCESSFUL', 'dvn', False),
+    ('-m', 'SUCCESS', 'vn', False), ('-m', 'SUCCESS', 'd', False),
+    ('-z', 'NONE', 'dvn', False)])
+def test_facts_are_held_against_the_policy(lying, option, verify, parts,
+                                           is_taken):
+    server, has_run = lying('facts %s %s' % (verify, parts), option, '-s')
+    assert has_run == is_taken
+    assert bool(server.lines(VIOLATION)) != is_taken
+
+
 @pytest.mark.parametrize('end, pattern', [
     (NO_CERT, NONE % HERE),
     (BAD_CERT, BAD % (HERE, r'\?s\?sslserver: ok 1\?[ -~]*\.\.\.')),

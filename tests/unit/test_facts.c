@@ -440,6 +440,47 @@ verdict(void)
 	return r;
 }
 
+/* Would a session that was (not) told to demand a certificate say this? */
+static bool
+agree(const char *outcome, bool has_digest, bool has_fact, bool demands_cert)
+{
+	bool r;
+
+	if (outcome != NULL)
+		put_raw(TLSINFO_CONNECTION, TLSINFO_CLIENT_VERIFY, 0, outcome,
+		    strlen(outcome));
+	if (has_digest)
+		put(TLSINFO_CONNECTION, TLSINFO_CLIENT_CERT_SHA256, 0);
+	put(TLSINFO_SERVER, TLSINFO_S_DN, 0);
+	if (has_fact)
+		put(TLSINFO_CLIENT, TLSINFO_S_DN, 0);
+	assert_int_equal(facts_check(body.data, body.len), 0);
+	r = facts_agree(body.data, body.len, demands_cert);
+	body.len = 0;
+	return r;
+}
+
+static void
+facts_agree_with_the_policy(void **state)
+{
+	(void)state;
+	assert_true(facts_agree(NULL, 0, false));
+	assert_false(facts_agree(NULL, 0, true));
+	assert_true(agree("NONE", false, false, false));
+	assert_true(agree(NULL, false, false, false));
+	assert_false(agree("SUCCESS", false, false, false));
+	assert_false(agree("FAILED:x", false, false, false));
+	assert_false(agree("", false, false, false));
+	assert_false(agree("NONE", true, false, false));
+	assert_false(agree("NONE", false, true, false));
+	assert_true(agree("SUCCESS", true, true, true));
+	assert_false(agree("SUCCES", true, true, true));
+	assert_false(agree("NONE", true, true, true));
+	assert_false(agree(NULL, true, true, true));
+	assert_false(agree("SUCCESS", false, true, true));
+	assert_false(agree("SUCCESS", true, false, true));
+}
+
 static void
 unknown_facts_are_refused(void **state)
 {
@@ -595,6 +636,7 @@ main(void)
 		WITH_FACTS(the_chain_goes_first_and_from_its_end),
 		WITH_FACTS(then_certificates_and_then_the_longest),
 		WITH_FACTS(the_sum_has_a_limit),
+		WITH_FACTS(facts_agree_with_the_policy),
 		WITH_FACTS(unknown_facts_are_refused),
 		WITH_FACTS(indexes_out_of_range_are_refused),
 		WITH_FACTS(order_and_repetition),
