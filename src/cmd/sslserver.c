@@ -129,6 +129,12 @@ warn_of_cert_policy(const struct settings *s)
 		"CCADIR", "CRLFILE", "VERIFYDEPTH" };
 	enum tlsverify_mode mode = s->cert.mode;
 
+	if (s->cert_is_turned_off) {
+		fprintf(stderr,
+		    "sslserver: warning: no client certificate is asked for, "
+		    "though -z or -m is given: CCAFILE is -\n");
+		return;
+	}
 	if (mode != TLSVERIFY_NONE && !s->has_cas)
 		fprintf(stderr,
 		    "sslserver: warning: a client certificate is required, "
@@ -249,12 +255,15 @@ read_limits(struct settings *s)
 static void
 read_cert_policy(struct settings *s)
 {
+	bool is_asked = s->cert.mode != TLSVERIFY_NONE;
+
 	if (certpolicy_from_environment(&s->cert) == -1)
 		die_of(111, "VERIFYDEPTH is not a number from 0 to 100: ",
 		    getenv("VERIFYDEPTH"));
 	s->cert.matches_name = s->wants_name;
 	s->has_cas = is_named("CAFILE") || is_named("CADIR") ||
 	    is_named("CCAFILE") || is_named("CCADIR");
+	s->cert_is_turned_off = is_asked && s->cert.mode == TLSVERIFY_NONE;
 }
 
 /* Whom to ask for names. */

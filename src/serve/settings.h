@@ -61,6 +61,7 @@ struct settings {
 	struct limits_policy limits; /* MAXCONIP, MAXCONNET */
 	struct certpolicy cert;	     /* -z, -m, CCAVERIFY, VERIFYDEPTH */
 	bool has_cas;		     /* any that clients are verified by */
+	bool cert_is_turned_off;     /* by CCAFILE=-, though -z or -m */
 	struct resolvconf names;     /* servers and search domain */
 	bool has_resolv_conf;	     /* names are from that file */
 

@@ -404,11 +404,21 @@ def test_start_warnings(pki, clients, workdir):
     required = (head + 'a client certificate is required, but none of '
                 'CAFILE, CADIR, CCAFILE and CCADIR is set: every client will '
                 'be refused\n')
+    turned_off = (head + 'no client certificate is asked for, though -z or '
+                  '-m is given: CCAFILE is -\n')
     for options, env, expected in (
             (['-m'], {}, required),
             (['-z'], {'CCAFILE': ''}, required),
             ([], {'CCAVERIFY': 'x'}, required),
-            (['-m'], {'CCAFILE': '-'}, ''),
+            (['-m'], {'CCAFILE': '-'}, turned_off),
+            (['-z', '-x', 'rules.cdb', '-X'],
+             {'CCAFILE': '-', 'CAFILE': clients.root},
+             turned_off + head + 'rule file rules.cdb is missing: everybody '
+                                 'is let in (-X)\n'),
+            (['-m'], {'CCAFILE': '-', 'CCAVERIFY': '1',
+                      'CAFILE': clients.root}, ''),
+            (['-m', '-Z'], {'CCAFILE': '-'}, ''),
+            (['-m', '-q'], {'CCAFILE': '-'}, ''),
             (['-m'], {'CAFILE': clients.root}, ''),
             (['-z', '-H'], {'CAFILE': clients.root},
              head + 'with -H the name in a client certificate is not '
