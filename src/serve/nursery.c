@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sig.h"
 #include "serve/pids.h"
@@ -31,6 +32,8 @@
 #include "tls/tlsfile.h"
 
 #define NURSERY_DESCRIPTORS 32
+/* For a session whose monitor is gone, to shut its client's socket down. */
+#define LEAVE_MS 1000
 /* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
 #define SESSION_DESCRIPTORS 4
 
@@ -39,6 +42,7 @@ struct nursery {
 	struct tlsctx *ctx;
 	struct pids sessions;
 	int signal_fd;
+	int64_t kill_at; /* sessions of a monitor that is gone */
 };
 
 static void
@@ -167,15 +171,17 @@ kill_session(const struct nursery *nursery, const struct msg *msg)
 }
 
 /*
- * The monitor is gone: its sessions end, and what becomes of them must not
- * be told to the next one, which numbers its connections anew.
+ * The monitor is gone: its sessions see that and leave, or are killed after
+ * a grace.  At once would be too soon: with -n a program holds the client's
+ * socket too, and only they shut it down.  What becomes of them must not be
+ * told to the next monitor, which numbers its connections anew.
  */
 static void
 lose_monitor(struct nursery *nursery)
 {
 	fd_close(&nursery->role.work_fd); /* master sends a new one */
-	pids_signal_all(&nursery->sessions, SIGKILL);
 	pids_disown(&nursery->sessions);
+	nursery->kill_at = clock_after(clock_now(), LEAVE_MS);
 }
 
 /* -1: the monitor is gone, or talks nonsense. */
@@ -224,6 +230,16 @@ reap(struct nursery *nursery)
 			reply(nursery, MSG_GONE, conn, (uint64_t)pid);
 }
 
+/* Those who have not left by then do not want to. */
+static void
+kill_disowned(struct nursery *nursery)
+{
+	if (nursery->kill_at == CLOCK_NEVER || clock_now() < nursery->kill_at)
+		return;
+	pids_signal_disowned(&nursery->sessions, SIGKILL);
+	nursery->kill_at = CLOCK_NEVER;
+}
+
 static void
 take_monitor(struct nursery *nursery)
 {
@@ -240,13 +256,16 @@ nursery_run(void)
 
 	role_begin(&nursery.role);
 	prepare(&nursery);
+	nursery.kill_at = CLOCK_NEVER;
 	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, NULL, 0, false);
 	for (;;) {
 		fds[0] = (struct pollfd){ nursery.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };
 		fds[2] = (struct pollfd){ nursery.signal_fd, POLLIN, 0 };
-		if (poll(fds, 3, -1) == -1)
+		if (poll(fds, 3,
+			clock_poll_timeout(clock_now(), nursery.kill_at)) == -1)
 			continue;
+		kill_disowned(&nursery);
 		if (fds[2].revents != 0)
 			reap(&nursery);
 		if (fds[0].revents != 0)

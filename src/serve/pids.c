@@ -129,6 +129,19 @@ pids_disown(struct pids *pids)
 }
 
 void
+pids_signal_disowned(const struct pids *pids, int signo)
+{
+	const struct pids_entry *entry;
+	size_t i;
+
+	for (i = 0; i < pids->bucket_count; i++)
+		for (entry = pids->buckets[i]; entry != NULL;
+		     entry = entry->next)
+			if (entry->conn == 0)
+				kill(entry->pid, signo);
+}
+
+void
 pids_signal_all(const struct pids *pids, int signo)
 {
 	const struct pids_entry *entry;

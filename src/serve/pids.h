@@ -50,6 +50,9 @@ int pids_remove(struct pids *pids, pid_t pid, uint64_t *conn);
 /* From now on the children of the table belong to connection 0. */
 void pids_disown(struct pids *pids);
 
+/* Send the children of connection 0, which were disowned, this signal. */
+void pids_signal_disowned(const struct pids *pids, int signo);
+
 /* Send every child this signal. */
 void pids_signal_all(const struct pids *pids, int signo);
 

@@ -164,6 +164,29 @@ a_signal_reaches_those_in_the_table(void **state)
 	pids_free(&pids);
 }
 
+static void
+a_signal_for_the_disowned_reaches_no_other(void **state)
+{
+	struct pids pids;
+	pid_t old, other;
+	int status;
+
+	(void)state;
+	assert_int_equal(pids_init(&pids, 4), 0);
+	old = make_child();
+	assert_int_equal(pids_add(&pids, old, 1, -1), 0);
+	pids_disown(&pids);
+	other = make_child();
+	assert_int_equal(pids_add(&pids, other, 2, -1), 0);
+	pids_signal_disowned(&pids, SIGKILL);
+	assert_int_equal(waitpid(old, &status, 0), old);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(waitpid(other, &status, WNOHANG), 0);
+	kill(other, SIGTERM);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	pids_free(&pids);
+}
+
 int
 main(void)
 {
@@ -173,6 +196,7 @@ main(void)
 		cmocka_unit_test(a_pid_used_again_is_somebody_else),
 		cmocka_unit_test(the_limit_is_exact_and_entries_return),
 		cmocka_unit_test(disowned_children_are_nobodys),
+		cmocka_unit_test(a_signal_for_the_disowned_reaches_no_other),
 		cmocka_unit_test(a_signal_reaches_those_in_the_table),
 	};
 
