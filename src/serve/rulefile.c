@@ -259,6 +259,27 @@ miss(struct rulefile *file)
 	return tell(file, RULEFILE_MISSING);
 }
 
+/* News of which one line is enough, whatever else is slow. */
+static enum rulefile_news
+tell_late(struct rulefile *file, enum rulefile_news news)
+{
+	file->is_late = true;
+	file->told = news;
+	return news;
+}
+
+/*
+ * Have looks found it changed for too long, and does it still not rest?  Only
+ * a look knows: from one that does not come nothing follows.
+ */
+static bool
+is_overdue(const struct rulefile *file, int64_t now)
+{
+	return !file->is_late && (file->copier == 0 || file->is_hasty) &&
+	    file->changed_at != CLOCK_NEVER &&
+	    now >= clock_after(file->changed_at, RULEFILE_LATE_MS);
+}
+
 enum rulefile_news
 rulefile_saw(
     struct rulefile *file, const struct watcher_sight *sight, int64_t now)
@@ -279,7 +300,10 @@ rulefile_saw(
 		settle_change(file);
 	else
 		consider(file, &sight->status, now);
-	return RULEFILE_SAME;
+	if (!is_overdue(file, now))
+		return RULEFILE_SAME;
+	errno = file->copy_error;
+	return tell_late(file, RULEFILE_LATE);
 }
 
 enum rulefile_news
@@ -290,15 +314,6 @@ rulefile_hear(struct rulefile *file, int64_t now)
 	if (!watcher_answer(&file->watcher, &sight))
 		return RULEFILE_SAME;
 	return rulefile_saw(file, &sight, now);
-}
-
-/* News of which one line is enough, whatever else is slow. */
-static enum rulefile_news
-tell_late(struct rulefile *file, enum rulefile_news news)
-{
-	file->is_late = true;
-	file->told = news;
-	return news;
 }
 
 enum rulefile_news
@@ -317,12 +332,6 @@ rulefile_turn(struct rulefile *file, int64_t now)
 		file->copier_is_stuck = true;
 		return was_stuck ? RULEFILE_SAME
 				 : tell_late(file, RULEFILE_STUCK);
-	}
-	if (file->copier == 0 && !file->is_late &&
-	    file->changed_at != CLOCK_NEVER &&
-	    now >= clock_after(file->changed_at, RULEFILE_LATE_MS)) {
-		errno = file->copy_error;
-		return tell_late(file, RULEFILE_LATE);
 	}
 	return RULEFILE_SAME;
 }

@@ -84,15 +84,16 @@ struct rulefile {
 void rulefile_init(struct rulefile *file, const char *path);
 
 /*
- * Every RULEFILE_LOOK_MS: ask for a look, and keep deadlines.  Returns SAME,
- * LATE (with errno, 0: it changes) or STUCK.
+ * Every RULEFILE_LOOK_MS: ask for a look, and keep deadlines.  Returns SAME
+ * or STUCK.
  */
 enum rulefile_news rulefile_turn(struct rulefile *file, int64_t now);
 
 /*
  * The watcher's fd is readable: take what was seen.  Returns SAME, MISSING
  * (at the first look at all, else after RULEFILE_MISSING_LOOKS),
- * UNREADABLE or IRREGULAR; may start a copier, whose news come from rulefile_reaped.
+ * UNREADABLE, IRREGULAR, or LATE (with errno, 0: it changes); may start a
+ * copier, whose news come from rulefile_reaped.
  */
 enum rulefile_news rulefile_hear(struct rulefile *file, int64_t now);
 
