@@ -3,7 +3,8 @@
  *
  * Runs in keeper, nursery and sessions.  A guard stands for a function, a
  * macro or the shape of a part that the library has or has not (config.h);
- * none for a version number.  HAVE_PROVIDERS is OpenSSL 3's way to have
+ * none for a version number, but one for LibreSSL's way to count, which no
+ * test of a build can see.  HAVE_PROVIDERS is OpenSSL 3's way to have
  * more than one context, whose objects must be made by newer functions.
  */
 #include "tls/tlscompat.h"
@@ -253,6 +254,16 @@ tlscompat_set_behaviour(SSL_CTX *ctx, size_t read_size)
 #else
 	(void)read_size;
 #endif
+}
+
+void
+tlscompat_set_depth(SSL *ssl, unsigned depth)
+{
+#ifdef LIBRESSL_VERSION_NUMBER
+	/* Its verifier counts the client's own, and takes 0 for no limit. */
+	depth++;
+#endif
+	SSL_set_verify_depth(ssl, (int)depth);
 }
 
 bool

@@ -60,6 +60,9 @@ struct evp_pkey_st *tlscompat_make_key(void);
 /* Have a client ask for ECDSA alone, if the library can. */
 void tlscompat_want_ecdsa(struct ssl_st *client);
 
+/* Allow so many intermediate certificates in the peer's chain. */
+void tlscompat_set_depth(struct ssl_st *ssl, unsigned depth);
+
 /*
  * Has the library read bytes that it has not handed out?  false where it
  * reads record by record and so keeps none.

@@ -152,6 +152,9 @@ apply_ciphers(SSL_CTX *ctx, const char *tls12, const char *tls13)
 		    SSL_CTX_get_max_proto_version(ctx) != TLS1_3_VERSION ||
 		    SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1)
 			return -1;
+		/* LibreSSL has forgotten them. */
+		if (SSL_CTX_set_ciphersuites(ctx, tls13) != 1)
+			return -1;
 	}
 	return has_usable_cipher(ctx) ? 0 : -1;
 }

@@ -167,7 +167,7 @@ tlsverify_begin(
 	SSL_set_app_data(ssl, result);
 	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
 	    note_failure);
-	SSL_set_verify_depth(ssl, (int)verify->depth);
+	tlscompat_set_depth(ssl, verify->depth);
 	if (verify->mode != TLSVERIFY_NAME || !verify->matches_name)
 		return 0;
 	return want_name(ssl, verify);

@@ -5,7 +5,9 @@ import base64
 import os
 import re
 import ssl
+import time
 
+from harness import wait_for
 from pki import openssl
 
 CONFIG = """
@@ -149,10 +151,11 @@ class ClientPki:
         for name in ('root', 'middle', 'second'):
             self._openssl('ca', '-config', 'config', '-name', name,
                           '-gencrl', '-out', name + '.crl')
+        # Only OpenSSL 3's command can date one back.
         self._openssl('ca', '-config', 'config', '-name', 'root', '-gencrl',
-                      '-crl_lastupdate', '20200101000000Z',
-                      '-crl_nextupdate', '20210101000000Z', '-out',
-                      'expired.crl')
+                      '-crlsec', '1', '-out', 'expired.crl')
+        made = time.time()
+        wait_for(lambda: time.time() > made + 1, what='a list to expire')
 
     def lists(self, *names):
         """A file of the revocation lists of these CAs."""

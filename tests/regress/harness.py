@@ -30,6 +30,19 @@ SANITIZED = os.environ.get('UCSPI_SANITIZED', '') not in ('', '0')
 ROOT = os.geteuid() == 0
 SSLSERVER = os.path.join(BIN, 'sslserver')
 
+def _tls_library():
+    """As the keeper names it, "OpenSSL 3.0.19 27 Jan 2026"."""
+    text = subprocess.run([os.path.join(BIN, 'sslserver'), '--version'],
+                          stdout=subprocess.PIPE, text=True).stdout
+    found = re.search(r'^ucspissl-keeper [^,]*, (.*)$', text, re.M)
+    return found[1] if found else ''
+
+
+TLS_LIBRARY = _tls_library()
+# Others show a key object digests only, and Ed25519 has none.
+KEYS = ['rsa', 'ecdsa'] + (
+    ['ed25519'] if re.match(r'OpenSSL ([3-9]|\d\d)', TLS_LIBRARY) else [])
+
 # The roles that live as long as the server does; a resolver only when
 # names or IDENT are wanted.  Each rule file has a watcher besides.
 LONG_LIVED = {'front', 'master', 'monitor', 'logger', 'keeper', 'nursery',

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import (TLS12, TLS13, Client, find_command, tls_context)
+from harness import (KEYS, TLS12, TLS13, Client, find_command, tls_context)
 
 LINE = b'a line there and back\n'
 
@@ -34,7 +34,7 @@ def run_client(command, data=b'', seconds=30):
 
 
 @pytest.mark.parametrize('version', ['-tls1_2', '-tls1_3'])
-@pytest.mark.parametrize('key', ['rsa', 'ecdsa', 'ed25519'])
+@pytest.mark.parametrize('key', KEYS)
 def test_openssl(start, pki, key, version):
     server = start('/bin/sh', '-c', 'head -n 1', certs=getattr(pki, key))
     done = run_client([need('openssl'), 's_client', '-quiet', version,
@@ -45,7 +45,7 @@ def test_openssl(start, pki, key, version):
 
 
 @pytest.mark.parametrize('priority', ['VERS-TLS1.2', 'VERS-TLS1.3'])
-@pytest.mark.parametrize('key', ['rsa', 'ecdsa', 'ed25519'])
+@pytest.mark.parametrize('key', KEYS)
 def test_gnutls(start, pki, key, priority):
     server = start('/bin/sh', '-c', 'head -n 1', certs=getattr(pki, key))
     done = run_client([need('gnutls-cli'), '--logfile=/dev/null',
@@ -67,7 +67,7 @@ def test_curl(start, pki, key, version):
 
 
 @pytest.mark.parametrize('limits', [TLS12, TLS13], ids=['1.2', '1.3'])
-@pytest.mark.parametrize('key', ['rsa', 'ecdsa', 'ed25519', 'chained'])
+@pytest.mark.parametrize('key', KEYS + ['chained'])
 def test_python(start, pki, key, limits):
     server = start(certs=getattr(pki, key))
     context = tls_context(cafile=pki.ca, **limits)

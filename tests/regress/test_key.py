@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from harness import tls_context, wait_for
+from harness import KEYS, tls_context, wait_for
 
 
 PAGE = resource.getpagesize()
@@ -96,7 +96,7 @@ def may_read_memory(start):
                     % error.strerror)
 
 
-@pytest.mark.parametrize('key', ['rsa', 'ecdsa', 'ed25519'])
+@pytest.mark.parametrize('key', KEYS)
 def test_key_is_with_keepers_only(start, pki, may_read_memory, key):
     forms = traces(pki, key)
     server = start(certs=getattr(pki, key), options=['--keepers', '2'])

@@ -299,12 +299,18 @@ def test_tls_at_once(start, box, pki):
 def client_certificate(pki, workdir):
     path = os.path.join(workdir, 'client.pem')
     key = os.path.join(workdir, 'client.key')
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
-            'ec_paramgen_curve:P-256', '-noenc', '-keyout', key, '-out',
-            path, '-CA', pki.ca, '-CAkey', pki.path('root.key'), '-subj',
-            '/CN=client.example', '-config', pki.path('config'), '-addext',
-            'basicConstraints=critical,CA:false', '-addext',
-            'extendedKeyUsage=clientAuth')
+    request = os.path.join(workdir, 'client.csr')
+    extensions = os.path.join(workdir, 'client.ext')
+    with open(extensions, 'w', encoding='ascii') as file:
+        file.write('basicConstraints = critical,CA:false\n'
+                   'extendedKeyUsage = clientAuth\n')
+    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out',
+            request, '-subj', '/CN=client.example', '-config',
+            pki.path('config'))
+    openssl('x509', '-req', '-in', request, '-out', path, '-CA', pki.ca,
+            '-CAkey', pki.path('root.key'), '-set_serial', '77', '-extfile',
+            extensions)
     return path, key
 
 

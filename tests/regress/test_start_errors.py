@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from harness import ROOT, run_server
+from harness import KEYS, ROOT, run_server
 
 TAIL = ['127.0.0.1', '0', '/bin/cat']
 
@@ -92,10 +92,19 @@ def test_wrong_order(pki):
     check_start_error(run_with(certs), pki.path('root-first.pem'), 'root')
 
 
-@pytest.mark.parametrize('key', ['other.key', 'rsa.key', 'ed25519.key'])
+@pytest.mark.parametrize('key', ['other.key'] + [
+    key + '.key' for key in KEYS if key != 'ecdsa'])
 def test_key_mismatch(pki, key):
     certs = dict(pki.ecdsa, KEYFILE=pki.path(key))
     check_start_error(run_with(certs), pki.path(key), 'match')
+
+
+@pytest.mark.skipif('ed25519' in KEYS,
+                    reason='this TLS library can sign with Ed25519 elsewhere')
+def test_ed25519_is_refused(pki):
+    """Where a key object gets digests, of which Ed25519 has none."""
+    check_start_error(run_with(pki.ed25519), pki.path('ed25519.key'),
+                      'an ed25519 key')
 
 
 def test_no_key_anywhere(pki):

@@ -32,8 +32,10 @@
 #if defined(__linux__) && defined(SYS_close_range)
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/inotify.h>
 #include <sys/prctl.h>
+#endif
+#ifdef __linux__
+#include <sys/inotify.h>
 #endif
 
 #include <cmocka.h>

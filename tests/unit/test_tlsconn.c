@@ -156,7 +156,7 @@ every_key_and_version_signs_once(void **state)
 {
 	(void)state;
 	expect_meeting(&rsa, TLS1_3_VERSION, NULL, NULL,
-	    "TLSv1.3 TLS_AES_256_GCM_SHA384", TLSSCHEME_RSA_PSS_RSAE_SHA256);
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384", LIB_PSS);
 	expect_meeting(&p256, TLS1_3_VERSION, NULL, NULL,
 	    "TLSv1.3 TLS_AES_256_GCM_SHA384", TLSSCHEME_ECDSA_SHA256);
 	expect_meeting(&p384, TLS1_3_VERSION, NULL, NULL,
@@ -165,12 +165,11 @@ every_key_and_version_signs_once(void **state)
 		expect_meeting(&ed25519, TLS1_3_VERSION, NULL, NULL,
 		    "TLSv1.3 TLS_AES_256_GCM_SHA384", TLSSCHEME_ED25519);
 	expect_meeting(&rsa, TLS1_2_VERSION, NULL, NULL,
-	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384",
-	    TLSSCHEME_RSA_PSS_RSAE_SHA256);
+	    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384", LIB_PSS);
 	expect_meeting(&p256, TLS1_2_VERSION, NULL, NULL,
-	    "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384", TLSSCHEME_ECDSA_SHA256);
+	    "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384", LIB_ECDSA);
 	expect_meeting(&p384, TLS1_2_VERSION, NULL, NULL,
-	    "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384", TLSSCHEME_ECDSA_SHA256);
+	    "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384", LIB_ECDSA);
 	if (LIB_SIGNS_TEXTS)
 		expect_meeting(&ed25519, TLS1_2_VERSION, NULL, "P-256",
 		    "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384", TLSSCHEME_ED25519);
@@ -179,27 +178,31 @@ every_key_and_version_signs_once(void **state)
 static void
 every_group_of_tls12_is_signed_for(void **state)
 {
-	static const char *const groups[] = { "X25519", "P-256", "X448",
-		"P-521", "P-384" };
+	static const char *const groups[] = { "X25519", "P-256", "P-384",
+		"X448", "P-521" };
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		expect_meeting(&rsa, TLS1_2_VERSION, NULL, groups[i],
-		    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384",
-		    TLSSCHEME_RSA_PSS_RSAE_SHA256);
+		if (i < LIB_GROUPS)
+			expect_meeting(&rsa, TLS1_2_VERSION, NULL, groups[i],
+			    "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384", LIB_PSS);
 }
 
 static void
 versions_below_1_2_work_where_asked_for(void **state)
 {
 	(void)state;
+	if (!lib_has_version(TLS1_VERSION)) {
+		puts("# skip: the library has none");
+		skip();
+	}
 	expect_meeting(&old, TLS1_VERSION, NULL, NULL,
 	    "TLSv1 ECDHE-RSA-AES256-SHA", TLSSCHEME_RSA_PKCS1_MD5_SHA1);
 	expect_meeting(&old, TLS1_1_VERSION, NULL, NULL,
 	    "TLSv1.1 ECDHE-RSA-AES256-SHA", TLSSCHEME_RSA_PKCS1_MD5_SHA1);
 	expect_meeting(&old, TLS1_3_VERSION, NULL, NULL,
-	    "TLSv1.3 TLS_AES_256_GCM_SHA384", TLSSCHEME_RSA_PSS_RSAE_SHA256);
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384", LIB_PSS);
 }
 
 static void
@@ -209,13 +212,15 @@ unwanted_offers_fail_with_a_reason(void **state)
 	char text[200];
 
 	(void)state;
-	assert_int_equal(
-	    meet(&rsa, &client, text, sizeof(text)), TLSCONN_FAILED);
-	assert_false(client.ok);
-	assert_string_equal(text, "unsupported protocol");
-	/* The alert reached the client. */
-	assert_int_equal(
-	    ERR_GET_REASON(client.error), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+	if (lib_has_version(TLS1_1_VERSION)) {
+		assert_int_equal(
+		    meet(&rsa, &client, text, sizeof(text)), TLSCONN_FAILED);
+		assert_false(client.ok);
+		assert_string_equal(text, "unsupported protocol");
+		/* The alert reached the client. */
+		assert_int_equal(ERR_GET_REASON(client.error),
+		    SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+	}
 	client.version = TLS1_2_VERSION;
 	client.ciphers = "kRSA";
 	assert_int_equal(

@@ -152,6 +152,8 @@ versions_are_what_was_asked_for(void **state)
 	settings = (struct tls_settings){ .tlsmin = "1.3" };
 	assert_int_equal(configure(&rsa, &settings), 0);
 	assert_string_equal(negotiate(&rsa, TLS1_2_VERSION, NULL, NULL), "");
+	if (!lib_has_version(TLS1_VERSION))
+		return;
 	settings = (struct tls_settings){ .tlsmin = "1.0" };
 	assert_int_equal(configure(&rsa, &settings), 0);
 	assert_string_equal(negotiate(&rsa, TLS1_VERSION, NULL, NULL),
@@ -391,7 +393,7 @@ get_random(SSL *ssl, unsigned char random[32])
 	/* LibreSSL does not tell it after TLS 1.3. */
 	assert_int_equal(SSL_get_peer_tmp_key(ssl, &peer), 1);
 	assert_true(lib_public_point(peer, point) >= 32);
-	memcpy(random, point, 32);
+	memcpy(random, point + 1, 32);
 	EVP_PKEY_free(peer);
 }
 
@@ -409,7 +411,7 @@ jailed_children_shake_hands_with_their_own_random(void **state)
 	tlsctx_warm_up(base.ctx);
 	for (j = 0; j < 2; j++) {
 		for (i = 0; i < 2; i++) {
-			SSL_CTX *ctx = client_make(versions[j], NULL, "X25519");
+			SSL_CTX *ctx = client_make(versions[j], NULL, "P-256");
 			SSL *ssl = SSL_new(ctx);
 			int ends[2], status;
 			pid_t pid;

@@ -37,6 +37,9 @@ add_extension(X509 *cert, int nid, const char *value)
 
 	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
 	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	/* LibreSSL makes no name that it would not take. */
+	if (extension == NULL && !LIB_JUDGES_AS_OPENSSL)
+		return;
 	assert_non_null(extension);
 	assert_int_equal(X509_add_ext(cert, extension, -1), 1);
 	X509_EXTENSION_free(extension);
@@ -188,6 +191,10 @@ client_run(void *arg)
 	}
 	ssl = SSL_new(ctx);
 	SSL_set_app_data(ssl, client);
+	if (!LIB_ASKS_FOR_CERT && client->cert != NULL) {
+		SSL_use_certificate(ssl, client->cert);
+		SSL_use_PrivateKey(ssl, key);
+	}
 	SSL_set_fd(ssl, client->fd);
 	client->ok = SSL_connect(ssl) == 1;
 	/* TLS 1.3: the server's judgement comes later. */
@@ -288,6 +295,9 @@ expect_refused(struct server *server, const struct tlsverify *verify,
 		assert_int_equal(
 		    meet(server, verify, &client, &status), refusal);
 		assert_int_equal(status, TLSCONN_FAILED);
+		/* Perhaps at another depth, and by another alert. */
+		if (!LIB_JUDGES_AS_OPENSSL)
+			continue;
 		assert_string_equal(reason, words);
 		assert_int_equal(client.ok, versions[i] == TLS1_3_VERSION);
 		assert_int_equal(ERR_GET_REASON(client.error), alert);
@@ -336,6 +346,11 @@ versions_below_1_2_ask_too(void **state)
 	size_t i;
 
 	(void)state;
+	if (!lib_has_version(TLS1_VERSION)) {
+		X509_free(cert);
+		puts("# skip: the library has none");
+		skip();
+	}
 	for (i = 0; i < COUNT(below); i++) {
 		struct client with = { .cert = cert, .version = below[i] };
 		struct client without = { .version = below[i] };
@@ -513,13 +528,13 @@ an_anchor_for_other_uses_is_none(void **state)
 	X509 *cert = make(&(struct spec){ .cn = "x", .issuer = root });
 	X509 *limited = X509_dup(root);
 	struct server server = { 0 };
-	unsigned char *der = NULL;
+	unsigned char *der;
 	int len;
 
 	(void)state;
 	assert_int_equal(
 	    X509_add1_reject_object(limited, OBJ_nid2obj(NID_client_auth)), 1);
-	len = i2d_X509_AUX(limited, &der);
+	der = lib_aux_der(limited, &len);
 	add_item(&server.public.trust.cas, der, len);
 	OPENSSL_free(der);
 	server_make(&server, "P-256");
@@ -543,12 +558,29 @@ named(const char *host)
 	return verify;
 }
 
+/* Refused, whatever the reason. */
+static void
+expect_failure(const struct tlsverify *verify, struct client client)
+{
+	enum tlsconn_status status;
+	size_t i;
+
+	for (i = 0; i < COUNT(versions); i++) {
+		client.version = versions[i];
+		assert_int_not_equal(meet(&plain, verify, &client, &status),
+		    TLSVERIFY_NOT_REFUSED);
+		assert_int_equal(status, TLSCONN_FAILED);
+	}
+}
+
 /* NULL: the name fits; else what is shown of the certificate's. */
 static void
 expect_name(const struct tlsverify *verify, X509 *cert, const char *shown)
 {
 	if (shown == NULL)
 		expect_served(&plain, verify, (struct client){ .cert = cert });
+	else if (!LIB_JUDGES_AS_OPENSSL)
+		expect_failure(verify, (struct client){ .cert = cert });
 	else
 		expect_refused(&plain, verify, (struct client){ .cert = cert },
 		    TLSVERIFY_BAD_NAME, shown,
@@ -748,6 +780,8 @@ more_than_the_maximum_is_no_chain(void **state)
 	client.chain = &cert;
 	client.chain_count = 1;
 	for (i = 0; i < 2; i++) {
+		if (!LIB_LIMITS_CHAIN_SIZE)
+			continue;
 		client.version = versions[i];
 		assert_int_equal(meet(&plain, &any_name, &client, &status),
 		    TLSVERIFY_NOT_REFUSED);
@@ -796,11 +830,13 @@ names_of_cas_are_told(void **state)
 		meet(&with_names, &any_name, &client, &status);
 		if (status != TLSCONN_OK)
 			fail_msg("%s", reason);
-		assert_int_equal(client.names, 2800);
+		if (LIB_ASKS_FOR_CERT)
+			assert_int_equal(client.names, 2800);
 		/* Without any, a client is asked all the same. */
 		meet(&plain, &any_name, &client, &status);
 		assert_int_equal(status, TLSCONN_OK);
-		assert_int_equal(client.names, 0);
+		if (LIB_ASKS_FOR_CERT)
+			assert_int_equal(client.names, 0);
 	}
 	X509_free(cert);
 }

@@ -54,22 +54,53 @@
 #define LIB_SIGNS_TEXTS false
 #endif
 
+/*
+ * What LibreSSL does not tell or do, or not alike: the group of TLS 1.3;
+ * alerts and depths of bad certificates; P-521 by default; names of servers
+ * that are none; extended master secrets; with TLS 1.3 its clients are not
+ * asked for a certificate, nor told names of CAs, and want the longest hash.
+ */
+#ifdef LIBRESSL_VERSION_NUMBER
+#define LIB_TELLS_GROUP false
+#define LIB_TAKES_ANY_NAME false
+#define LIB_ASKS_FOR_CERT false
+#define LIB_HAS_EMS false
+#define LIB_LIMITS_CHAIN_SIZE false
+#define LIB_JUDGES_AS_OPENSSL false
+#define LIB_GROUPS 3
+#define LIB_PSS TLSSCHEME_RSA_PSS_RSAE_SHA512
+#define LIB_ECDSA TLSSCHEME_ECDSA_SHA512
+#else
+#define LIB_TELLS_GROUP true
+#define LIB_TAKES_ANY_NAME true
+#define LIB_ASKS_FOR_CERT true
+#define LIB_HAS_EMS true
+#define LIB_LIMITS_CHAIN_SIZE true
+#define LIB_JUDGES_AS_OPENSSL true
+#define LIB_GROUPS 5
+#define LIB_PSS TLSSCHEME_RSA_PSS_RSAE_SHA256
+#define LIB_ECDSA TLSSCHEME_ECDSA_SHA256
+#endif
+
 /* "RSA2048", "P-256" or another curve, "ED25519"; NULL: not to be had. */
 LIB_UNUSED static EVP_PKEY *
 lib_make_key(const char *kind)
 {
 	bool is_rsa = strncmp(kind, "RSA", 3) == 0;
-	int curve = EC_curve_nist2nid(kind), id = OBJ_sn2nid(kind);
+	int curve = NID_undef, id = EVP_PKEY_EC;
 	EVP_PKEY_CTX *ctx;
 	EVP_PKEY *key = NULL;
 
-	if (curve == NID_undef && strstr(kind, "25519") == NULL &&
-	    strstr(kind, "448") == NULL)
-		curve = id;
 	if (is_rsa)
 		id = EVP_PKEY_RSA;
-	else if (curve != NID_undef)
-		id = EVP_PKEY_EC;
+	else if (strcmp(kind, "ED25519") == 0)
+		id = EVP_PKEY_ED25519;
+	else if (strcmp(kind, "X25519") == 0)
+		id = EVP_PKEY_X25519;
+	else if (strstr(kind, "448") != NULL)
+		id = OBJ_sn2nid(kind);
+	else if ((curve = EC_curve_nist2nid(kind)) == NID_undef)
+		curve = OBJ_sn2nid(kind);
 	ctx = EVP_PKEY_CTX_new_id(id, NULL);
 	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
 	    (is_rsa &&
@@ -124,6 +155,30 @@ lib_dh_parameters(unsigned bits, unsigned char der[1200])
 	memcpy(der + at, "\2\1\2", 3);
 	BN_free(p);
 	return at + 3;
+}
+
+/* X509_AUX in DER, for OPENSSL_free; LibreSSL needs the room beforehand. */
+LIB_UNUSED static unsigned char *
+lib_aux_der(X509 *cert, int *len)
+{
+	unsigned char *der, *at;
+
+	*len = i2d_X509_AUX(cert, NULL);
+	at = der = OPENSSL_malloc((size_t)*len);
+	*len = i2d_X509_AUX(cert, &at);
+	return der;
+}
+
+/* Can it still speak this old version? */
+LIB_UNUSED static bool
+lib_has_version(int version)
+{
+#ifdef LIBRESSL_VERSION_NUMBER
+	return version >= TLS1_2_VERSION;
+#else
+	(void)version;
+	return true;
+#endif
 }
 
 /* Can it be named for key exchange? */
