@@ -18,6 +18,7 @@
 #include "serve/facts.h"
 #include "serve/msg.h"
 #include "serve/role.h"
+#include "tls/tlsform.h"
 #include "tls/tlsscheme.h"
 
 enum { CLIENT, CONTROL, PROGRAM_IN, PROGRAM_OUT, FDS };
@@ -87,16 +88,20 @@ tell_piece(enum msg_type type, size_t len, bool more)
 static void
 ask_for_signature(void)
 {
+	static const struct tlsscheme_policy neither;
 	static struct msg_room room;
 	struct msg msg;
 	bool more;
 	unsigned char text[130];
 	uint64_t head[2] = { TLSSCHEME_ECDSA_SHA256, sizeof(text) };
 
+	/* A digest cannot be told from that of another version. */
+	if (tlsform_is_tls13(&neither, text, 0))
+		head[1] = 32;
 	memset(text, ' ', sizeof(text));
 	memcpy(text + 64, "TLS 1.3, server CertificateVerify", 34);
 	buf_append(&body, head, sizeof(head));
-	buf_append(&body, text, sizeof(text));
+	buf_append(&body, text, (size_t)head[1]);
 	tell(MSG_SIGN);
 	msg_receive(control_fd, &room, &msg, 0, false, &more);
 }

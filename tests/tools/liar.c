@@ -20,7 +20,9 @@
 #include "serve/role.h"
 #include "serve/roleconfig.h"
 #include "tls/tlsfile.h"
+#include "tls/tlsform.h"
 #include "tls/tlsinfo.h"
+#include "tls/tlsscheme.h"
 
 /* ecdsa_secp256r1_sha256, RFC 8446 4.2.3 */
 #define SCHEME 0x0403
@@ -48,15 +50,20 @@ ask_to_sign(const struct msg *start, bool is_handshake, bool waits)
 	static const char context[] = "TLS 1.3, server CertificateVerify";
 	unsigned char body[256], text[64 + sizeof(context) + 32];
 	struct msg_room *room = malloc(sizeof(*room));
+	static const struct tlsscheme_policy neither;
 	struct msg_writer w;
 	struct msg msg;
 	bool more;
+	size_t len = sizeof(text);
 
 	memset(text, ' ', sizeof(text));
 	memcpy(text + 64, context, is_handshake ? sizeof(context) : 3);
+	/* A digest cannot be told from that of another version. */
+	if (tlsform_is_tls13(&neither, text, 0))
+		len = is_handshake ? 32 : 31;
 	msg_write_to(&w, body, sizeof(body));
 	msg_put_number(&w, SCHEME);
-	msg_put_bytes(&w, text, sizeof(text));
+	msg_put_bytes(&w, text, len);
 	msg_send_bytes(
 	    start->fds[CONTROL], MSG_SIGN, start->conn, body, w.len, false);
 	if (waits && room != NULL)
