@@ -14,9 +14,9 @@ import time
 import pytest
 
 from admission import denied, make_rules
-from harness import (HERE, ROOT, SLOW, TLS12, TLS13, Client, Truncated, descriptors,
-                     find_command, hold, kill, read_text, tls_context,
-                     wait_for)
+from harness import (HERE, PATIENCE, ROOT, SLOW, TLS12, TLS13, Client,
+                     Truncated, descriptors, find_command, hold, kill,
+                     read_text, tls_context, wait_for)
 from pki import openssl
 from test_failures import forks  # noqa: F401  a fixture
 
@@ -1188,7 +1188,7 @@ def test_master_dies(start, notes, phase):
             client.tls_ping()
         kill(server.pid('master'))
         client.wait_close()
-        assert server.process.wait(5 * SLOW) == 111
+        assert server.process.wait(PATIENCE) == 111
     notes.wait('EOF')
 
 
@@ -1240,7 +1240,7 @@ def test_drain(start, notes):
         # It ignores that: SIGKILL ends it.
         declined.ping()
         assert declined.is_ended()
-    assert server.process.wait(10 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone(10)
 
 
@@ -1253,7 +1253,7 @@ def test_drain_of_the_quick(start, notes):
         client.tls_ping()
         client.close_notify()
         assert client.recv_all() == b''
-    assert server.process.wait(10 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone()
 
 

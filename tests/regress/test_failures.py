@@ -12,9 +12,9 @@ import time
 import pytest
 
 from admission import say_nonsense
-from harness import (LONG_LIVED, ROOT, SLOW, Client, Truncated, find_command,
-                     proc_limits, read_text, run_server, status_fields,
-                     tool, wait_for)
+from harness import (LONG_LIVED, PATIENCE, ROOT, SLOW, Client, Truncated,
+                     find_command, proc_limits, read_text, run_server,
+                     status_fields, tool, wait_for)
 
 UNABLE = (ConnectionError, Truncated, AssertionError)
 
@@ -123,7 +123,7 @@ def test_fork_failure_at_start(start, forks):
     """Nothing runs yet: one sentence, 111."""
     forks.forbid()
     server = start(launcher=forks.launcher, ready=False)
-    assert server.process.wait(20) == 111
+    assert server.process.wait(PATIENCE) == 111
     assert re.search(r'^sslserver: fatal: \(111\) .*fork', server.log())
 
 
@@ -531,7 +531,7 @@ def test_stopped_sessions_program_dies(start):
         client.echo(b'x')
         server.signal(signal.SIGSTOP, server.pid('session'))
         server.signal(signal.SIGTERM)
-        assert server.process.wait(12 * SLOW) == 0
+        assert server.process.wait(PATIENCE) == 0
     server.wait_gone(5)
 
 

@@ -13,9 +13,9 @@ import time
 
 import pytest
 
-from harness import (ROOT, SLOW, Client, Truncated, descriptors, find_command,
-                     is_stopped, kill, read_stat, read_text, run_server,
-                     status_fields, tool, wait_for, PROGRAM_ID)
+from harness import (PATIENCE, PROGRAM_ID, ROOT, SLOW, Client, Truncated,
+                     descriptors, find_command, is_stopped, kill, read_stat,
+                     read_text, run_server, status_fields, tool, wait_for)
 
 ENDS = ('cut', 'reset')
 HZ = os.sysconf('SC_CLK_TCK')
@@ -142,7 +142,7 @@ def test_stopped_before_exec_holds_nothing(start, stops):
                 check_descriptors(child)
             kill(master)
             assert other.wait_end() in ENDS
-            assert server.process.wait(5 * SLOW) == 111
+            assert server.process.wait(PATIENCE) == 111
 
             def others_left():
                 return {stat.pid for stat in server.stats()} <= {child, front}
@@ -311,7 +311,7 @@ def test_end_of_drain(start, events, options):
         client.close()
     events.wait('EXIT', 10, count=len(clients))
     events.assert_term_first()
-    assert server.process.wait(5 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone(5)
 
 
@@ -352,7 +352,7 @@ def test_log_reader_that_is_late_and_does_not_block(start):
             if match.group(3)]
     # Six lines for each connection, and the certificate and key.
     assert len(lines) - len(lost) + sum(lost) == 2 + connections * 6
-    assert server.process.wait(5 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def read_for_a_moment(reader):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness import HERE, Client, find_command, tls_context
+from harness import (HERE, PATIENCE, Client, find_command, tls_context)
 
 
 def has_ipv6():
@@ -206,7 +206,7 @@ def test_link_local(start, namespace, host, options):
 def test_link_local_needs_an_interface(start, namespace):
     """Without one the kernel cannot know which link is meant."""
     server = start(host='fe80::5:1', launcher=namespace, ready=False)
-    assert server.process.wait(20) in (100, 111)
+    assert server.process.wait(PATIENCE) in (100, 111)
     assert 'fe80::5:1' in server.log()
 
 

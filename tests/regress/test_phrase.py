@@ -11,8 +11,8 @@ import tty
 
 import pytest
 
-from harness import (LONG_LIVED, descriptors, kill, read_proc, run_server,
-                     wait_for)
+from harness import (LONG_LIVED, PATIENCE, descriptors, kill, read_proc,
+                     run_server, wait_for)
 from pki import openssl
 from test_failures import is_served
 from test_key import found_in, may_read_memory  # noqa: F401
@@ -318,7 +318,7 @@ def test_end_of_the_wait(start_with, encrypted, number, code):
         server = start_with(fd, encrypted(), ready=False)
         wait_for(lambda: len(server.pids('keeper')) == 1, what='a keeper')
         server.signal(number)
-        assert server.process.wait(5) == code
+        assert server.process.wait(PATIENCE) == code
         server.wait_gone()
         assert not server.lines('fatal')
 
@@ -381,7 +381,7 @@ def test_all_keepers_at_once(start_with, encrypted, keepers, log):
     with server.connect() as client:
         client.echo(b'before')
         lose_keepers(server)
-        assert server.process.wait(15) == 111
+        assert server.process.wait(PATIENCE) == 111
         server.wait_log(LOST)
         with pytest.raises(ConnectionRefusedError):
             server.connect()
@@ -403,7 +403,7 @@ def test_all_keepers_with_drain(start_with, encrypted):
         server.wait_log(LOST, 15)
         client.echo(b'after')
         assert server.process.poll() is None
-    assert server.process.wait(5) == 111
+    assert server.process.wait(PATIENCE) == 111
     server.wait_gone()
 
 
@@ -420,7 +420,7 @@ def test_keeper_lost_after_stop(start_with, encrypted):
         kill(pid)
         server.wait_log('keeper %d ended by signal 9' % pid)
         client.echo(b'after')
-    assert server.process.wait(5) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone()
     assert not server.lines(LOST)
 

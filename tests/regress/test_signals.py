@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from harness import (LONG_LIVED, SLOW, Client, hold, read_stat, wait_for)
+from harness import (LONG_LIVED, PATIENCE, SLOW, Client, hold, read_stat,
+                     wait_for)
 
 ROLES = sorted(LONG_LIVED - {'front'}) + ['session']
 
@@ -26,7 +27,7 @@ def test_idle_server_leaves(start, number):
     server.check_service()
     server.wait_idle()
     server.signal(number)
-    assert server.process.wait(1 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone(2)
 
 
@@ -39,7 +40,7 @@ def test_connections_go_on(start, number):
     first.echo(b'before')
     second.echo(b'before')
     server.signal(number)
-    assert server.process.wait(1 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     following = start(port=server.port)
     following.check_service()
     for client in (first, second):
@@ -63,7 +64,7 @@ def test_connections_without_a_program_are_closed(start):
     client.sock.sendall(client.first_flight()[:50])
     server.wait_log('^sslserver: pid ')
     server.signal(signal.SIGTERM)
-    assert server.process.wait(1 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     client.wait_close()
     client.close()
     server.wait_gone(2)
@@ -84,7 +85,7 @@ def test_second_signal_changes_nothing(start):
         client.echo(b'x')
         server.signal(signal.SIGTERM)
         server.signal(signal.SIGTERM)
-        assert server.process.wait(1 * SLOW) == 0
+        assert server.process.wait(PATIENCE) == 0
         client.echo(b'y')
 
 
@@ -124,7 +125,7 @@ def test_drain_with_nothing_to_wait_for(start):
     server.check_service()
     server.wait_idle()
     server.signal(signal.SIGTERM)
-    assert server.process.wait(1 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone(2)
 
 
@@ -135,7 +136,7 @@ def test_stubborn_program_after_drain(start):
     with server.connect() as client:
         client.echo(b'x')
         server.signal(signal.SIGTERM)
-        assert server.process.wait(10 * SLOW) == 0
+        assert server.process.wait(PATIENCE) == 0
     wait_for(lambda: 'session' not in server.roles(), what='no session')
 
 
@@ -145,7 +146,7 @@ def test_front_killed(start):
     client = server.connect()
     client.echo(b'x')
     server.signal(signal.SIGKILL)
-    assert server.process.wait(5) == -signal.SIGKILL
+    assert server.process.wait(PATIENCE) == -signal.SIGKILL
     wait_for(lambda: refuses(server), 2, 'the listener to be closed')
     following = start(port=server.port)
     following.check_service()
@@ -205,7 +206,7 @@ def test_whole_group(start, number):
     with server.connect() as client:
         client.echo(b'x')
         os.killpg(server.front, number)
-        assert server.process.wait(1 * SLOW) == 0
+        assert server.process.wait(PATIENCE) == 0
         client.wait_close()
     server.wait_gone()
     server.wait_log(r'^sslserver: ended by \d+ status %d$' % number)
@@ -258,7 +259,7 @@ def test_termination_during_many_connections(start):
     raw = [Client(server.address, server.port, handshake=False)
            for _ in range(5)]
     server.signal(signal.SIGTERM)
-    assert server.process.wait(1 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     for client in clients:
         client.echo(b'x')
         client.close()

@@ -40,7 +40,7 @@ shifted_clock(void)
 #include "serve/lookup.c"
 #undef clock_now
 
-#define WAIT_MS 5000
+#define WAIT_MS 30000
 #define NOT_A_PID 1073741823 /* beyond what a system gives out */
 #define ROLE_PID 77	     /* of resolver and nursery, we say */
 

@@ -48,7 +48,7 @@ handshake(struct tlsconn *conn, int fd)
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 
 	while (tlsconn_handshake(conn) != TLSCONN_OK)
-		assert_true(poll(&pollfd, 1, 10000) > 0);
+		assert_true(poll(&pollfd, 1, 30000) > 0);
 }
 
 static int

@@ -30,7 +30,7 @@
 #include "serve/query.h"
 
 #define LIMIT 1001
-#define WAIT_MS 5000
+#define WAIT_MS 30000
 
 struct fixture {
 	pid_t server, resolver;

@@ -180,7 +180,7 @@ turn(struct rulefile *file, int64_t at)
 	struct watcher_sight sight;
 	int error = errno;
 
-	assert_int_equal(poll(&polled, 1, 10000), 1);
+	assert_int_equal(poll(&polled, 1, 30000), 1);
 	assert_true(watcher_answer(&file->watcher, &sight));
 	errno = error;
 	return news;

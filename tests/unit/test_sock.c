@@ -48,7 +48,7 @@ accepted(int listen_fd, struct ip_endpoint *remote)
 {
 	struct pollfd polled = { .fd = listen_fd, .events = POLLIN };
 
-	assert_int_equal(poll(&polled, 1, 10000), 1);
+	assert_int_equal(poll(&polled, 1, 30000), 1);
 	return sock_accept(listen_fd, remote);
 }
 
@@ -129,14 +129,14 @@ an_end_is_noticed(void **state)
 	assert_int_equal(send(client_fd, "x", 1, 0), 1);
 	assert_int_equal(shutdown(client_fd, SHUT_WR), 0);
 	poll_fd.fd = fd;
-	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_int_equal(poll(&poll_fd, 1, 30000), 1);
 	assert_false(sock_has_ended(fd));
 	assert_int_equal(setsockopt(client_fd, SOL_SOCKET, SO_LINGER, &at_once,
 			     sizeof(at_once)),
 	    0);
 	(void)close(client_fd);
 	poll_fd.events = 0;
-	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_int_equal(poll(&poll_fd, 1, 30000), 1);
 	assert_true(sock_has_ended(fd));
 	(void)close(fd);
 	(void)close(listen_fd);

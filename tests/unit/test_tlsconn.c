@@ -53,7 +53,7 @@ settle(int fd, enum tlsconn_status status)
 	if (status == TLSCONN_WANT_WRITE)
 		pollfd.events = POLLOUT;
 	if (status == TLSCONN_WANT_READ || status == TLSCONN_WANT_WRITE)
-		assert_true(poll(&pollfd, 1, 10000) > 0);
+		assert_true(poll(&pollfd, 1, 30000) > 0);
 	return status;
 }
 

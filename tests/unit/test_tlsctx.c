@@ -49,7 +49,7 @@ answer_run(void *arg)
 	struct pollfd pollfd = { .fd = answer->fd, .events = POLLIN };
 
 	while (tlsconn_handshake(conn) == TLSCONN_WANT_READ)
-		poll(&pollfd, 1, 10000);
+		poll(&pollfd, 1, 30000);
 	/* Not every failure comes with an alert. */
 	shutdown(answer->fd, SHUT_WR);
 	tlsconn_free(conn);

@@ -160,7 +160,7 @@ shake_hands(struct tlsconn *conn, int fd)
 		pollfd.events = status == TLSCONN_WANT_WRITE ? POLLOUT : POLLIN;
 		if (status != TLSCONN_WANT_READ && status != TLSCONN_WANT_WRITE)
 			fail_msg("%s", tlsconn_reason(conn));
-		assert_true(poll(&pollfd, 1, 10000) > 0);
+		assert_true(poll(&pollfd, 1, 30000) > 0);
 	}
 }
 

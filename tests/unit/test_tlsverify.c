@@ -216,7 +216,7 @@ handshake(struct tlsconn *conn, int fd)
 	while ((status = tlsconn_handshake(conn)) == TLSCONN_WANT_READ ||
 	    status == TLSCONN_WANT_WRITE) {
 		pollfd.events = status == TLSCONN_WANT_READ ? POLLIN : POLLOUT;
-		assert_true(poll(&pollfd, 1, 10000) > 0);
+		assert_true(poll(&pollfd, 1, 30000) > 0);
 	}
 	return status;
 }

@@ -24,7 +24,7 @@ wait_answer(struct watcher *w, struct watcher_sight *sight)
 {
 	struct pollfd polled = { .fd = w->fd, .events = POLLIN };
 
-	assert_int_equal(poll(&polled, 1, 10000), 1);
+	assert_int_equal(poll(&polled, 1, 30000), 1);
 	return watcher_answer(w, sight);
 }
 
