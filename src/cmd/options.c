@@ -8,7 +8,6 @@
 
 #include <sys/socket.h>
 
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/optiontable.h"
 #include "serve/table.h"
 
 /* Codes of long options without a letter. */
@@ -34,15 +34,8 @@ enum {
 	VERSION_OPTION
 };
 
-struct option_row {
-	int code; /* the letter, or one of the above */
-	const char *name;
-	const char *word; /* what follows it, or NULL */
-	const char *help;
-};
-
-static const struct option_row rows[] = { { 'q', "quiet", NULL,
-					      "log nothing but start errors" },
+static const struct optiontable_row rows[] = {
+	{ 'q', "quiet", NULL, "log nothing but start errors" },
 	{ 'Q', "warnings", NULL, "log warnings and errors (default)" },
 	{ 'v', "verbose", NULL, "log everything" },
 	{ 'V', "very-verbose", NULL, "and protocol and cipher" },
@@ -107,13 +100,15 @@ static const struct option_row rows[] = { { 'q', "quiet", NULL,
 	{ CHECK, "check", NULL, "load everything, serve nothing" },
 	{ EXPLAIN, "explain", NULL, "print what is in effect" },
 	{ HELP, "help", NULL, "this text" },
-	{ VERSION_OPTION, "version", NULL, "versions" } };
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
+	{ VERSION_OPTION, "version", NULL, "versions" }
+};
+
+static optiontable_apply_fn apply;
+
+static const struct optiontable table = { rows, sizeof(rows) / sizeof(rows[0]),
+	apply };
 
 #define KEEPERS_DEFAULT_MAX 8
-
-/* Room for an option as messages show it. */
-#define SHOWN_SIZE 48
 
 /* Longest wait: its milliseconds fit into an int. */
 #define SECONDS_MAX (INT_MAX / 1000)
@@ -133,117 +128,15 @@ options_usage(void)
 void
 options_help(void)
 {
-	size_t i;
-
 	printf("usage: sslserver [options] host port program [args...]\n");
-	for (i = 0; i < ROWS; i++) {
-		if (rows[i].code < 256)
-			printf("  -%c, ", rows[i].code);
-		else
-			printf("      ");
-		printf("--%s%s%s\n        %s\n", rows[i].name,
-		    rows[i].word == NULL ? "" : " ",
-		    rows[i].word == NULL ? "" : rows[i].word, rows[i].help);
-	}
-}
-
-static const struct option_row *
-find_row(int code)
-{
-	size_t i;
-
-	for (i = 0; i < ROWS; i++)
-		if (rows[i].code == code)
-			return &rows[i];
-	return NULL;
-}
-
-/* The row of `--name' or `--name=value', typed in full, or NULL. */
-static const struct option_row *
-find_long(const char *typed)
-{
-	const char *name = typed + 2;
-	size_t len = strcspn(name, "="), i;
-
-	for (i = 0; i < ROWS; i++)
-		if (strlen(rows[i].name) == len &&
-		    memcmp(rows[i].name, name, len) == 0)
-			return &rows[i];
-	return NULL;
-}
-
-/* The option as it was typed, a letter with its name. */
-static void
-show_option(char shown[SHOWN_SIZE], const struct option_row *row, bool is_long)
-{
-	if (is_long)
-		text_format(shown, SHOWN_SIZE, "--%s", row->name);
-	else
-		text_format(
-		    shown, SHOWN_SIZE, "-%c (--%s)", row->code, row->name);
-}
-
-/* What getopt_long wants, made from the table. */
-static void
-fill_getopt(char *letters, struct option *longs)
-{
-	size_t i, n = 0;
-
-	/* `+': the first word that is no option ends them. */
-	letters[n++] = '+';
-	letters[n++] = ':';
-	for (i = 0; i < ROWS; i++) {
-		if (rows[i].code < 256) {
-			letters[n++] = (char)rows[i].code;
-			if (rows[i].word != NULL)
-				letters[n++] = ':';
-		}
-		longs[i] = (struct option){ rows[i].name, rows[i].word != NULL,
-			NULL, rows[i].code };
-	}
-	letters[n] = '\0';
-	longs[ROWS] = (struct option){ NULL, 0, NULL, 0 };
-}
-
-static int
-refuse(char error[OPTIONS_ERROR_SIZE], const char *sentence, const char *word)
-{
-	char shown[TEXT_PRINTABLE_SIZE];
-
-	text_format(error, OPTIONS_ERROR_SIZE, "%s%s", sentence,
-	    text_printable(shown, word, strlen(word)));
-	return -1;
-}
-
-/* The same of an option, which is shown first. */
-static int
-refuse_option(char error[OPTIONS_ERROR_SIZE], const char *shown,
-    const char *sentence, const char *word)
-{
-	char whole[SHOWN_SIZE + 96];
-
-	text_format(whole, sizeof(whole), "%s %s", shown, sentence);
-	return refuse(error, whole, word);
-}
-
-static int
-read_number(const char *shown, const char *word, unsigned long min,
-    unsigned long max, unsigned long *n, char error[OPTIONS_ERROR_SIZE])
-{
-	char sentence[96];
-
-	if (text_number(word, min, max, n) == 0)
-		return 0;
-	text_format(sentence, sizeof(sentence),
-	    "takes a whole number from %lu to %lu, not ", min, max);
-	return refuse_option(error, shown, sentence, word);
+	optiontable_print(&table);
 }
 
 static int
 keep_fd(struct settings *s, unsigned long n, char error[OPTIONS_ERROR_SIZE])
 {
 	if (s->keep_fd_count == SETTINGS_KEEP_FDS_MAX)
-		return refuse_option(
+		return optiontable_refuse_option(
 		    error, "--keep-fd", "is given too many times", "");
 	s->keep_fds[s->keep_fd_count++] = (int)n;
 	return 0;
@@ -277,7 +170,7 @@ apply_number(struct settings *s, int code, const char *shown, const char *word,
 	default:
 		break;
 	}
-	if (read_number(shown, word, min, max, &n, error) == -1)
+	if (optiontable_number(shown, word, min, max, &n, error) == -1)
 		return -1;
 	switch (code) {
 	case 'c':
@@ -320,7 +213,8 @@ set_local_name(struct options *o, const char *shown, const char *word,
 	size_t i;
 
 	if (text_copy(o->local_name, sizeof(o->local_name), word) == -1)
-		return refuse_option(error, shown, "is too long", "");
+		return optiontable_refuse_option(
+		    error, shown, "is too long", "");
 	for (i = 0; o->local_name[i] != '\0'; i++)
 		if (o->local_name[i] >= 'A' && o->local_name[i] <= 'Z')
 			o->local_name[i] += 'a' - 'A';
@@ -339,7 +233,7 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 		s->greeting = word;
 		s->greeting_len = strlen(word);
 		if (s->greeting_len > SETTINGS_GREETING_MAX)
-			return refuse_option(
+			return optiontable_refuse_option(
 			    error, shown, "has more than 1000 bytes", "");
 		break;
 	case 'u':
@@ -353,7 +247,7 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 	case 'y':
 	case 'x':
 		if (word[0] == '\0')
-			return refuse_option(
+			return optiontable_refuse_option(
 			    error, shown, "takes a file name", "");
 		if (code == 'y')
 			s->early_rules = word;
@@ -515,41 +409,14 @@ options_defaults(struct options *o)
 	s->verbosity = VERBOSITY_ERRORS;
 }
 
-/* No option of that name or letter. */
+/* optiontable_apply_fn */
 static int
-refuse_unknown(const char *typed, bool is_long, char error[OPTIONS_ERROR_SIZE])
-{
-	char shown[OPTIONS_ERROR_SIZE] = { '-', (char)optopt, '\0' };
-
-	if (is_long)
-		text_format(shown, sizeof(shown), "%.*s",
-		    (int)strcspn(typed, "="), typed);
-	return refuse(error, "unknown option: ", shown);
-}
-
-/*
- * What getopt_long made of the word typed.  It takes a long name that is cut
- * short, too; what that means could change with every new option.
- */
-static int
-take_option(struct options *o, int code, const char *typed,
+apply(void *target, int code, const char *shown, const char *word,
     char error[OPTIONS_ERROR_SIZE])
 {
-	bool is_long = text_begins(typed, "--");
-	bool is_odd = code == '?' || code == ':';
-	const struct option_row *row =
-	    is_long ? find_long(typed) : find_row(is_odd ? optopt : code);
-	char shown[SHOWN_SIZE];
-
-	if (row == NULL)
-		return refuse_unknown(typed, is_long, error);
-	show_option(shown, row, is_long);
-	if (is_odd)
-		return refuse_option(error, shown,
-		    code == ':' ? "needs a value" : "takes no value", "");
-	if (row->word != NULL)
-		return apply_text(o, code, shown, optarg, error);
-	apply_flag(o, code);
+	if (word != NULL)
+		return apply_text(target, code, shown, word, error);
+	apply_flag(target, code);
 	return 0;
 }
 
@@ -564,7 +431,7 @@ check_together(struct options *o, char error[OPTIONS_ERROR_SIZE])
 		return 0;
 	for (i = 0; i < s->keep_fd_count; i++)
 		if (s->keep_fds[i] == SETTINGS_PHRASE_FD)
-			return refuse(error,
+			return optiontable_refuse(error,
 			    "-3 (--passphrase) takes the descriptor of "
 			    "--keep-fd 3",
 			    "");
@@ -581,7 +448,7 @@ read_words(
 	if (o->wants_help || o->wants_version)
 		return 0;
 	if (argc - optind < 3)
-		return refuse(error,
+		return optiontable_refuse(error,
 		    argc == optind	     ? "no host"
 			: argc - optind == 1 ? "no port"
 					     : "no program",
@@ -593,7 +460,8 @@ read_words(
 	o->settings.program = argv + optind + 2;
 	if (o->settings.host[0] == '\0' || o->settings.port[0] == '\0' ||
 	    o->settings.program[0][0] == '\0')
-		return refuse(error, "host, port or program is empty", "");
+		return optiontable_refuse(
+		    error, "host, port or program is empty", "");
 	return 0;
 }
 
@@ -601,21 +469,8 @@ int
 options_read(
     struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
-	struct option longs[ROWS + 1];
-	char letters[2 * ROWS + 3];
-	const char *typed;
-	int code;
-
 	options_defaults(o);
-	fill_getopt(letters, longs);
-	opterr = 0;
-	for (;;) {
-		/* Until the first call it may be 0. */
-		typed = argv[optind > 0 ? optind : 1];
-		code = getopt_long(argc, argv, letters, longs, NULL);
-		if (code == -1)
-			return read_words(o, argc, argv, error);
-		if (take_option(o, code, typed, error) == -1)
-			return -1;
-	}
+	if (optiontable_read(&table, o, argc, argv, error) == -1)
+		return -1;
+	return read_words(o, argc, argv, error);
 }

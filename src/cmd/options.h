@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cmd/optiontable.h"
 #include "serve/settings.h"
 
-#define OPTIONS_ERROR_SIZE 256
+#define OPTIONS_ERROR_SIZE OPTIONTABLE_ERROR_SIZE
 
 struct options {
 	struct settings settings; /* what needs no look-up */
