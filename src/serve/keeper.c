@@ -45,7 +45,7 @@ struct keeper {
 	struct tlstrust_files trust;
 	struct tls_public public;
 	int public_fd; /* memory that carries it to the nursery */
-	struct tlskey *key;
+	struct tlskeys keys;
 	struct tlsscheme_policy policy;
 	struct phrase phrase;	     /* of -3 */
 	struct tlsphrase *decrypter; /* while the key is read; or NULL */
@@ -71,6 +71,21 @@ read_trust(struct keeper *keeper)
 }
 
 static void
+note_pairs(const struct keeper *keeper)
+{
+	const struct tlsfiles *files = &keeper->files;
+	const struct role *role = &keeper->role;
+	size_t i;
+
+	for (i = 0; i < files->count; i++) {
+		role_setting(role, files->is_chain ? "certchainfile" : "cert",
+		    files->pairs[i].cert.path);
+		if (files->pairs[i].key.fd != -1)
+			role_setting(role, "key", files->pairs[i].key.path);
+	}
+}
+
+static void
 open_files(struct keeper *keeper)
 {
 	char error[TLSFILE_ERROR_SIZE];
@@ -80,10 +95,7 @@ open_files(struct keeper *keeper)
 	if (tlsfile_open(&keeper->files, &keeper->settings, role->config.root,
 		error) == -1)
 		role_fail(role, error);
-	role_setting(role, keeper->files.is_chain ? "certchainfile" : "cert",
-	    keeper->files.cert.path);
-	if (keeper->files.key.fd != -1)
-		role_setting(role, "key", keeper->files.key.path);
+	note_pairs(keeper);
 	read_trust(keeper);
 }
 
@@ -217,7 +229,7 @@ note_parameters(const struct keeper *keeper)
 
 /* tlstrust_warn_fn */
 static void
-warn_of_trust(void *arg, const char *sentence)
+warn(void *arg, const char *sentence)
 {
 	role_warn(arg, sentence);
 }
@@ -225,16 +237,14 @@ warn_of_trust(void *arg, const char *sentence)
 static void
 load_files(struct keeper *keeper)
 {
-	char error[TLSFILE_ERROR_SIZE], warning[TLSFILE_ERROR_SIZE] = "";
+	char error[TLSFILE_ERROR_SIZE];
 
-	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->key, warning,
-		error) == -1)
+	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->keys, warn,
+		&keeper->role, error) == -1)
 		role_fail(&keeper->role, error);
 	tlsphrase_free(keeper->decrypter);
 	keeper->files.phrase = keeper->decrypter = NULL;
-	if (warning[0] != '\0')
-		role_warn(&keeper->role, warning);
-	if (tlstrust_load(&keeper->trust, &keeper->public.trust, warn_of_trust,
+	if (tlstrust_load(&keeper->trust, &keeper->public.trust, warn,
 		&keeper->role, error) == -1)
 		role_fail(&keeper->role, error);
 	/*
@@ -245,6 +255,20 @@ load_files(struct keeper *keeper)
 		&keeper->policy, &keeper->settings, &keeper->public) == -1)
 		memset(&keeper->policy, 0, sizeof(keeper->policy));
 	note_parameters(keeper);
+}
+
+/* Any key that there is, but for what its kind can sign. */
+static int
+sign(const struct keeper *keeper, uint64_t number, uint64_t scheme,
+    const unsigned char *text, size_t len, unsigned char *signature)
+{
+	struct tlskey *key = tlskeys_get(&keeper->keys, number);
+
+	errno = EPERM;
+	if (key == NULL || scheme > 0xffff)
+		return -1;
+	return tlskey_sign(key, &keeper->policy, (unsigned)scheme, text, len,
+	    signature, TLSSCHEME_SIGNATURE_MAX);
 }
 
 /* Answer one request.  -1: the monitor is gone or talks nonsense. */
@@ -258,18 +282,18 @@ answer(struct keeper *keeper, const struct msg *msg)
 	struct msg_writer w;
 	const unsigned char *text;
 	size_t text_len, len;
-	uint64_t scheme;
+	uint64_t number, scheme;
 	int n = -1;
 
 	msg_read_from(&r, msg);
+	number = msg_get_number(&r);
 	scheme = msg_get_number(&r);
 	text = msg_get_bytes(&r, &text_len);
 	if (msg->type != MSG_SIGN)
 		return -1;
 	errno = EPERM;
-	if (msg_read_all(&r) == 0 && scheme <= 0xffff)
-		n = tlskey_sign(keeper->key, &keeper->policy, (unsigned)scheme,
-		    text, text_len, signature, sizeof(signature));
+	if (msg_read_all(&r) == 0)
+		n = sign(keeper, number, scheme, text, text_len, signature);
 	if (n < 0) {
 		outcome = errno == EPERM ? MSG_SIGN_REFUSED : MSG_SIGN_FAILED;
 		n = 0;

@@ -58,7 +58,8 @@ enum msg_type {
 	MSG_KILL,  /* kill the session of this connection */
 	MSG_GONE,  /* that session has been reaped */
 	/* session to monitor, and back */
-	MSG_SIGN,	 /* scheme, text; forwarded to a keeper */
+	MSG_SIGN,	 /* number of the key, scheme, text; forwarded to a
+			  * keeper */
 	MSG_SIGNATURE,	 /* enum msg_signed, signature */
 	MSG_FACTS,	 /* protocol, cipher, and facts if they are wanted,
 			  * see facts.h: the handshake is done */

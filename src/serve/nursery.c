@@ -39,6 +39,7 @@
 
 struct nursery {
 	struct role role;
+	struct tls_public public;
 	struct tlsctx *ctx;
 	struct pids sessions;
 	int signal_fd;
@@ -50,13 +51,13 @@ load(struct nursery *nursery)
 {
 	const struct role_config *config = &nursery->role.config;
 	struct tls_settings settings;
-	struct tls_public public;
+	struct tls_public *public = &nursery->public;
 	char error[TLSFILE_ERROR_SIZE];
 
 	profile_settings(&config->profile, &settings);
-	role_public_take(&nursery->role, &public);
-	nursery->ctx = tlsctx_new(&settings, &public, error, sizeof(error));
-	tls_public_free(&public);
+	role_public_take(&nursery->role, public);
+	nursery->ctx = tlsctx_new(&settings, public, error, sizeof(error));
+	tlstrust_free(&public->trust);
 	if (nursery->ctx == NULL)
 		role_fail(&nursery->role, error);
 	tlsctx_warm_up(nursery->ctx);

@@ -143,9 +143,12 @@ role_public_put(const struct tls_public *public, struct msg_writer *w)
 {
 	size_t i, len;
 
-	msg_put_number(w, public->chain_count);
-	for (i = 0; i < public->chain_count; i++)
-		msg_put_bytes(w, public->chain[i], public->chain_len[i]);
+	msg_put_number(w, public->certs.count);
+	for (i = 0; i < public->certs.count; i++) {
+		msg_put_text(w, public->certs.all[i].name);
+		msg_put_bytes(w, public->certs.all[i].chain,
+		    public->certs.all[i].chain_len);
+	}
 	msg_put_bytes(w, public->dh, public->dh_len);
 	msg_put_number(w, public->dh_bits);
 	msg_put_bytes(w, public->trust.cas.data, public->trust.cas.len);
@@ -175,6 +178,24 @@ get_row(struct buf *row, struct msg_reader *r)
 	return len == 0 ? 0 : buf_append(row, bytes, len);
 }
 
+/* Where they lie.  0 or -1; the reader may be marked. */
+static int
+get_certs(struct tlscerts *certs, struct msg_reader *r)
+{
+	uint64_t count = msg_get_number(r);
+	struct tlscert *cert;
+	size_t i;
+
+	if (count > TLSCERTS_MAX || tlscerts_borrow(certs, (size_t)count) == -1)
+		return -1;
+	for (i = 0; i < count; i++) {
+		cert = &certs->all[i];
+		cert->name = msg_get_text(r);
+		cert->chain = msg_get_bytes(r, &cert->chain_len);
+	}
+	return 0;
+}
+
 int
 role_public_get(
     struct tls_public *public, const unsigned char *bytes, size_t len)
@@ -182,21 +203,11 @@ role_public_get(
 	const struct msg body = { .body = bytes, .len = len };
 	const unsigned char *part;
 	struct msg_reader r;
-	uint64_t count;
-	size_t i;
 
 	memset(public, 0, sizeof(*public));
 	msg_read_from(&r, &body);
-	count = msg_get_number(&r);
-	if (count > TLSFILE_CHAIN_MAX)
-		return -1;
-	for (i = 0; i < count; i++) {
-		part = msg_get_bytes(&r, &public->chain_len[i]);
-		public->chain[i] = copy_of(part, public->chain_len[i]);
-		if (public->chain[i] == NULL)
-			goto bad;
-		public->chain_count++;
-	}
+	if (get_certs(&public->certs, &r) == -1)
+		goto bad;
 	part = msg_get_bytes(&r, &public->dh_len);
 	if (public->dh_len > 0 &&
 	    (public->dh = copy_of(part, public->dh_len)) == NULL)
@@ -280,5 +291,4 @@ role_public_take(struct role *role, struct tls_public *public)
 	errno = EPROTO;
 	if (role_public_get(public, bytes, len) == -1)
 		fail_public(role, "take over");
-	sealed_unmap(bytes, len);
 }

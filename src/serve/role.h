@@ -71,7 +71,9 @@ void role_life(struct role *role);
 
 /*
  * What a keeper tells a nursery, as bytes and back.  0, or -1 when it does
- * not fit, is malformed or memory is short; get allocates what it fills.
+ * not fit, is malformed or memory is short.  get allocates what it fills,
+ * but for certificates, which lie in bytes and need them for as long as
+ * they are used.
  */
 int role_public_put(const struct tls_public *public, struct msg_writer *w);
 int role_public_get(
@@ -80,7 +82,7 @@ int role_public_get(
 /*
  * The same by way of master, which reads none of it.  Give: put all of it
  * into fd, from sealed_make, and tell master (READY).  Take: from
- * role->public_fd, which is closed.  Without an error it returns; else
+ * role->public_fd, which is closed; it stays mapped for ever.  Without an error it returns; else
  * role_fail.
  */
 void role_public_give(

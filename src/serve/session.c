@@ -67,8 +67,8 @@ tell(const struct session *session, enum msg_type type, const void *body,
 
 /* tlsctx_sign_fn: through the monitor to a keeper and back. */
 static int
-sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
-    unsigned char *signature, size_t size)
+sign(void *arg, size_t key, unsigned scheme, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size)
 {
 	const struct session *session = arg;
 	unsigned char body[MSG_SIGN_MAX];
@@ -80,6 +80,7 @@ sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
 	uint64_t outcome;
 
 	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, key);
 	msg_put_number(&w, scheme);
 	msg_put_bytes(&w, text, len);
 	if (msg_written(&w, &body_len) == -1)

@@ -3,8 +3,8 @@
  *
  * Runs in the nursery, before it forks; sessions use the result.  The
  * nursery opens no file and holds no key: certificates come as DER from
- * the keeper, and the key object asks a callback (tlsremote).  What
- * this version does not do is switched off here rather than left to the
+ * the keeper, and key objects ask a callback (tlschoice).  What this version
+ * does not do is switched off here rather than left to the
  * library: resumption, tickets, early data, renegotiation, compression.
  */
 #include "tls/tlsctx.h"
@@ -21,6 +21,8 @@
 
 #include "base/text.h"
 #include "tls/tlsbio.h"
+#include "tls/tlscerts.h"
+#include "tls/tlschoice.h"
 #include "tls/tlscompat.h"
 #include "tls/tlsctx_internal.h"
 #include "tls/tlsfile.h"
@@ -44,7 +46,7 @@
 
 struct tlsctx {
 	SSL_CTX *ssl;
-	struct tlsremote remote;
+	struct tlschoice choice;
 };
 
 /* What tlsctx_new is at, for messages. */
@@ -269,74 +271,32 @@ set_groups(const struct making *making)
  * Certificates, key, DH parameters
  */
 
-static X509 *
-decode_cert(const struct making *making, size_t i)
-{
-	const unsigned char *at = making->public->chain[i];
-	X509 *cert = tlscompat_x509_new();
-
-	if (cert == NULL || making->public->chain_len[i] > TLSFILE_MAX ||
-	    d2i_X509(&cert, &at, (long)making->public->chain_len[i]) == NULL) {
-		X509_free(cert);
-		return NULL;
-	}
-	return cert;
-}
-
-static const char *
-cert_variable(const struct tls_settings *settings)
-{
-	return is_set(settings->certchainfile) ? "CERTCHAINFILE" : "CERTFILE";
-}
-
-static const char *
-cert_path(const struct tls_settings *settings)
-{
-	const char *path = is_set(settings->certchainfile)
-	    ? settings->certchainfile
-	    : settings->certfile;
-
-	return path == NULL ? "" : path;
-}
-
+/* The n-th path of those that the variable names. */
 static int
-use_leaf(SSL_CTX *ssl, X509 *cert, struct tlsremote *remote)
+blame_cert(const struct making *making, size_t n)
 {
-	EVP_PKEY *key;
-	int ok;
+	char path[TLSFILE_PATH_SIZE];
 
-	if (SSL_CTX_use_certificate(ssl, cert) != 1)
-		return -1;
-	key = tlsremote_key(X509_get0_pubkey(cert), remote);
-	if (key == NULL)
-		return -1;
-	ok = SSL_CTX_use_PrivateKey(ssl, key);
-	EVP_PKEY_free(key);
-	return ok == 1 ? 0 : -1;
+	if (tlsfile_nth(path, tlsfile_path(making->settings), n) == -1)
+		path[0] = '\0';
+	return blame(making, tlsfile_variable(making->settings), path);
 }
 
 static int
 use_certs(const struct making *making)
 {
-	SSL_CTX *ssl = making->ctx->ssl;
+	struct tlschoice *choice = &making->ctx->choice;
+	const struct tlscerts *certs = &making->public->certs;
 	size_t i;
-	int r = making->public->chain_count > 0 ? 0 : -1;
 
-	for (i = 0; r == 0 && i < making->public->chain_count; i++) {
-		X509 *cert = decode_cert(making, i);
-
-		if (cert == NULL)
-			r = -1;
-		else if (i == 0)
-			r = use_leaf(ssl, cert, &making->ctx->remote);
-		else if (SSL_CTX_add1_chain_cert(ssl, cert) != 1)
-			r = -1;
-		X509_free(cert);
-	}
-	if (r == 0)
-		return 0;
-	return blame(making, cert_variable(making->settings),
-	    cert_path(making->settings));
+	if (tlschoice_init(choice, certs) == -1)
+		return blame(making, "certificates", "");
+	if (certs->count == 0)
+		return blame_cert(making, 0);
+	for (i = 0; i < certs->count; i++)
+		if (tlschoice_use(choice, making->ctx->ssl, i) == -1)
+			return blame_cert(making, i);
+	return 0;
 }
 
 static int
@@ -446,8 +406,8 @@ tlsctx_new(const struct tls_settings *settings, const struct tls_public *public,
 void
 tlsctx_set_signer(struct tlsctx *ctx, tlsctx_sign_fn *fn, void *arg)
 {
-	ctx->remote.sign = fn;
-	ctx->remote.arg = arg;
+	ctx->choice.sign = fn;
+	ctx->choice.arg = arg;
 }
 
 SSL_CTX *
@@ -462,6 +422,7 @@ tlsctx_free(struct tlsctx *ctx)
 	if (ctx == NULL)
 		return;
 	SSL_CTX_free(ctx->ssl);
+	tlschoice_clear(&ctx->choice);
 	free(ctx);
 }
 
@@ -510,10 +471,11 @@ throw_away_clear(struct throw_away *t)
 
 /* A signature of the right length that no client would believe. */
 static int
-sign_nothing(void *arg, unsigned scheme, const unsigned char *text, size_t len,
-    unsigned char *signature, size_t size)
+sign_nothing(void *arg, size_t key, unsigned scheme, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size)
 {
 	(void)arg;
+	(void)key;
 	(void)scheme;
 	(void)text;
 	(void)len;
@@ -586,7 +548,8 @@ int
 tlsctx_warm_up(struct tlsctx *ctx)
 {
 	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
-	struct tlsremote remote = ctx->remote;
+	tlsctx_sign_fn *sign = ctx->choice.sign;
+	void *arg = ctx->choice.arg;
 	struct throw_away t = { NULL, NULL };
 	SSL_CTX *client;
 	size_t i;
@@ -602,7 +565,7 @@ tlsctx_warm_up(struct tlsctx *ctx)
 			r = 0;
 		warm_one(ctx, client, NULL, versions[i]);
 	}
-	ctx->remote = remote;
+	tlsctx_set_signer(ctx, sign, arg);
 out:
 	throw_away_clear(&t);
 	SSL_CTX_free(client);

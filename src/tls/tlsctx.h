@@ -18,11 +18,12 @@ struct tlsctx;
 #define TLSCTX_CLIENT_CHAIN_MAX (100 * 1024)
 
 /*
- * Ask for a signature of len bytes of text under scheme (enum tlsscheme).
- * Returns its length, at most size, or -1.  May block; runs inside
- * tlsconn_handshake.
+ * Ask for a signature with the key of that number, which is its
+ * certificate's in struct tls_public, of len bytes of text under scheme
+ * (enum tlsscheme).  Returns its length, at most size, or -1.  May block;
+ * runs inside tlsconn_handshake.
  */
-typedef int tlsctx_sign_fn(void *arg, unsigned scheme,
+typedef int tlsctx_sign_fn(void *arg, size_t key, unsigned scheme,
     const unsigned char *text, size_t len, unsigned char *signature,
     size_t size);
 
@@ -36,7 +37,8 @@ typedef int tlsctx_sign_fn(void *arg, unsigned scheme,
  * renegotiation, no static-RSA key exchange, no session cache and no
  * tickets yet, early data off.  openssl.cnf is not read.  CAs of clients
  * come from public; whether a client is asked for a certificate is said to
- * tlsconn_new.
+ * tlsconn_new.  The certificates of public are used from where they are and
+ * must outlive the context; the rest of it need not.
  */
 struct tlsctx *tlsctx_new(const struct tls_settings *settings,
     const struct tls_public *public, char *error, size_t error_size);

@@ -5,8 +5,7 @@
  * started with, so that files only root can read work; parsing is done
  * without them, because certificate files may come from others than the
  * administrator.  Files are read whole into memory that is wiped after
- * parsing; PEM blocks are walked one by one, so that no copy of a key
- * stays in memory that a library has freed without wiping.
+ * parsing; what is in them is tlspair's to know, but for DH parameters.
  */
 #include "tls/tlsfile.h"
 
@@ -15,19 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
+#include <openssl/bn.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "tls/tlskey.h"
-#include "tls/tlskey_internal.h"
 #include "tls/tlslib.h"
+#include "tls/tlspair.h"
 #include "tls/tlspem.h"
-#include "tls/tlsphrase.h"
 #include "tls/tlsscheme.h"
 
 /* Not every library has it as PEM_STRING_DHXPARAMS. */
@@ -36,25 +33,23 @@
 /* Longest DH prime: its text must fit TLSSCHEME_TEXT_MAX. */
 #define DH_BITS_MAX 8192
 
-/* What has been found in one file. */
-struct found {
-	X509 *certs[TLSFILE_CHAIN_MAX];
-	size_t cert_count;
-	EVP_PKEY *key;
-	unsigned char *dh;
-	size_t dh_len;
-	bool wants_certs, wants_key, wants_dh;
-	bool has_block;	    /* some PEM block, wanted or not */
-	bool has_more;	    /* more certificates than there is room for */
-	bool has_encrypted; /* a key under a pass phrase */
-};
-
-/* One file on its way through tlsfile_load, for messages. */
+/* One file on its way through tlsfile_load. */
 struct source {
 	struct tlsfile *file;
 	const char *variable;
 	char *error;
-	const struct tlsphrase *phrase; /* for an encrypted key, or NULL */
+	unsigned char *bytes; /* its text, to be wiped; NULL: not read */
+	size_t len;
+};
+
+/* What tlsfile_load is at. */
+struct loading {
+	struct tlsfiles *files;
+	struct tls_public *public;
+	struct tlskeys *keys;
+	tlstrust_warn_fn *warn;
+	void *arg;
+	char *error;
 };
 
 static bool
@@ -87,29 +82,116 @@ blame_library(const struct source *source, const char *what)
  */
 
 int
+tlsfile_nth(char path[TLSFILE_PATH_SIZE], const char *list, size_t n)
+{
+	const char *end;
+	size_t len;
+
+	for (; n > 0; n--) {
+		end = strchr(list, ':');
+		if (end == NULL)
+			return 1;
+		list = end + 1;
+	}
+	len = strcspn(list, ":");
+	if (len == 0 || len >= TLSFILE_PATH_SIZE)
+		return -1;
+	memcpy(path, list, len);
+	path[len] = '\0';
+	return 0;
+}
+
+/* A path of a list.  0; 1: there is none; -1 and a sentence. */
+static int
+open_nth(struct tlsfile *file, const char *variable, const char *list, size_t n,
+    const char *chroot, char *error)
+{
+	char path[TLSFILE_PATH_SIZE];
+	int r = tlsfile_nth(path, list, n);
+
+	if (r == 0)
+		return tlspem_open(file, variable, path, chroot, error);
+	if (r == -1)
+		text_format(error, TLSFILE_ERROR_SIZE,
+		    "%s %.300s: a name in the list is empty or too long",
+		    variable, list);
+	return r;
+}
+
+static size_t
+count_paths(const char *list)
+{
+	size_t n = 1;
+
+	while ((list = strchr(list, ':')) != NULL) {
+		list++;
+		n++;
+	}
+	return n;
+}
+
+/* As many keys as certificates, and no more than there is room for. */
+static int
+count_pairs(const struct tls_settings *settings, size_t *count, char *error)
+{
+	const char *variable = tlsfile_variable(settings);
+	size_t keys;
+
+	*count = count_paths(tlsfile_path(settings));
+	if (*count > TLSFILE_PAIRS_MAX) {
+		text_format(error, TLSFILE_ERROR_SIZE,
+		    "%s names %zu files; %d is the most", variable, *count,
+		    TLSFILE_PAIRS_MAX);
+		return -1;
+	}
+	if (!is_set(settings->keyfile))
+		return 0;
+	keys = count_paths(settings->keyfile);
+	if (keys == *count)
+		return 0;
+	text_format(error, TLSFILE_ERROR_SIZE,
+	    "%s and KEYFILE must name as many files: the n-th key belongs to "
+	    "the n-th certificate, but here are %zu and %zu",
+	    variable, *count, keys);
+	return -1;
+}
+
+static int
+open_pair(struct tlsfiles *files, const struct tls_settings *settings,
+    const char *chroot, char *error)
+{
+	size_t n = files->count++;
+	struct tlsfile_pair *pair = &files->pairs[n];
+
+	pair->cert.fd = pair->key.fd = -1;
+	if (open_nth(&pair->cert, tlsfile_variable(settings),
+		tlsfile_path(settings), n, chroot, error) == -1)
+		return -1;
+	if (!is_set(settings->keyfile))
+		return 0;
+	return open_nth(
+	    &pair->key, "KEYFILE", settings->keyfile, n, chroot, error);
+}
+
+int
 tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
     const char *chroot, char error[TLSFILE_ERROR_SIZE])
 {
-	const char *cert = settings->certfile, *variable = "CERTFILE";
+	size_t count;
 
 	memset(files, 0, sizeof(*files));
-	files->cert.fd = files->key.fd = files->dh.fd = -1;
+	files->dh.fd = -1;
 	files->is_chain = is_set(settings->certchainfile);
-	if (files->is_chain) {
-		cert = settings->certchainfile;
-		variable = "CERTCHAINFILE";
-	}
-	if (!is_set(cert)) {
+	if (!is_set(tlsfile_path(settings))) {
 		text_format(error, TLSFILE_ERROR_SIZE,
 		    "neither CERTFILE nor CERTCHAINFILE is set");
 		return -1;
 	}
-	if (tlspem_open(&files->cert, variable, cert, chroot, error) == -1)
+	if (count_pairs(settings, &count, error) == -1)
 		return -1;
-	if (is_set(settings->keyfile) &&
-	    tlspem_open(
-		&files->key, "KEYFILE", settings->keyfile, chroot, error) == -1)
-		goto fail;
+	while (files->count < count)
+		if (open_pair(files, settings, chroot, error) == -1)
+			goto fail;
 	if (is_set(settings->dhfile) &&
 	    tlspem_open(
 		&files->dh, "DHFILE", settings->dhfile, chroot, error) == -1)
@@ -123,281 +205,158 @@ fail:
 void
 tlsfile_close(struct tlsfiles *files)
 {
-	fd_close(&files->cert.fd);
-	fd_close(&files->key.fd);
+	size_t i;
+
+	for (i = 0; i < files->count; i++) {
+		fd_close(&files->pairs[i].cert.fd);
+		fd_close(&files->pairs[i].key.fd);
+	}
 	fd_close(&files->dh.fd);
+}
+
+const char *
+tlsfile_variable(const struct tls_settings *settings)
+{
+	return is_set(settings->certchainfile) ? "CERTCHAINFILE" : "CERTFILE";
+}
+
+const char *
+tlsfile_path(const struct tls_settings *settings)
+{
+	return is_set(settings->certchainfile) ? settings->certchainfile
+					       : settings->certfile;
 }
 
 /*
  * Reading
  */
 
+/* All of the source's file, which is closed. */
 static int
-take_cert(
-    const struct source *source, struct found *found, const struct tlspem *pem)
+read_file(struct source *source)
 {
-	const unsigned char *at = pem->data;
-	X509 *cert;
-
-	if (found->cert_count == TLSFILE_CHAIN_MAX) {
-		found->has_more = true;
-		return 0;
-	}
-	cert = d2i_X509(NULL, &at, pem->len);
-	if (cert == NULL)
-		return blame_library(source, "bad certificate");
-	found->certs[found->cert_count++] = cert;
-	return 0;
-}
-
-static int
-take_encrypted_key(
-    const struct source *source, struct found *found, const struct tlspem *pem)
-{
-	char reason[TLSPHRASE_ERROR_SIZE];
-	const char *doubt;
-
-	found->has_encrypted = true;
-	if (source->phrase == NULL)
-		return 0;
-	found->key = tlsphrase_key(
-	    source->phrase, pem->header, pem->data, (size_t)pem->len, reason);
-	if (found->key != NULL)
-		return 0;
-	if (reason[0] != '\0')
-		return blame(source, reason);
-	doubt = tlsphrase_doubt(source->phrase);
-	text_format(source->error, TLSFILE_ERROR_SIZE,
-	    "wrong pass phrase for %s %s%s%s", source->variable,
-	    source->file->path, doubt == NULL ? "" : ": ",
-	    doubt == NULL ? "" : doubt);
-	return -1;
-}
-
-static int
-take_key(
-    const struct source *source, struct found *found, const struct tlspem *pem)
-{
-	const unsigned char *at = pem->data;
-
-	if (found->key != NULL)
-		return 0;
-	if (strcmp(pem->name, PEM_STRING_PKCS8) == 0 ||
-	    strstr(pem->header, "ENCRYPTED") != NULL)
-		return take_encrypted_key(source, found, pem);
-	found->key = d2i_AutoPrivateKey(NULL, &at, pem->len);
-	if (found->key == NULL)
-		return blame_library(source, "bad private key");
-	return 0;
-}
-
-static int
-take_dh(struct found *found, struct tlspem *pem)
-{
-	if (found->dh != NULL || pem->len <= 0)
-		return 0;
-	found->dh_len = (size_t)pem->len;
-	found->dh = malloc(found->dh_len);
-	if (found->dh == NULL)
-		return -1;
-	memcpy(found->dh, pem->data, found->dh_len);
-	return 0;
-}
-
-static bool
-is_key_name(const char *name)
-{
-	size_t len = strlen(name), end = strlen(PEM_STRING_PKCS8INF);
-
-	/* "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PRIVATE KEY", ... */
-	return len >= end && strcmp(name + len - end, PEM_STRING_PKCS8INF) == 0;
-}
-
-static int
-take_block(const struct source *source, struct found *found, struct tlspem *pem)
-{
-	found->has_block = true;
-	if (found->wants_certs &&
-	    (strcmp(pem->name, PEM_STRING_X509) == 0 ||
-		strcmp(pem->name, PEM_STRING_X509_OLD) == 0))
-		return take_cert(source, found, pem);
-	if (found->wants_key && is_key_name(pem->name))
-		return take_key(source, found, pem);
-	/* Both forms, PKCS#3 and X9.42, begin with p and g. */
-	if (found->wants_dh &&
-	    (strcmp(pem->name, PEM_STRING_DHPARAMS) == 0 ||
-		strcmp(pem->name, DHX_NAME) == 0) &&
-	    take_dh(found, pem) == -1)
-		return blame(source, "out of memory");
-	return 0;
-}
-
-static int
-walk_blocks(const struct source *source, struct found *found,
-    const unsigned char *bytes, size_t len)
-{
-	struct tlspem pem = { NULL, NULL, NULL, 0 };
-	BIO *bio = BIO_new_mem_buf(bytes, (int)len);
-	int r = 0, more;
-
-	if (bio == NULL)
-		return blame(source, "out of memory");
-	while (r == 0 && (more = tlspem_next(bio, &pem)) != 0) {
-		if (more == -1)
-			r = blame_library(source, "bad PEM");
-		else
-			r = take_block(source, found, &pem);
-		tlspem_clear(&pem);
-	}
-	BIO_free(bio);
-	if (r == 0 && !found->has_block)
-		return blame(source, "not a PEM file");
-	return r;
-}
-
-/* Read source's file, close it, and collect what found wants from it. */
-static int
-read_file(const struct source *source, struct found *found)
-{
-	unsigned char *bytes = malloc(TLSFILE_MAX + 1);
 	ssize_t len;
-	int r;
+	int r = 0;
 
-	if (bytes == NULL)
+	source->bytes = malloc(TLSFILE_MAX + 1);
+	if (source->bytes == NULL)
 		return blame(source, "out of memory");
-	len = tlspem_read(source->file->fd, bytes, TLSFILE_MAX + 1);
+	len = tlspem_read(source->file->fd, source->bytes, TLSFILE_MAX + 1);
 	if (len == -1)
 		r = blame(source, strerror(errno));
 	else if (len > TLSFILE_MAX)
 		r = blame(source, "larger than a megabyte");
 	else
-		r = walk_blocks(source, found, bytes, (size_t)len);
-	explicit_bzero(bytes, TLSFILE_MAX + 1);
-	free(bytes);
+		source->len = (size_t)len;
 	fd_close(&source->file->fd);
 	return r;
 }
 
 static void
-found_clear(struct found *found)
+forget(struct source *source)
 {
-	size_t i;
+	if (source->bytes != NULL)
+		explicit_bzero(source->bytes, TLSFILE_MAX + 1);
+	free(source->bytes);
+	source->bytes = NULL;
+}
 
-	for (i = 0; i < found->cert_count; i++)
-		X509_free(found->certs[i]);
-	EVP_PKEY_free(found->key);
-	free(found->dh);
-	memset(found, 0, sizeof(*found));
+static struct tlspair_text
+text_of(const struct source *source)
+{
+	return (struct tlspair_text){ source->variable, source->file->path,
+		source->bytes, source->len };
 }
 
 /*
- * Checking
+ * Certificates
  */
 
+/* Has one of that kind been taken?  A client could be given but one. */
 static bool
-is_issued_by(X509 *cert, X509 *issuer)
+is_second(const struct loading *loading, const struct source *cert,
+    const struct tlskey *key)
 {
-	return X509_NAME_cmp(X509_get_issuer_name(cert),
-		   X509_get_subject_name(issuer)) == 0;
-}
-
-static bool
-is_signed_by(X509 *cert, X509 *issuer)
-{
-	bool is_signed = is_issued_by(cert, issuer) &&
-	    X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
-
-	ERR_clear_error();
-	return is_signed;
-}
-
-static bool
-is_root_first(const struct found *found)
-{
-	return found->cert_count > 1 &&
-	    !is_issued_by(found->certs[0], found->certs[1]) &&
-	    is_issued_by(found->certs[1], found->certs[0]);
-}
-
-/*
- * A chain file must be a chain.  Of a certificate file whatever follows
- * the leaf and is no chain is left out: 0.12 never sent it.
- */
-static int
-check_chain(const struct source *source, struct found *found, bool is_chain)
-{
+	char sentence[TLSFILE_ERROR_SIZE];
 	size_t i;
 
-	if (found->cert_count == 0)
-		return blame(source, "no certificate in it");
-	if (is_chain && found->has_more)
-		return blame(source, "more than 16 certificates");
-	if (is_chain && is_root_first(found))
-		return blame(source,
-		    "root certificate first; "
-		    "the server's certificate must be first, the root last");
-	for (i = 0; i + 1 < found->cert_count; i++)
-		if (!is_signed_by(found->certs[i], found->certs[i + 1]))
+	for (i = 0; i < loading->keys->count; i++)
+		if (tlskey_kind(loading->keys->all[i]) == tlskey_kind(key))
 			break;
-	if (i + 1 == found->cert_count)
+	if (i == loading->keys->count)
+		return false;
+	text_format(sentence, sizeof(sentence),
+	    "%s %s: not used, as there is an %s certificate before it",
+	    cert->variable, cert->file->path, tlskey_kind(key));
+	loading->warn(loading->arg, sentence);
+	return true;
+}
+
+/* Take over what has been parsed. */
+static int
+keep_pair(const struct loading *loading, const struct source *cert,
+    struct buf *chain, struct tlskey *key)
+{
+	if (is_second(loading, cert, key)) {
+		tlskey_free(key);
 		return 0;
-	if (is_chain)
-		return blame(source,
-		    "not a chain: "
-		    "a certificate is not followed by that of its issuer");
-	while (found->cert_count > i + 1)
-		X509_free(found->certs[--found->cert_count]);
+	}
+	if (tlskeys_add(loading->keys, key) == -1) {
+		tlskey_free(key);
+		return blame(cert, "out of memory");
+	}
+	if (tlscerts_add(&loading->public->certs, NULL, chain) == -1)
+		return blame(cert, "out of memory");
 	return 0;
 }
 
 static int
-check_key(const struct source *certs, const struct source *keys,
-    const struct found *found, EVP_PKEY *key, bool has_encrypted)
+load_texts(const struct loading *loading, const struct source *cert,
+    const struct source *key)
 {
-	const char *refusal;
+	const struct tlspair pair = { .cert = text_of(cert),
+		.key = text_of(key),
+		.is_chain = loading->files->is_chain,
+		.no_key = "KEYFILE is not set",
+		.phrase = loading->files->phrase };
+	struct tlskey *parsed;
+	struct buf chain;
+	int r;
 
-	if (key == NULL && has_encrypted)
-		return blame(keys,
-		    "the private key is encrypted, "
-		    "and its pass phrase is not given (-3)");
-	if (key == NULL)
-		return blame(keys,
-		    keys->file != certs->file
-			? "no private key in it"
-			: "no private key in it, and KEYFILE is not set");
-	refusal = tlskey_refusal(key);
-	if (refusal != NULL)
-		return blame(keys, refusal);
-	if (X509_check_private_key(found->certs[0], key) == 1)
-		return 0;
-	ERR_clear_error();
-	if (keys->file == certs->file)
-		return blame(keys,
-		    "certificate and private key "
-		    "do not match");
-	text_format(keys->error, TLSFILE_ERROR_SIZE,
-	    "%s %.200s and KEYFILE %.200s: certificate and private key "
-	    "do not match",
-	    certs->variable, certs->file->path, keys->file->path);
-	return -1;
+	buf_init(&chain, TLSFILE_MAX);
+	r = tlspair_load(&pair, &chain, &parsed, loading->warn, loading->arg,
+	    loading->error);
+	if (r == 0)
+		r = keep_pair(loading, cert, &chain, parsed);
+	buf_free(&chain);
+	return r;
 }
 
-static void
-warn_of_dates(
-    const struct source *source, X509 *cert, char warning[TLSFILE_ERROR_SIZE])
+static int
+load_pair(const struct loading *loading, struct tlsfile_pair *files)
 {
-	const ASN1_TIME *begin = X509_get0_notBefore(cert);
-	const ASN1_TIME *end = X509_get0_notAfter(cert);
+	struct source cert = { .file = &files->cert,
+		.variable =
+		    loading->files->is_chain ? "CERTCHAINFILE" : "CERTFILE",
+		.error = loading->error };
+	struct source key = { .file = &files->key,
+		.variable = "KEYFILE",
+		.error = loading->error };
+	int r;
 
-	if (X509_cmp_current_time(begin) > 0)
-		text_format(warning, TLSFILE_ERROR_SIZE,
-		    "%s %s: the certificate is not yet valid", source->variable,
-		    source->file->path);
-	else if (X509_cmp_current_time(end) < 0)
-		text_format(warning, TLSFILE_ERROR_SIZE,
-		    "%s %s: the certificate has expired", source->variable,
-		    source->file->path);
+	r = read_file(&cert);
+	if (r == 0 && files->key.fd != -1)
+		r = read_file(&key);
+	if (r == 0)
+		r = load_texts(loading, &cert, &key);
+	forget(&cert);
+	forget(&key);
+	return r;
 }
+
+/*
+ * DH parameters
+ */
 
 /* Does the library find these parameters sane?  Its bits, or 0. */
 static unsigned
@@ -419,121 +378,93 @@ dh_bits(const struct tlsscheme_policy *policy)
 	return bits;
 }
 
-static int
-load_dh(struct source *source, struct tls_public *public)
+/* Both forms, PKCS#3 and X9.42, begin with p and g. */
+static bool
+is_dh_name(const char *name)
 {
-	struct tlsscheme_policy policy;
-	struct found found = { .wants_dh = true };
-	unsigned bits;
-	int r;
-
-	r = read_file(source, &found);
-	if (r == 0 && found.dh == NULL)
-		r = blame(source, "no DH parameters in it");
-	if (r == -1)
-		goto out;
-	if (tlsscheme_dh(&policy, found.dh, found.dh_len) == -1 ||
-	    (bits = dh_bits(&policy)) == 0) {
-		r = blame(source, "bad DH parameters");
-		goto out;
-	}
-	if (bits > DH_BITS_MAX) {
-		r = blame(source, "DH parameters of more than 8192 bits");
-		goto out;
-	}
-	public->dh = found.dh;
-	public->dh_len = found.dh_len;
-	public->dh_bits = bits;
-	found.dh = NULL;
-out:
-	found_clear(&found);
-	return r;
+	return strcmp(name, PEM_STRING_DHPARAMS) == 0 ||
+	    strcmp(name, DHX_NAME) == 0;
 }
 
 static int
-encode_chain(const struct found *found, struct tls_public *public)
+take_dh(struct tls_public *public, const struct tlspem *pem)
 {
-	size_t i;
-
-	for (i = 0; i < found->cert_count; i++) {
-		unsigned char *der = NULL, *copy;
-		int len = i2d_X509(found->certs[i], &der);
-
-		if (len <= 0)
-			return -1;
-		/* tls_public is freed without knowledge of OpenSSL. */
-		copy = malloc((size_t)len);
-		if (copy != NULL)
-			memcpy(copy, der, (size_t)len);
-		OPENSSL_free(der);
-		if (copy == NULL)
-			return -1;
-		public->chain[i] = copy;
-		public->chain_len[i] = (size_t)len;
-		public->chain_count++;
-	}
+	if (public->dh != NULL || pem->len <= 0 || !is_dh_name(pem->name))
+		return 0;
+	public->dh_len = (size_t)pem->len;
+	public->dh = malloc(public->dh_len);
+	if (public->dh == NULL)
+		return -1;
+	memcpy(public->dh, pem->data, public->dh_len);
 	return 0;
 }
 
-/* Certificates and key; the key, once found good, is handed out. */
 static int
-load_pair(struct tlsfiles *files, struct tls_public *public,
-    struct tlskey **key, char *warning, char *error)
+find_dh(const struct source *source, struct tls_public *public)
 {
-	struct source certs = { &files->cert,
-		files->is_chain ? "CERTCHAINFILE" : "CERTFILE", error,
-		files->phrase };
-	struct source keys = certs;
-	struct found found = { .wants_certs = true,
-		.wants_key = files->key.fd == -1 };
-	struct found other = { .wants_key = true };
-	struct found *holder = &found;
+	struct tlspem pem = { NULL, NULL, NULL, 0 };
+	BIO *bio = BIO_new_mem_buf(source->bytes, (int)source->len);
+	int r = 0, more = 0;
+
+	if (bio == NULL)
+		return blame(source, "out of memory");
+	while (r == 0 && (more = tlspem_next(bio, &pem)) == 1) {
+		r = take_dh(public, &pem);
+		tlspem_clear(&pem);
+	}
+	BIO_free(bio);
+	if (r == -1)
+		return blame(source, "out of memory");
+	if (more == -1)
+		return blame_library(source, "bad PEM");
+	return public->dh != NULL ? 0 : blame(source, "no DH parameters in it");
+}
+
+static int
+load_dh(const struct loading *loading)
+{
+	struct tls_public *public = loading->public;
+	struct source source = { .file = &loading->files->dh,
+		.variable = "DHFILE",
+		.error = loading->error };
+	struct tlsscheme_policy policy;
 	int r;
 
-	r = read_file(&certs, &found);
+	r = read_file(&source);
 	if (r == 0)
-		r = check_chain(&certs, &found, files->is_chain);
-	if (r == 0 && files->key.fd != -1) {
-		keys.file = &files->key;
-		keys.variable = "KEYFILE";
-		holder = &other;
-		r = read_file(&keys, &other);
-	}
-	if (r == 0)
-		r = check_key(
-		    &certs, &keys, &found, holder->key, holder->has_encrypted);
-	if (r == 0 && encode_chain(&found, public) == -1)
-		r = blame(&certs, "out of memory");
-	if (r == 0 && (*key = tlskey_new(holder->key)) == NULL)
-		r = blame(&keys, "out of memory");
-	if (r == 0) {
-		holder->key = NULL;
-		warn_of_dates(&certs, found.certs[0], warning);
-	}
-	found_clear(&found);
-	found_clear(&other);
-	return r;
+		r = find_dh(&source, public);
+	forget(&source);
+	if (r == -1)
+		return -1;
+	if (tlsscheme_dh(&policy, public->dh, public->dh_len) == 0)
+	public->dh_bits = dh_bits(&policy);
+	if (public->dh_bits == 0)
+		return blame(&source, "bad DH parameters");
+	if (public->dh_bits > DH_BITS_MAX)
+		return blame(&source, "DH parameters of more than 8192 bits");
+	return 0;
 }
 
 int
 tlsfile_load(struct tlsfiles *files, struct tls_public *public,
-    struct tlskey **key, char warning[TLSFILE_ERROR_SIZE],
+    struct tlskeys *keys, tlstrust_warn_fn *warn, void *arg,
     char error[TLSFILE_ERROR_SIZE])
 {
-	struct source dh = { &files->dh, "DHFILE", error, NULL };
-	int r;
+	const struct loading loading = { files, public, keys, warn, arg,
+		error };
+	size_t i;
+	int r = 0;
 
 	tlslib_start();
 	memset(public, 0, sizeof(*public));
-	*key = NULL;
-	warning[0] = '\0';
-	r = load_pair(files, public, key, warning, error);
+	memset(keys, 0, sizeof(*keys));
+	for (i = 0; r == 0 && i < files->count; i++)
+		r = load_pair(&loading, &files->pairs[i]);
 	if (r == 0 && files->dh.fd != -1)
-		r = load_dh(&dh, public);
+		r = load_dh(&loading);
 	if (r == -1) {
 		tls_public_free(public);
-		tlskey_free(*key);
-		*key = NULL;
+		tlskeys_free(keys);
 	}
 	ERR_clear_error();
 	tlsfile_close(files);
@@ -543,10 +474,7 @@ tlsfile_load(struct tlsfiles *files, struct tls_public *public,
 void
 tls_public_free(struct tls_public *public)
 {
-	size_t i;
-
-	for (i = 0; i < public->chain_count; i++)
-		free(public->chain[i]);
+	tlscerts_free(&public->certs);
 	free(public->dh);
 	tlstrust_free(&public->trust);
 	memset(public, 0, sizeof(*public));

@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdbool.h>
 
+#include "tls/tlscerts.h"
 #include "tls/tlstrust.h"
 
-struct tlskey;
+struct tlskeys;
 struct tlsphrase;
 
 /* Room for one sentence about what went wrong. */
@@ -25,6 +26,9 @@ struct tlsphrase;
 
 /* Certificates in one chain, at most. */
 #define TLSFILE_CHAIN_MAX 16
+
+/* Files of certificates in one variable, at most. */
+#define TLSFILE_PAIRS_MAX 8
 
 /*
  * The TLS variables of INTERFACE.md section 2, as strings that outlive
@@ -53,36 +57,56 @@ struct tls_settings {
 int tls_settings_versions(const struct tls_settings *settings, unsigned *min,
     unsigned *max, char *error, size_t error_size);
 
+#define TLSFILE_PATH_SIZE 1024
+
 /* A file that has been opened but not read. */
 struct tlsfile {
-	int fd;		 /* -1: not wanted */
-	char path[1024]; /* the path that was taken */
+	int fd;			      /* -1: not wanted */
+	char path[TLSFILE_PATH_SIZE]; /* the path that was taken */
+};
+
+/* A certificate, and the key if that has a file of its own. */
+struct tlsfile_pair {
+	struct tlsfile cert; /* from CERTCHAINFILE, else CERTFILE */
+	struct tlsfile key;  /* from KEYFILE; -1: in cert's file */
 };
 
 struct tlsfiles {
-	struct tlsfile cert; /* from CERTCHAINFILE, else CERTFILE */
-	bool is_chain;	     /* cert is CERTCHAINFILE */
-	struct tlsfile key;  /* from KEYFILE; -1: in cert's file */
-	struct tlsfile dh;   /* -1: no DHFILE */
+	struct tlsfile_pair pairs[TLSFILE_PAIRS_MAX];
+	size_t count;
+	bool is_chain;	   /* certificates are from CERTCHAINFILE */
+	struct tlsfile dh; /* -1: no DHFILE */
 	/* set before tlsfile_load for an encrypted key; NULL: none */
 	const struct tlsphrase *phrase;
 };
 
 /* What a nursery needs to know; nothing in it is secret. */
 struct tls_public {
-	unsigned char *chain[TLSFILE_CHAIN_MAX]; /* DER, leaf first; owned */
-	size_t chain_len[TLSFILE_CHAIN_MAX];
-	size_t chain_count;
-	unsigned char *dh; /* DER, PKCS#3 or X9.42, or NULL; owned */
+	struct tlscerts certs; /* owned, or borrowed */
+	unsigned char *dh;     /* DER, PKCS#3 or X9.42, or NULL; owned */
 	size_t dh_len;
 	unsigned dh_bits;
 	struct tlstrust trust; /* filled by tlstrust_load; owned */
 };
 
 /*
+ * Which variable names the certificates, CERTFILE or CERTCHAINFILE, and what
+ * it says (NULL or "": nothing).
+ */
+const char *tlsfile_variable(const struct tls_settings *settings);
+const char *tlsfile_path(const struct tls_settings *settings);
+
+/*
+ * The n-th path, counted from 0, of a list that is separated by colons.  0;
+ * 1: there are no more; -1: it is empty or too long.
+ */
+int tlsfile_nth(char path[TLSFILE_PATH_SIZE], const char *list, size_t n);
+
+/*
  * Open what settings name, with the rights the process has now.  A path
  * is tried as given, then below chroot (NULL: not tried).  CERTCHAINFILE
- * beats CERTFILE; one of them must be set.  Only regular files and pipes;
+ * beats CERTFILE; one of them must be set.  It and KEYFILE are lists of
+ * as many paths each, or there is no KEYFILE.  Only regular files and pipes;
  * never blocks on a fifo.  0 and *files, or -1 and a sentence in error
  * that names variable, path and reason.
  */
@@ -90,18 +114,16 @@ int tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
     const char *chroot, char error[TLSFILE_ERROR_SIZE]);
 
 /*
- * Read, parse and check what was opened, and close it.  *public and *key
- * become the caller's.  Refused, each with a sentence of its own: not PEM,
- * no certificate, no key, an encrypted key without files->phrase or with a
- * wrong one, a chain that is not leaf first (root first is recognised by
- * name) or does not hang together, a kind of key other than RSA, ECDSA and Ed25519,
- * key and certificate that do not match.  An expired or not yet valid
- * leaf is a sentence in warning ("" if none), not an error.
- * File contents are wiped from memory after parsing, on every path.
- * 0 or -1.
+ * Read, parse and check what was opened, and close it.  *public and *keys
+ * become the caller's.  Refused, each with a sentence of its own: what
+ * tlspair_load refuses, and DH parameters that are none.  Of two
+ * certificates of a kind the first one counts; the other is left out, with
+ * a warning.  What is strange
+ * but no error goes to warn.  File contents are wiped from memory after
+ * parsing, on every path.  0 or -1.
  */
 int tlsfile_load(struct tlsfiles *files, struct tls_public *public,
-    struct tlskey **key, char warning[TLSFILE_ERROR_SIZE],
+    struct tlskeys *keys, tlstrust_warn_fn *warn, void *arg,
     char error[TLSFILE_ERROR_SIZE]);
 
 /* Close what is open. */

@@ -16,6 +16,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "tls/tlscerts.h"
 #include "tls/tlscompat.h"
 #include "tls/tlsform.h"
 #include "tls/tlskey_internal.h"
@@ -143,6 +144,17 @@ find_scheme(const struct tlskey *key, const struct tlsscheme_policy *policy,
 	return &schemes[i];
 }
 
+const char *
+tlskey_kind(const struct tlskey *key)
+{
+	static const char *const names[] = { "RSA", "ECDSA", "Ed25519" };
+	enum kind kind = KIND_RSA;
+
+	while (kind < KIND_ED25519 && !is_kind(key->pkey, kind))
+		kind++;
+	return names[kind];
+}
+
 int
 tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
     unsigned scheme, const unsigned char *text, size_t len,
@@ -177,4 +189,38 @@ tlskey_free(struct tlskey *key)
 	/* OpenSSL wipes the private parts. */
 	EVP_PKEY_free(key->pkey);
 	free(key);
+}
+
+int
+tlskeys_add(struct tlskeys *keys, struct tlskey *key)
+{
+	size_t room = keys->room == 0 ? 8 : 2 * keys->room;
+	struct tlskey **grown;
+
+	if (keys->count == keys->room) {
+		if (room > 2 * TLSCERTS_MAX)
+			return -1;
+		grown = realloc(keys->all, room * sizeof(struct tlskey *));
+		if (grown == NULL)
+			return -1;
+		keys->all = grown;
+		keys->room = room;
+	}
+	keys->all[keys->count++] = key;
+	return 0;
+}
+
+struct tlskey *
+tlskeys_get(const struct tlskeys *keys, uint64_t number)
+{
+	return number < keys->count ? keys->all[number] : NULL;
+}
+
+void
+tlskeys_free(struct tlskeys *keys)
+{
+	while (keys->count > 0)
+		tlskey_free(keys->all[--keys->count]);
+	free(keys->all);
+	memset(keys, 0, sizeof(*keys));
 }

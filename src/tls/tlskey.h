@@ -8,6 +8,7 @@
 #define TLS_TLSKEY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct tlskey;
 struct tlsscheme_policy;
@@ -22,7 +23,28 @@ int tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
     unsigned scheme, const unsigned char *text, size_t len,
     unsigned char *signature, size_t size);
 
+/* "RSA", "ECDSA" or "Ed25519"; of two keys of a kind the same string. */
+const char *tlskey_kind(const struct tlskey *key);
+
 /* Wipe and free.  Accepts NULL. */
 void tlskey_free(struct tlskey *key);
+
+/* The keys of a server, by the number of the certificate. */
+struct tlskeys {
+	struct tlskey **all;
+	size_t count;
+	size_t room;
+};
+
+/*
+ * Take key over as the last one; *keys began as zeros.  0, or -1: memory is
+ * short, and key is still the caller's.
+ */
+int tlskeys_add(struct tlskeys *keys, struct tlskey *key);
+
+/* The key of that number, which anybody may have made up; or NULL. */
+struct tlskey *tlskeys_get(const struct tlskeys *keys, uint64_t number);
+
+void tlskeys_free(struct tlskeys *keys);
 
 #endif

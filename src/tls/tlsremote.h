@@ -10,13 +10,17 @@
 #ifndef TLS_TLSREMOTE_H
 #define TLS_TLSREMOTE_H
 
-#include "tls/tlsctx.h"
+#include <stddef.h>
 
 struct evp_pkey_st;
 
+/* As tlsctx_sign_fn, of the one key that arg stands for. */
+typedef int tlsremote_fn(void *arg, unsigned scheme, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size);
+
 /* Who signs.  Must outlive the keys that were made with it. */
 struct tlsremote {
-	tlsctx_sign_fn *sign; /* NULL: every signature fails */
+	tlsremote_fn *sign; /* NULL: every signature fails */
 	void *arg;
 };
 

@@ -445,16 +445,16 @@ by_place(const void *a, const void *b)
 	return left->place < right->place ? -1 : left->place > right->place;
 }
 
-static int
-put_item(struct buf *row, const struct item *item)
+int
+tlstrust_add(struct buf *row, const unsigned char *der, size_t len)
 {
-	const unsigned char length[4] = { (unsigned char)(item->len >> 24),
-		(unsigned char)(item->len >> 16),
-		(unsigned char)(item->len >> 8), (unsigned char)item->len };
+	const unsigned char length[4] = { (unsigned char)(len >> 24),
+		(unsigned char)(len >> 16), (unsigned char)(len >> 8),
+		(unsigned char)len };
 
 	if (buf_append(row, length, sizeof(length)) == -1)
 		return -1;
-	return buf_append(row, item->der, item->len);
+	return buf_append(row, der, len);
 }
 
 /* Those that do not come a second time.  0, or -1: out of memory. */
@@ -474,7 +474,7 @@ put_list(struct buf *row, struct list *list)
 	qsort(items, list->count, sizeof(*items), by_place);
 	for (i = 0; r == 0 && i < list->count; i++)
 		if (items[i].place != SIZE_MAX)
-			r = put_item(row, &items[i]);
+			r = tlstrust_add(row, items[i].der, items[i].len);
 	return r;
 }
 

@@ -99,6 +99,9 @@ void tlstrust_forget(struct tlstrust_files *files);
 
 void tlstrust_free(struct tlstrust *trust);
 
+/* Append an item to a row.  0, or -1 as buf_append, and it is cut short. */
+int tlstrust_add(struct buf *row, const unsigned char *der, size_t len);
+
 /*
  * Walk a row: the next item, whose length becomes *len, and *at moves on;
  * NULL at the end.  A row cut short ends with -1 in *len.  Begin with *at 0.

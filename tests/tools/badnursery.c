@@ -3,7 +3,8 @@
  * that no TLS client ever took over, but that behave as if.
  *
  * Each asks for a signature, so that its facts are due, and then sends facts
- * in the way that -B names; see ways below.  It neither gives up
+ * in the way that -B names; see ways below.  keyN is no way of facts: the
+ * signature asked for is that of the key with this number.  It neither gives up
  * rights nor reads a certificate.
  */
 #include <sys/wait.h>
@@ -86,24 +87,37 @@ tell_piece(enum msg_type type, size_t len, bool more)
 
 /* What a keeper does sign, so that nobody but our facts is at fault. */
 static void
-ask_for_signature(void)
+ask_for_signature(uint64_t key)
 {
 	static const struct tlsscheme_policy neither;
 	static struct msg_room room;
 	struct msg msg;
 	bool more;
 	unsigned char text[130];
-	uint64_t head[2] = { TLSSCHEME_ECDSA_SHA256, sizeof(text) };
+	uint64_t head[3] = { key, TLSSCHEME_ECDSA_SHA256, sizeof(text) };
 
+	memset(text, ' ', sizeof(text));
 	/* A digest cannot be told from that of another version. */
 	if (tlsform_is_tls13(&neither, text, 0))
-		head[1] = 32;
-	memset(text, ' ', sizeof(text));
+		head[2] = 32;
 	memcpy(text + 64, "TLS 1.3, server CertificateVerify", 34);
 	buf_append(&body, head, sizeof(head));
-	buf_append(&body, text, (size_t)head[1]);
+	buf_append(&body, text, (size_t)head[2]);
 	tell(MSG_SIGN);
 	msg_receive(control_fd, &room, &msg, 0, false, &more);
+}
+
+static void
+wait_for(enum msg_type type)
+{
+	static struct msg_room room;
+	struct msg msg;
+	bool more;
+
+	do
+		if (msg_receive(control_fd, &room, &msg, 0, false, &more) != 1)
+			_exit(0);
+	while (msg.type != type);
 }
 
 static void
@@ -211,15 +225,9 @@ early(void)
 static void
 again(void)
 {
-	static struct msg_room room;
-	struct msg msg;
-	bool more;
-
 	good();
 	tell(MSG_FACTS);
-	do
-		msg_receive(control_fd, &room, &msg, 0, false, &more);
-	while (msg.type != MSG_RUN);
+	wait_for(MSG_RUN);
 	tell_piece(MSG_FACTS, MSG_PIECE_MAX, true);
 	wait_for_end();
 }
@@ -233,6 +241,17 @@ static const struct {
 	{ "many", many }, { "endless", endless }, { "empty", empty },
 	{ "mixed", mixed }, { "pieces", pieces } };
 
+/* That of -B keyN, or the first. */
+static uint64_t
+wanted_key(void)
+{
+	char name[32] = "";
+
+	if (role.config.greeting_len < sizeof(name))
+		memcpy(name, role.config.greeting, role.config.greeting_len);
+	return strncmp(name, "key", 3) == 0 ? strtoull(name + 3, NULL, 10) : 0;
+}
+
 static bool
 is_asked_for(const char *name)
 {
@@ -243,13 +262,14 @@ is_asked_for(const char *name)
 __attribute__((noreturn)) static void
 be_session(const struct msg *start)
 {
+	uint64_t key = wanted_key();
 	size_t i;
 
 	control_fd = start->fds[CONTROL];
 	conn = start->conn;
 	buf_init(&body, MSG_BODY_MAX);
 	if (!is_asked_for("early"))
-		ask_for_signature();
+		ask_for_signature(key);
 	put_text("TLSv1.3");
 	put_text("made up");
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)

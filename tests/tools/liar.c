@@ -62,6 +62,7 @@ ask_to_sign(const struct msg *start, bool is_handshake, bool waits)
 	if (tlsform_is_tls13(&neither, text, 0))
 		len = is_handshake ? 32 : 31;
 	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, 0); /* the first key */
 	msg_put_number(&w, SCHEME);
 	msg_put_bytes(&w, text, len);
 	msg_send_bytes(

@@ -169,17 +169,17 @@ static size_t
 public_bytes(struct tls_public *public)
 {
 	static unsigned char cas[] = "\0cas", crls[] = "crls\0", names[] = "n";
-	static unsigned char leaf[] = "leaf\0\xff", root[] = "root";
+	static struct tlscert all[2] = {
+		{ NULL, (const unsigned char *)"leaf\0\xff", 6 },
+		{ "name.example", (const unsigned char *)"root", 4 }
+	};
 	static unsigned char dh[] = "\x30parameters";
 	struct msg_writer w;
 	size_t len;
 
 	memset(public, 0, sizeof(*public));
-	public->chain_count = 2;
-	public->chain[0] = leaf;
-	public->chain_len[0] = sizeof(leaf) - 1;
-	public->chain[1] = root;
-	public->chain_len[1] = sizeof(root) - 1;
+	public->certs.all = all;
+	public->certs.count = 2;
 	public->dh = dh;
 	public->dh_len = sizeof(dh) - 1;
 	public->dh_bits = 2048;
@@ -209,11 +209,16 @@ public_data_arrives_whole(void **state)
 
 	(void)state;
 	assert_int_equal(role_public_get(&got, bytes, len), 0);
-	assert_int_equal(got.chain_count, 2);
+	assert_int_equal(got.certs.count, 2);
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(got.chain_len[i], public.chain_len[i]);
-		assert_memory_equal(
-		    got.chain[i], public.chain[i], got.chain_len[i]);
+		const struct tlscert *cert = &got.certs.all[i];
+		const struct tlscert *sent = &public.certs.all[i];
+
+		assert_same_text(cert->name, sent->name);
+		assert_int_equal(cert->chain_len, sent->chain_len);
+		assert_memory_equal(cert->chain, sent->chain, cert->chain_len);
+		/* Where they came in, not copied. */
+		assert_true(cert->chain > bytes && cert->chain < bytes + len);
 	}
 	assert_int_equal(got.dh_len, public.dh_len);
 	assert_memory_equal(got.dh, public.dh, got.dh_len);
@@ -244,8 +249,8 @@ public_data_arrives_whole(void **state)
 static void
 malformed_public_data_is_refused(void **state)
 {
-	static const uint64_t counts[] = { 3, TLSFILE_CHAIN_MAX,
-		TLSFILE_CHAIN_MAX + 1, UINT64_MAX };
+	static const uint64_t counts[] = { 3, TLSCERTS_MAX, TLSCERTS_MAX + 1,
+		UINT64_MAX };
 	struct tls_public public, got;
 	size_t whole = public_bytes(&public), i;
 
@@ -288,8 +293,8 @@ public_data_travels_sealed(void **state)
 	assert_int_equal(sealed_check(ready.fds[0], ROLE_PUBLIC_MAX, &len), 0);
 	nursery.public_fd = ready.fds[0];
 	role_public_take(&nursery, &got);
-	assert_int_equal(got.chain_count, 2);
-	assert_memory_equal(got.chain[1], "root", 4);
+	assert_int_equal(got.certs.count, 2);
+	assert_memory_equal(got.certs.all[1].chain, "root", 4);
 	tls_public_free(&got);
 	fd_close(&ends[0]);
 	fd_close(&ends[1]);
@@ -369,18 +374,18 @@ give_chain(struct role *role, size_t len)
 {
 	struct tls_public public;
 	unsigned char *certificate = calloc(1, len);
+	struct tlscert cert = { NULL, certificate, len };
 
 	memset(&public, 0, sizeof(public));
-	public.chain_count = 1;
-	public.chain[0] = certificate;
-	public.chain_len[0] = len;
+	public.certs.all = &cert;
+	public.certs.count = 1;
 	if (certificate != NULL)
 		role_public_give(role, &public, sealed_make());
 	free(certificate);
 }
 
-/* The count, each length, the bits. */
-#define ENCODING_SIZE (7 * sizeof(uint64_t))
+/* The count, each length (of the name too), the bits. */
+#define ENCODING_SIZE (8 * sizeof(uint64_t))
 
 static void
 give_what_fits(struct role *role)

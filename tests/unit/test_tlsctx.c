@@ -311,16 +311,93 @@ static void
 no_chain_is_an_error_not_a_crash(void **state)
 {
 	struct tls_settings settings = { .certfile = "none" };
-	struct tls_public public = { .chain_count = 0 };
-	unsigned char junk[] = { 0x30, 1, 2 };
+	struct tls_public public = { .dh = NULL };
+	unsigned char junk[] = { 0, 0, 0, 3, 0x30, 1, 2 };
+	struct tlscert cert = { NULL, junk, sizeof(junk) };
 
 	(void)state;
 	assert_null(tlsctx_new(&settings, &public, error, sizeof(error)));
-	public.chain[0] = junk;
-	public.chain_len[0] = sizeof(junk);
-	public.chain_count = 1;
+	public.certs.all = &cert;
+	public.certs.count = 1;
 	assert_null(tlsctx_new(&settings, &public, error, sizeof(error)));
 	assert_non_null(strstr(error, "CERTFILE none"));
+	/* Cut short, or of nothing at all. */
+	for (cert.chain_len = 0; cert.chain_len < sizeof(junk);
+	     cert.chain_len++)
+		assert_null(
+		    tlsctx_new(&settings, &public, error, sizeof(error)));
+	/* Which one of a list. */
+	settings.certfile = "first:second";
+	public.certs.all = (struct tlscert[]){ base.public.certs.all[0], cert };
+	public.certs.count = 2;
+	assert_null(tlsctx_new(&settings, &public, error, sizeof(error)));
+	assert_non_null(strstr(error, "CERTFILE second: "));
+}
+
+/* The number of the key that signed for such a client, or -1. */
+static int
+signer(struct server *server, int version, const char *sigalgs)
+{
+	struct answer answer = { .server = server };
+	SSL_CTX *ctx = client_make(version, NULL, NULL);
+	int ends[2], r = -1;
+	pthread_t thread;
+	SSL *ssl;
+
+	lib_set_sigalgs(ctx, sigalgs);
+	ssl = SSL_new(ctx);
+	tcp_pair(ends);
+	answer.fd = ends[0];
+	SSL_set_fd(ssl, ends[1]);
+	thread = in_thread(answer_run, &answer);
+	if (SSL_connect(ssl) == 1)
+		r = (int)server->number;
+	shutdown(ends[1], SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	close(ends[1]);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return r;
+}
+
+static void
+a_client_gets_the_kind_that_it_can_do(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct server all = { .settings = { .certfile = "a:b:c" } };
+	int ec = LIB_SIGNS_TEXTS ? 2 : 1;
+	size_t i;
+
+	(void)state;
+	if (!LIB_HAS_SIGALGS) {
+		puts("# skip: clients of the library take what comes");
+		skip();
+	}
+	server_add(&all, NULL, "RSA2048");
+	if (LIB_SIGNS_TEXTS)
+		server_add(&all, NULL, "ED25519");
+	server_make(&all, "P-256");
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+		    signer(&all, versions[i], "rsa_pss_rsae_sha256"), 0);
+		assert_int_equal(
+		    signer(&all, versions[i], "ECDSA+SHA256:ed25519"), ec);
+		assert_int_equal(signer(&all, versions[i], "ed25519"),
+		    LIB_SIGNS_TEXTS ? 1 : -1);
+		/* Its order of them does not matter. */
+		assert_int_equal(
+		    signer(&all, versions[i],
+			"rsa_pss_rsae_sha256:ed25519:ECDSA+SHA256"),
+		    ec);
+		/* A curve it does not want, and nothing at all. */
+		assert_int_equal(
+		    signer(&all, versions[i], "ECDSA+SHA512:RSA+SHA256"),
+		    versions[i] == TLS1_3_VERSION ? -1 : ec);
+		assert_int_equal(signer(&all, versions[i], "ed448"), -1);
+	}
+	server_clear(&all);
 }
 
 static void
@@ -477,6 +554,7 @@ main(void)
 		cmocka_unit_test(dhfile_enables_dhe),
 		cmocka_unit_test(weak_certificates_are_errors),
 		cmocka_unit_test(no_chain_is_an_error_not_a_crash),
+		cmocka_unit_test(a_client_gets_the_kind_that_it_can_do),
 		cmocka_unit_test(warm_up_leaves_no_trace),
 		cmocka_unit_test(
 		    jailed_children_shake_hands_with_their_own_random),

@@ -71,23 +71,32 @@ count_descriptors(void)
 	return n;
 }
 
+/* tlstrust_warn_fn */
+static void
+take_warning(void *arg, const char *sentence)
+{
+	(void)arg;
+	snprintf(warning, sizeof(warning), "%s", sentence);
+}
+
 /* Open and load; everything is freed again.  0 or -1 and the error. */
 static int
 load(const struct tls_settings *settings)
 {
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *key = NULL;
+	struct tlskeys keys;
 	int before = count_descriptors(), r;
 
 	error[0] = warning[0] = '\0';
 	r = tlsfile_open(&files, settings, NULL, error);
 	if (r == 0) {
-		r = tlsfile_load(&files, &public, &key, warning, error);
-		assert_int_equal(key != NULL, r == 0);
-		assert_int_equal(public.chain_count > 0, r == 0);
+		r = tlsfile_load(
+		    &files, &public, &keys, take_warning, NULL, error);
+		assert_int_equal(keys.count > 0, r == 0);
+		assert_int_equal(public.certs.count, keys.count);
 		tls_public_free(&public);
-		tlskey_free(key);
+		tlskeys_free(&keys);
 	}
 	assert_int_equal(count_descriptors(), before);
 	assert_int_equal(error[0] == '\0', r == 0);
@@ -114,30 +123,34 @@ chain_and_key_come_out_as_they_are(void **state)
 	X509 *const all[] = { leaf, middle, root };
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *key;
-	size_t i;
+	struct tlskeys keys;
+	size_t i, at = 0, len;
+	struct buf row;
 
 	(void)state;
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_true(files.is_chain);
-	assert_string_equal(files.cert.path, settings.certchainfile);
-	assert_int_equal(fcntl(files.key.fd, F_GETFD), FD_CLOEXEC);
+	assert_string_equal(files.pairs[0].cert.path, settings.certchainfile);
+	assert_int_equal(fcntl(files.pairs[0].key.fd, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(files.dh.fd, -1);
 	assert_int_equal(
-	    tlsfile_load(&files, &public, &key, warning, error), 0);
-	assert_int_equal(files.cert.fd, -1);
-	assert_int_equal(files.key.fd, -1);
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
+	assert_int_equal(files.pairs[0].cert.fd, -1);
+	assert_int_equal(files.pairs[0].key.fd, -1);
 	assert_string_equal(warning, "");
-	assert_int_equal(public.chain_count, 3);
+	assert_int_equal(public.certs.count, 1);
+	assert_null(public.certs.all[0].name);
+	assert_int_equal(chain_length(&public, 0), 3);
+	row = chain_of(&public, 0);
 	for (i = 0; i < 3; i++) {
-		const unsigned char *at = public.chain[i];
-		X509 *cert = d2i_X509(NULL, &at, (long)public.chain_len[i]);
+		const unsigned char *der = tlstrust_next(&row, &at, &len);
+		X509 *cert = d2i_X509(NULL, &der, (long)len);
 
 		assert_int_equal(X509_cmp(cert, all[i]), 0);
 		X509_free(cert);
 	}
 	tls_public_free(&public);
-	tlskey_free(key);
+	tlskeys_free(&keys);
 }
 
 static void
@@ -162,17 +175,17 @@ certfile_takes_what_is_a_chain(void **state)
 	struct tls_settings settings = { .certfile = NULL };
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *key;
+	struct tlskeys keys;
 
 	(void)state;
 	settings.certfile = write_pem("loose", leaf_key, leaf, middle, leaf);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_false(files.is_chain);
 	assert_int_equal(
-	    tlsfile_load(&files, &public, &key, warning, error), 0);
-	assert_int_equal(public.chain_count, 2);
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
+	assert_int_equal(chain_length(&public, 0), 2);
 	tls_public_free(&public);
-	tlskey_free(key);
+	tlskeys_free(&keys);
 }
 
 static void
@@ -215,6 +228,187 @@ wrong_files_have_their_sentences(void **state)
 	settings.keyfile = NULL;
 	settings.certfile = write_pem("mismatch", other_key, leaf, NULL, NULL);
 	expect_error(&settings, "CERTFILE", "do not match");
+}
+
+/* Three kinds, as files NAME.cert and NAME.key and in one file each. */
+static EVP_PKEY *kind_keys[3];
+static char kind_certs[3][200], kind_keyfiles[3][200], kind_files[3][200];
+
+static void
+make_kinds(void)
+{
+	static const char *const kinds[] = { "RSA2048", "P-256", "ED25519" };
+	char name[40];
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		EVP_PKEY *key = make_key(kinds[i]);
+		X509 *cert = make_cert(kinds[i], key, kinds[i], key);
+
+		snprintf(name, sizeof(name), "%s.cert", kinds[i]);
+		strcpy(kind_certs[i], write_pem(name, NULL, cert, NULL, NULL));
+		snprintf(name, sizeof(name), "%s.key", kinds[i]);
+		strcpy(
+		    kind_keyfiles[i], write_pem(name, key, NULL, NULL, NULL));
+		snprintf(name, sizeof(name), "%s.both", kinds[i]);
+		strcpy(kind_files[i], write_pem(name, key, cert, NULL, NULL));
+		X509_free(cert);
+		kind_keys[i] = key;
+	}
+}
+
+static void
+free_kinds(void)
+{
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		EVP_PKEY_free(kind_keys[i]);
+}
+
+/* Three of them, each with the key of its own certificate. */
+static void
+expect_kinds(const struct tls_settings *settings)
+{
+	static const char *const names[] = { "RSA", "ECDSA", "Ed25519" };
+	struct tls_public public;
+	struct tlsfiles files;
+	struct tlskeys keys;
+	size_t i;
+
+	assert_int_equal(tlsfile_open(&files, settings, NULL, error), 0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
+	assert_int_equal(public.certs.count, 3);
+	assert_int_equal(keys.count, 3);
+	for (i = 0; i < 3; i++) {
+		const struct buf row = chain_of(&public, i);
+		const unsigned char *der;
+		size_t at = 0, len;
+		X509 *cert;
+
+		der = tlstrust_next(&row, &at, &len);
+		cert = d2i_X509(NULL, &der, (long)len);
+		assert_int_equal(X509_check_private_key(cert, kind_keys[i]), 1);
+		assert_string_equal(tlskey_kind(keys.all[i]), names[i]);
+		X509_free(cert);
+	}
+	assert_null(tlskeys_get(&keys, 3));
+	assert_null(tlskeys_get(&keys, UINT64_MAX));
+	tls_public_free(&public);
+	tlskeys_free(&keys);
+}
+
+/* a:b:c */
+static const char *
+list_of(char files[3][200])
+{
+	static char lists[2][700];
+	static size_t next;
+	char *list = lists[next++ % 2];
+
+	snprintf(list, 700, "%s:%s:%s", files[0], files[1], files[2]);
+	return list;
+}
+
+static void
+need_three_kinds(void)
+{
+	if (LIB_SIGNS_TEXTS)
+		return;
+	puts("# skip: this build has no Ed25519");
+	skip();
+}
+
+static void
+lists_are_pairs_in_their_order(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+
+	(void)state;
+	need_three_kinds();
+	make_kinds();
+	warning[0] = '\0';
+	settings.certfile = list_of(kind_certs);
+	settings.keyfile = list_of(kind_keyfiles);
+	expect_kinds(&settings);
+	settings.certchainfile = settings.certfile;
+	settings.certfile = "one:that:is:not:looked:at";
+	expect_kinds(&settings);
+	/* Without KEYFILE each key is beside its certificate. */
+	settings =
+	    (struct tls_settings){ .certchainfile = list_of(kind_files) };
+	expect_kinds(&settings);
+	assert_string_equal(warning, "");
+	free_kinds();
+}
+
+static void
+wrong_lists_have_their_sentences(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+	char list[800];
+
+	(void)state;
+	need_three_kinds();
+	make_kinds();
+	settings.certfile = list_of(kind_certs);
+	settings.keyfile = kind_keyfiles[0];
+	expect_error(&settings, "CERTFILE and KEYFILE", "here are 3 and 1");
+	settings.certfile = kind_certs[0];
+	settings.keyfile = list_of(kind_keyfiles);
+	expect_error(&settings, "CERTFILE and KEYFILE", "here are 1 and 3");
+	settings.certchainfile = kind_certs[0];
+	expect_error(&settings, "CERTCHAINFILE and KEYFILE", "1 and 3");
+	/* The wrong one of a pair. */
+	snprintf(list, sizeof(list), "%s:%s:%s", kind_certs[0], kind_certs[2],
+	    kind_certs[1]);
+	settings.certchainfile = list;
+	expect_error(&settings, kind_certs[2], "do not match");
+	assert_non_null(strstr(error, kind_keyfiles[1]));
+	settings = (struct tls_settings){ .certfile = list };
+	snprintf(list, sizeof(list), "%s:", kind_files[0]);
+	expect_error(&settings, "CERTFILE", "empty");
+	snprintf(list, sizeof(list), ":%s", kind_files[0]);
+	expect_error(&settings, "CERTFILE", "empty");
+	snprintf(list, sizeof(list), "%s::%s", kind_files[0], kind_files[1]);
+	expect_error(&settings, "CERTFILE", "empty");
+	settings.certfile = "a:b:c:d:e:f:g:h:i";
+	expect_error(&settings, "CERTFILE names 9 files", "8 is the most");
+	settings.certfile = list;
+	snprintf(list, sizeof(list), "%s:/nowhere", kind_files[0]);
+	expect_error(&settings, "CERTFILE /nowhere", "No such file");
+	/* The second one of a file that has no key. */
+	snprintf(list, sizeof(list), "%s:%s", kind_files[0], kind_certs[1]);
+	expect_error(&settings, kind_certs[1], "KEYFILE is not set");
+	free_kinds();
+}
+
+static void
+of_two_of_a_kind_the_first_counts(void **state)
+{
+	struct tls_settings settings = { .certfile = NULL };
+	struct tls_public public;
+	struct tlsfiles files;
+	struct tlskeys keys;
+	char list[700];
+
+	(void)state;
+	make_kinds();
+	snprintf(list, sizeof(list), "%s:%s:%s", kind_files[1],
+	    write_pem("second", leaf_key, leaf, NULL, NULL), kind_files[0]);
+	settings.certfile = list;
+	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
+	assert_int_equal(
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
+	assert_int_equal(public.certs.count, 2);
+	assert_int_equal(keys.count, 2);
+	assert_string_equal(tlskey_kind(keys.all[1]), "RSA");
+	assert_non_null(strstr(warning, "second: not used"));
+	assert_non_null(strstr(warning, "ECDSA"));
+	tls_public_free(&public);
+	tlskeys_free(&keys);
+	free_kinds();
 }
 
 static void
@@ -385,7 +579,7 @@ dh_parameters_are_read(void **state)
 	struct tls_settings settings = { .certfile = NULL };
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *key;
+	struct tlskeys keys;
 	unsigned char der[1200];
 	BIO *bio;
 
@@ -398,11 +592,11 @@ dh_parameters_are_read(void **state)
 	BIO_free(bio);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_int_equal(
-	    tlsfile_load(&files, &public, &key, warning, error), 0);
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
 	assert_int_equal(public.dh_bits, 2048);
 	assert_true(public.dh_len > 256);
 	tls_public_free(&public);
-	tlskey_free(key);
+	tlskeys_free(&keys);
 	settings.dhfile = settings.certfile;
 	expect_error(&settings, "DHFILE", "no DH parameters");
 	settings.dhfile = path_of("absent");
@@ -427,11 +621,11 @@ paths_are_tried_below_the_root_too(void **state)
 	assert_non_null(strstr(error, "CERTFILE /deep/cert.pem: No such"));
 	write_pem("deep/cert.pem", leaf_key, leaf, NULL, NULL);
 	assert_int_equal(tlsfile_open(&files, &settings, util_dir, error), 0);
-	assert_string_equal(files.cert.path, path_of("deep/cert.pem"));
+	assert_string_equal(files.pairs[0].cert.path, path_of("deep/cert.pem"));
 	tlsfile_close(&files);
 	settings.certfile = "deep/cert.pem";
 	assert_int_equal(tlsfile_open(&files, &settings, util_dir, error), 0);
-	assert_string_equal(files.cert.path, path_of("deep/cert.pem"));
+	assert_string_equal(files.pairs[0].cert.path, path_of("deep/cert.pem"));
 	tlsfile_close(&files);
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), -1);
 }
@@ -458,7 +652,7 @@ pipes_are_read_to_their_end(void **state)
 	char path[200];
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *key;
+	struct tlskeys keys;
 	pthread_t thread;
 
 	(void)state;
@@ -470,10 +664,10 @@ pipes_are_read_to_their_end(void **state)
 	thread = in_thread(feed, path);
 	usleep(20000);
 	assert_int_equal(
-	    tlsfile_load(&files, &public, &key, warning, error), 0);
+	    tlsfile_load(&files, &public, &keys, take_warning, NULL, error), 0);
 	pthread_join(thread, NULL);
 	tls_public_free(&public);
-	tlskey_free(key);
+	tlskeys_free(&keys);
 }
 
 static void
@@ -561,6 +755,9 @@ main(void)
 		cmocka_unit_test(one_file_may_hold_all),
 		cmocka_unit_test(certfile_takes_what_is_a_chain),
 		cmocka_unit_test(wrong_files_have_their_sentences),
+		cmocka_unit_test(lists_are_pairs_in_their_order),
+		cmocka_unit_test(wrong_lists_have_their_sentences),
+		cmocka_unit_test(of_two_of_a_kind_the_first_counts),
 		cmocka_unit_test(unreadable_files_have_their_sentence),
 		cmocka_unit_test(chains_must_be_chains),
 		cmocka_unit_test(long_chains_are_refused),

@@ -247,10 +247,10 @@ server_with(struct server *server, const char *kind, const EVP_MD *md,
 	if (edit != NULL)
 		edit(cert);
 	assert_true(X509_sign(cert, key, md) > 0);
-	public_add(&server->public, cert);
+	public_add(&server->public, NULL, cert);
 	if (ca != NULL)
 		trust(server, ca);
-	server->key = tlskey_new(key);
+	assert_int_equal(tlskeys_add(&server->keys, tlskey_new(key)), 0);
 	server->ctx = tlsctx_new(
 	    &server->settings, &server->public, error, sizeof(error));
 	if (server->ctx == NULL)

@@ -75,14 +75,21 @@ write_traditional(const char *cipher, const char *phrase)
 	lib_cipher_free(fetched);
 }
 
+/* tlstrust_warn_fn */
+static void
+no_warning(void *arg, const char *sentence)
+{
+	(void)arg;
+	fail_msg("a warning: %s", sentence);
+}
+
 /* Load with this phrase (NULL: none).  0 or -1 and the error. */
 static int
 load_through(struct tlsphrase *phrase, const char *bytes)
 {
 	struct tlsfiles files;
 	struct tls_public public;
-	struct tlskey *loaded = NULL;
-	char warning[TLSFILE_ERROR_SIZE];
+	struct tlskeys loaded;
 	int r;
 
 	error[0] = '\0';
@@ -91,12 +98,12 @@ load_through(struct tlsphrase *phrase, const char *bytes)
 	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
 	assert_null(files.phrase);
 	files.phrase = phrase;
-	r = tlsfile_load(&files, &public, &loaded, warning, error);
-	assert_int_equal(loaded != NULL, r == 0);
+	r = tlsfile_load(&files, &public, &loaded, no_warning, NULL, error);
+	assert_int_equal(loaded.count, r == 0);
 	assert_int_equal(error[0] == '\0', r == 0);
 	assert_int_equal(ERR_peek_error(), 0);
 	tls_public_free(&public);
-	tlskey_free(loaded);
+	tlskeys_free(&loaded);
 	return r;
 }
 

@@ -395,7 +395,7 @@ static void
 policy_follows_the_settings(void **state)
 {
 	struct tls_settings settings = { .tlsmin = "1.3" };
-	struct tls_public public = { .chain_count = 0 };
+	struct tls_public public = { .dh = NULL };
 	struct tlsscheme_policy policy;
 	unsigned char der[] = { 0x30, 6, 2, 1, 23, 2, 1, 5 };
 
@@ -438,7 +438,7 @@ old_schemes_follow_the_security_level(void **state)
 		{ NULL, "@SECLEVEL=1:ECDHE:@SECLEVEL=0", true },
 		{ "1.0", "@SECLEVEL=", false },
 	};
-	struct tls_public public = { .chain_count = 0 };
+	struct tls_public public = { .dh = NULL };
 	struct tlsscheme_policy policy;
 	size_t i;
 

@@ -82,6 +82,28 @@
 #define LIB_ECDSA TLSSCHEME_ECDSA_SHA256
 #endif
 
+/* Can a client say what signatures it takes? */
+#ifdef SSL_CTX_set1_sigalgs_list
+#define LIB_HAS_SIGALGS true
+#else
+#define LIB_HAS_SIGALGS false
+#endif
+
+/* A list as "ECDSA+SHA256:ed25519". */
+LIB_UNUSED static void
+lib_set_sigalgs(SSL_CTX *ctx, const char *list)
+{
+	char copy[100];
+	bool ok = false;
+
+	snprintf(copy, sizeof(copy), "%s", list);
+#ifdef SSL_CTX_set1_sigalgs_list
+	ok = SSL_CTX_set1_sigalgs_list(ctx, copy) == 1;
+#endif
+	if (!ok || ctx == NULL)
+		abort();
+}
+
 /* "RSA2048", "P-256" or another curve, "ED25519"; NULL: not to be had. */
 LIB_UNUSED static EVP_PKEY *
 lib_make_key(const char *kind)

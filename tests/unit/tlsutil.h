@@ -33,6 +33,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/buf.h"
+#include "tls/tlscerts.h"
 #include "tls/tlsctx.h"
 #include "tls/tlsfile.h"
 #include "tls/tlskey.h"
@@ -95,54 +97,93 @@ struct server {
 	struct tls_settings settings;
 	struct tls_public public;
 	struct tlsscheme_policy policy;
-	struct tlskey *key;
+	struct tlskeys keys;
 	struct tlsctx *ctx;
+	size_t number;	     /* of the key that was asked last */
 	unsigned signatures; /* how many were asked for */
 	unsigned scheme;     /* of the last one */
 	bool refuses;	     /* let signatures fail */
 };
 
 UNUSED static int
-server_sign(void *arg, unsigned scheme, const unsigned char *text, size_t len,
-    unsigned char *signature, size_t size)
+server_sign(void *arg, size_t number, unsigned scheme,
+    const unsigned char *text, size_t len, unsigned char *signature,
+    size_t size)
 {
 	struct server *server = arg;
+	struct tlskey *key = tlskeys_get(&server->keys, number);
 
 	server->signatures++;
+	server->number = number;
 	server->scheme = scheme;
-	if (server->refuses)
+	if (server->refuses || key == NULL)
 		return -1;
 	return tlskey_sign(
-	    server->key, &server->policy, scheme, text, len, signature, size);
+	    key, &server->policy, scheme, text, len, signature, size);
 }
 
+/* The row of a certificate and its chain. */
+UNUSED static struct buf
+chain_of(const struct tls_public *public, size_t number)
+{
+	const struct tlscert *cert = &public->certs.all[number];
+
+	return (struct buf){ .data = (unsigned char *)(uintptr_t)cert->chain,
+		.len = cert->chain_len };
+}
+
+/* How many certificates are in it. */
+UNUSED static size_t
+chain_length(const struct tls_public *public, size_t number)
+{
+	const struct buf row = chain_of(public, number);
+	size_t at = 0, len, n = 0;
+
+	while (tlstrust_next(&row, &at, &len) != NULL)
+		n++;
+	assert_int_equal(len, 0);
+	return n;
+}
+
+/* A certificate without a chain. */
 UNUSED static void
-public_add(struct tls_public *public, X509 *cert)
+public_add(struct tls_public *public, const char *name, X509 *cert)
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509(cert, &der);
+	struct buf chain;
 
 	assert_true(len > 0);
-	public->chain[public->chain_count] = malloc((size_t)len);
-	memcpy(public->chain[public->chain_count], der, (size_t)len);
-	public->chain_len[public->chain_count++] = (size_t)len;
+	buf_init(&chain, TLSFILE_MAX);
+	assert_int_equal(tlstrust_add(&chain, der, (size_t)len), 0);
+	assert_int_equal(tlscerts_add(&public->certs, name, &chain), 0);
 	OPENSSL_free(der);
 	X509_free(cert);
+}
+
+/* And a key to it. */
+UNUSED static void
+server_add(struct server *server, const char *name, const char *kind)
+{
+	EVP_PKEY *key = make_key(kind);
+	struct tlskey *made;
+
+	public_add(&server->public, name,
+	    make_cert(name == NULL ? "localhost" : name, key, "issuer", key));
+	made = tlskey_new(key);
+	assert_non_null(made);
+	assert_int_equal(tlskeys_add(&server->keys, made), 0);
 }
 
 /* server->settings are the caller's; kind is that of the key. */
 UNUSED static void
 server_make(struct server *server, const char *kind)
 {
-	EVP_PKEY *key = make_key(kind);
 	char error[TLSFILE_ERROR_SIZE] = "";
 
 	if (server->settings.certfile == NULL)
 		server->settings.certfile = "made up";
-	public_add(
-	    &server->public, make_cert("localhost", key, "localhost", key));
-	server->key = tlskey_new(key);
-	assert_non_null(server->key);
+	server_add(server, NULL, kind);
 	server->ctx = tlsctx_new(
 	    &server->settings, &server->public, error, sizeof(error));
 	if (server->ctx == NULL)
@@ -157,7 +198,7 @@ UNUSED static void
 server_clear(struct server *server)
 {
 	tlsctx_free(server->ctx);
-	tlskey_free(server->key);
+	tlskeys_free(&server->keys);
 	tls_public_free(&server->public);
 }
 
