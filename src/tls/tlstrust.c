@@ -12,7 +12,6 @@
 
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -26,11 +25,10 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "tls/tlsdir.h"
 #include "tls/tlsfile.h"
 #include "tls/tlslib.h"
 #include "tls/tlspem.h"
-
-#define READ_SIZE (64 * 1024)
 
 static const char *const names[TLSTRUST_VARIABLES] = { "CAFILE", "CADIR",
 	"CCAFILE", "CCADIR", "CRLFILE" };
@@ -64,59 +62,6 @@ skip(struct tlstrust_source *source, const char *name, const char *why)
  * Reading
  */
 
-static void
-wipe(unsigned char *bytes, size_t len)
-{
-	if (bytes != NULL)
-		explicit_bzero(bytes, len);
-	free(bytes);
-}
-
-/* Twice the room, and no copy left behind.  NULL: as it was. */
-static unsigned char *
-grow(unsigned char *bytes, size_t len, size_t *size)
-{
-	unsigned char *grown = malloc(2 * *size);
-
-	if (grown == NULL)
-		return NULL;
-	memcpy(grown, bytes, len);
-	wipe(bytes, len);
-	*size *= 2;
-	return grown;
-}
-
-/* All of fd.  0; -1 with errno, EFBIG for more than max bytes. */
-static int
-read_to_end(int fd, size_t max, unsigned char **bytes, size_t *len)
-{
-	size_t size = READ_SIZE;
-	unsigned char *grown;
-	ssize_t n;
-
-	*len = 0;
-	*bytes = malloc(size);
-	if (*bytes == NULL)
-		return -1;
-	for (;;) {
-		n = tlspem_read(fd, *bytes + *len, size - *len);
-		if (n == -1)
-			break;
-		*len += (size_t)n;
-		if (*len < size && *len <= max)
-			return 0;
-		errno = EFBIG;
-		if (*len > max)
-			break;
-		grown = grow(*bytes, *len, &size);
-		if (grown == NULL)
-			break;
-		*bytes = grown;
-	}
-	wipe(*bytes, *len);
-	return -1;
-}
-
 /* Take all of fd, which stays open.  0 or -1 with errno. */
 static int
 take_file(struct tlstrust_files *files, enum tlstrust_variable variable,
@@ -135,7 +80,7 @@ take_file(struct tlstrust_files *files, enum tlstrust_variable variable,
 	}
 	if (name != NULL && (file.name = strdup(name)) == NULL)
 		return -1;
-	if (read_to_end(
+	if (tlsdir_read(
 		fd, TLSTRUST_MAX - files->size, &file.bytes, &file.len) == -1) {
 		free(file.name);
 		return -1;
@@ -177,83 +122,6 @@ read_file(struct tlstrust_files *files, enum tlstrust_variable variable,
 	return r;
 }
 
-/* As given, then below chroot.  -1 with errno. */
-static int
-open_directory(
-    struct tlstrust_source *source, const char *path, const char *chroot)
-{
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, fd, reason;
-
-	text_copy(source->path, sizeof(source->path), path);
-	fd = open(path, flags);
-	if (fd != -1 || chroot == NULL || *chroot == '\0')
-		return fd;
-	reason = errno;
-	if (text_format(source->path, sizeof(source->path), "%s%s%s", chroot,
-		*path == '/' ? "" : "/", path) == 0)
-		fd = open(source->path, flags);
-	if (fd == -1) {
-		text_copy(source->path, sizeof(source->path), path);
-		errno = reason;
-	}
-	return fd;
-}
-
-/* A directory's entries, but those with a dot in front. */
-struct entries {
-	char **names;
-	size_t count;
-};
-
-static void
-free_entries(struct entries *entries)
-{
-	while (entries->count > 0)
-		free(entries->names[--entries->count]);
-	free(entries->names);
-}
-
-static int
-compare_entries(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* All of them, sorted.  Takes fd.  0, or -1 with errno. */
-static int
-list_entries(struct entries *entries, int fd)
-{
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-
-	entries->count = 0;
-	entries->names = calloc(TLSTRUST_ENTRIES_MAX, sizeof(char *));
-	if (dir == NULL)
-		fd_close(&fd);
-	if (dir == NULL || entries->names == NULL)
-		goto failed;
-	while (errno = 0, (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		errno = E2BIG;
-		if (entries->count == TLSTRUST_ENTRIES_MAX)
-			goto failed;
-		entries->names[entries->count] = strdup(entry->d_name);
-		if (entries->names[entries->count++] == NULL)
-			goto failed;
-	}
-	if (errno != 0)
-		goto failed;
-	closedir(dir);
-	qsort(entries->names, entries->count, sizeof(char *), compare_entries);
-	return 0;
-
-failed:
-	if (dir != NULL)
-		closedir(dir);
-	return -1;
-}
-
 /*
  * One entry.  What is no file, or a link to nowhere, is passed over; what
  * cannot be read is too, with a word later.  -1 with errno: all must end.
@@ -293,8 +161,8 @@ read_directory(struct tlstrust_files *files, enum tlstrust_variable variable,
     const char *path, const char *chroot, char *error)
 {
 	struct tlstrust_source *source = &files->sources[variable];
-	struct entries entries = { NULL, 0 };
-	int dir_fd = open_directory(source, path, chroot), list_fd, r = -1;
+	struct tlsdir_entries entries = { NULL, 0 };
+	int dir_fd = tlsdir_open(source->path, path, chroot), r;
 	size_t i;
 
 	if (dir_fd == -1) {
@@ -303,14 +171,12 @@ read_directory(struct tlstrust_files *files, enum tlstrust_variable variable,
 		    strerror(errno));
 		return -1;
 	}
-	list_fd = fd_dup_above(dir_fd, 3);
-	if (list_fd != -1)
-		r = list_entries(&entries, list_fd);
+	r = tlsdir_list(&entries, dir_fd);
 	for (i = 0; r == 0 && i < entries.count; i++)
 		r = read_entry(files, variable, dir_fd, entries.names[i]);
 	if (r == -1)
 		blame_errno(files, variable, errno, error);
-	free_entries(&entries);
+	tlsdir_free(&entries);
 	fd_close(&dir_fd);
 	return r;
 }
@@ -361,7 +227,7 @@ tlstrust_forget(struct tlstrust_files *files)
 
 	for (i = 0; i < files->count; i++) {
 		free(files->files[i].name);
-		wipe(files->files[i].bytes, files->files[i].len);
+		tlsdir_wipe(files->files[i].bytes, files->files[i].len);
 	}
 	free(files->files);
 	files->files = NULL;

@@ -21,9 +21,6 @@ struct tls_settings;
 /* Names of CAs, as a handshake carries them: a 16-bit length. */
 #define TLSTRUST_NAMES_MAX 65000
 
-/* Entries of a directory, at most. */
-#define TLSTRUST_ENTRIES_MAX 65536
-
 enum tlstrust_variable {
 	TLSTRUST_CAFILE,
 	TLSTRUST_CADIR,
