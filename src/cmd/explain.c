@@ -35,6 +35,7 @@ static const struct {
 	{ "CCAFILE", "none" },
 	{ "CCAVERIFY", "none" },
 	{ "CERTCHAINFILE", "none" },
+	{ "CERTDIR", "none" },
 	{ "CERTFILE", "none" },
 	{ "CIPHERS",
 	    "ECDHE, and DHE with DHFILE, with AES-GCM or ChaCha20-Poly1305; "
@@ -42,6 +43,7 @@ static const struct {
 	{ "CRLFILE", "none" },
 	{ "DHFILE", "none" },
 	{ "KEYFILE", "the certificate file" },
+	{ "SNI", "unknown names get the default certificate" },
 	{ "TLSGROUPS", "those of the library" },
 	{ "TLSMAX", "1.3" },
 	{ "TLSMIN", "1.2" },

@@ -2,7 +2,7 @@
  * The keeper: private keys, and one operation on them.
  *
  * Opens the files that its profile names while it is still root (those of
- * CAs, which may be many, it reads as well), enters SSL_CHROOT, becomes
+ * directories and CAs, which may be many, it reads as well), enters SSL_CHROOT, becomes
  * SSL_UID, and only then parses them, with a pass phrase if there is one.
  * From then on it answers SIGN from the monitor.  The text comes from a
  * session, which the network may have taken over: tlskey_sign refuses
@@ -27,6 +27,7 @@
 #include "serve/role.h"
 #include "serve/sandbox.h"
 #include "serve/sealed.h"
+#include "tls/tlscertdir.h"
 #include "tls/tlsfile.h"
 #include "tls/tlskey.h"
 #include "tls/tlsphrase.h"
@@ -42,6 +43,7 @@ struct keeper {
 	struct role role;
 	struct tls_settings settings;
 	struct tlsfiles files;
+	struct tlscertdir certdir;
 	struct tlstrust_files trust;
 	struct tls_public public;
 	int public_fd; /* memory that carries it to the nursery */
@@ -70,6 +72,21 @@ read_trust(struct keeper *keeper)
 			    role, lines[i], keeper->trust.sources[i].path);
 }
 
+/* Certificates by server name: the same. */
+static void
+read_certdir(struct keeper *keeper)
+{
+	struct tlscertdir *dir = &keeper->certdir;
+	const struct role *role = &keeper->role;
+	char error[TLSFILE_ERROR_SIZE];
+
+	if (tlscertdir_read(
+		dir, keeper->settings.certdir, role->config.root, error) == -1)
+		role_fail(role, error);
+	if (dir->path[0] != '\0')
+		role_setting(role, "certdir", dir->path);
+}
+
 static void
 note_pairs(const struct keeper *keeper)
 {
@@ -96,6 +113,7 @@ open_files(struct keeper *keeper)
 		error) == -1)
 		role_fail(role, error);
 	note_pairs(keeper);
+	read_certdir(keeper);
 	read_trust(keeper);
 }
 
@@ -241,6 +259,10 @@ load_files(struct keeper *keeper)
 
 	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->keys, warn,
 		&keeper->role, error) == -1)
+		role_fail(&keeper->role, error);
+	if (tlscertdir_load(&keeper->certdir, keeper->decrypter,
+		&keeper->public.certs, &keeper->keys, warn, &keeper->role,
+		error) == -1)
 		role_fail(&keeper->role, error);
 	tlsphrase_free(keeper->decrypter);
 	keeper->files.phrase = keeper->decrypter = NULL;

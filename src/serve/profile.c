@@ -19,11 +19,13 @@ enum {
 	CCAFILE,
 	CCAVERIFY,
 	CERTCHAINFILE,
+	CERTDIR,
 	CERTFILE,
 	CIPHERS,
 	CRLFILE,
 	DHFILE,
 	KEYFILE,
+	SNI,
 	TLSGROUPS,
 	TLSMAX,
 	TLSMIN,
@@ -31,9 +33,9 @@ enum {
 };
 
 static const char *const names[PROFILE_VARIABLES] = { "CADIR", "CAFILE",
-	"CCADIR", "CCAFILE", "CCAVERIFY", "CERTCHAINFILE", "CERTFILE",
-	"CIPHERS", "CRLFILE", "DHFILE", "KEYFILE", "TLSGROUPS", "TLSMAX",
-	"TLSMIN", "VERIFYDEPTH" };
+	"CCADIR", "CCAFILE", "CCAVERIFY", "CERTCHAINFILE", "CERTDIR",
+	"CERTFILE", "CIPHERS", "CRLFILE", "DHFILE", "KEYFILE", "SNI",
+	"TLSGROUPS", "TLSMAX", "TLSMIN", "VERIFYDEPTH" };
 
 const char *
 profile_name(size_t i)
@@ -59,11 +61,13 @@ profile_settings(const struct profile *profile, struct tls_settings *settings)
 	settings->ccadir = profile->values[CCADIR];
 	settings->ccafile = profile->values[CCAFILE];
 	settings->certchainfile = profile->values[CERTCHAINFILE];
+	settings->certdir = profile->values[CERTDIR];
 	settings->certfile = profile->values[CERTFILE];
 	settings->ciphers = profile->values[CIPHERS];
 	settings->crlfile = profile->values[CRLFILE];
 	settings->dhfile = profile->values[DHFILE];
 	settings->keyfile = profile->values[KEYFILE];
+	settings->sni = profile->values[SNI];
 	settings->tlsgroups = profile->values[TLSGROUPS];
 	settings->tlsmax = profile->values[TLSMAX];
 	settings->tlsmin = profile->values[TLSMIN];

@@ -57,6 +57,92 @@ tlscerts_borrow(struct tlscerts *certs, size_t count)
 	return 0;
 }
 
+size_t
+tlscerts_nameless(const struct tlscerts *certs)
+{
+	size_t n = 0;
+
+	while (n < certs->count && certs->all[n].name == NULL)
+		n++;
+	return n;
+}
+
+static bool
+is_label_char(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+	    c == '_';
+}
+
+int
+tlscerts_normal(char normal[TLSCERTS_NAME_SIZE], const char *name)
+{
+	size_t i, label = 0;
+
+	for (i = 0; name[i] != '\0'; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (i == TLSCERTS_NAME_SIZE - 1)
+			return -1;
+		if (c >= 'A' && c <= 'Z')
+			c = (unsigned char)(c - 'A' + 'a');
+		label = c == '.' ? 0 : label + 1;
+		if (c == '.' ? i == 0 || name[i - 1] == '.'
+			     : !is_label_char(c) || label > 63)
+			return -1;
+		normal[i] = (char)c;
+	}
+	normal[i] = '\0';
+	return label > 0 ? 0 : -1;
+}
+
+/* The first one whose name is not before this one. */
+static size_t
+lower_bound(const struct tlscerts *certs, const char *name)
+{
+	size_t low = tlscerts_nameless(certs), high = certs->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *other = certs->all[middle].name;
+
+		if (other != NULL && strcmp(other, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static size_t
+find_exactly(const struct tlscerts *certs, const char *name, size_t *first)
+{
+	size_t end;
+
+	*first = end = lower_bound(certs, name);
+	while (end < certs->count && certs->all[end].name != NULL &&
+	    strcmp(certs->all[end].name, name) == 0)
+		end++;
+	return end - *first;
+}
+
+size_t
+tlscerts_find(const struct tlscerts *certs, const char *name, size_t *first)
+{
+	char normal[TLSCERTS_NAME_SIZE], *rest;
+	size_t count;
+
+	if (tlscerts_normal(normal, name) == -1)
+		return 0;
+	count = find_exactly(certs, normal, first);
+	rest = strchr(normal, '.');
+	if (count > 0 || rest == NULL)
+		return count;
+	/* There is a character before the dot. */
+	*--rest = '_';
+	return find_exactly(certs, rest, first);
+}
+
 void
 tlscerts_free(struct tlscerts *certs)
 {

@@ -6,18 +6,24 @@
 #ifndef TLS_TLSCHOICE_H
 #define TLS_TLSCHOICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/text.h"
 #include "tls/tlsctx.h"
 
 struct ssl_ctx_st;
+struct ssl_st;
 struct tlscerts;
 struct tlschoice_slot;
 
 struct tlschoice {
 	const struct tlscerts *certs;
 	struct tlschoice_slot *slots; /* one for each certificate */
-	tlsctx_sign_fn *sign;	      /* NULL: every signature fails */
+	size_t count;
+	bool is_strict;	      /* names that are not known are refused */
+	bool is_blind;	      /* names do not matter, for a while */
+	tlsctx_sign_fn *sign; /* NULL: every signature fails */
 	void *arg;
 };
 
@@ -34,6 +40,27 @@ int tlschoice_init(struct tlschoice *choice, const struct tlscerts *certs);
  */
 int tlschoice_use(
     struct tlschoice *choice, struct ssl_ctx_st *ctx, size_t number);
+
+/*
+ * Could a connection of ctx use it?  Nothing of it stays.  0, or -1: the
+ * library knows why.
+ */
+int tlschoice_try(
+    struct tlschoice *choice, struct ssl_ctx_st *ctx, size_t number);
+
+/*
+ * From now on the connections of ctx use the certificates of the name that
+ * the client asks for.  Where there are none, they use what tlschoice_use
+ * gave them; if is_strict, or if it gave them nothing, they refuse the
+ * client with the alert unrecognized_name (RFC 6066, section 3), unless it
+ * asks for a name that one of these certificates is for, or for none.  0,
+ * or -1: memory is short.
+ */
+int tlschoice_by_name(struct tlschoice *choice, struct ssl_ctx_st *ctx);
+
+/* A handshake has failed: was it for the name?  Then say so in text. */
+bool tlschoice_refused(
+    const struct ssl_st *ssl, char text[TEXT_PRINTABLE_SIZE]);
 
 void tlschoice_clear(struct tlschoice *choice);
 

@@ -278,6 +278,16 @@ tlscompat_has_pending(const SSL *ssl)
 }
 
 void
+tlscompat_forget_certs(SSL *server)
+{
+#ifdef HAVE_SSL_CERTS_CLEAR
+	SSL_certs_clear(server);
+#else
+	(void)server;
+#endif
+}
+
+void
 tlscompat_want_ecdsa(SSL *client)
 {
 #ifdef SSL_set1_sigalgs_list

@@ -57,6 +57,13 @@ int tlscompat_set_dh(struct ssl_ctx_st *ctx, const unsigned char *p,
 /* A new key on P-256, or NULL. */
 struct evp_pkey_st *tlscompat_make_key(void);
 
+/*
+ * The connection uses none of its context's certificates any more; those
+ * it is given next are all it has.  Where the library cannot do that they
+ * are only replaced, kind by kind.
+ */
+void tlscompat_forget_certs(struct ssl_st *server);
+
 /* Have a client ask for ECDSA alone, if the library can. */
 void tlscompat_want_ecdsa(struct ssl_st *client);
 

@@ -17,6 +17,7 @@
 
 #include "base/text.h"
 #include "tls/tlsbio.h"
+#include "tls/tlschoice.h"
 #include "tls/tlscompat.h"
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx_internal.h"
@@ -93,7 +94,8 @@ fail(struct tlsconn *conn)
 	if (conn->io.error != 0 &&
 	    conn->verified.refusal == TLSVERIFY_NOT_REFUSED)
 		return say(conn, TLSCONN_RESET, strerror(conn->io.error));
-	tlslib_reason(conn->reason);
+	if (!tlschoice_refused(conn->ssl, conn->reason))
+		tlslib_reason(conn->reason);
 	if (conn->verified.reason[0] != '\0')
 		text_copy(
 		    conn->reason, sizeof(conn->reason), conn->verified.reason);

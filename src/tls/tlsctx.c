@@ -287,16 +287,39 @@ use_certs(const struct making *making)
 {
 	struct tlschoice *choice = &making->ctx->choice;
 	const struct tlscerts *certs = &making->public->certs;
-	size_t i;
+	size_t i, nameless = tlscerts_nameless(certs);
 
 	if (tlschoice_init(choice, certs) == -1)
 		return blame(making, "certificates", "");
 	if (certs->count == 0)
 		return blame_cert(making, 0);
-	for (i = 0; i < certs->count; i++)
+	for (i = 0; i < nameless; i++)
 		if (tlschoice_use(choice, making->ctx->ssl, i) == -1)
 			return blame_cert(making, i);
 	return 0;
+}
+
+/* What one client in a thousand would meet is an error now. */
+static int
+use_names(const struct making *making)
+{
+	struct tlschoice *choice = &making->ctx->choice;
+	const struct tlscerts *certs = &making->public->certs;
+	size_t i = tlscerts_nameless(certs);
+	bool has_names = i < certs->count;
+
+	if (tls_settings_strict(making->settings, &choice->is_strict,
+		making->error, making->error_size) == -1)
+		return -1;
+	for (; i < certs->count; i++)
+		if (tlschoice_try(choice, making->ctx->ssl, i) == -1)
+			return blame(making, "CERTDIR, certificate of",
+			    certs->all[i].name);
+	if (!has_names && !choice->is_strict)
+		return 0;
+	if (tlschoice_by_name(choice, making->ctx->ssl) == 0)
+		return 0;
+	return blame(making, "SNI", "");
 }
 
 static int
@@ -363,7 +386,8 @@ configure(const struct making *making)
 	set_behaviour(making->ctx->ssl);
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
-	    use_certs(making) == -1 || use_trust(making) == -1)
+	    use_certs(making) == -1 || use_names(making) == -1 ||
+	    use_trust(making) == -1)
 		return -1;
 	return use_dh(making);
 }
@@ -559,6 +583,7 @@ tlsctx_warm_up(struct tlsctx *ctx)
 	if (client == NULL || throw_away_make(&t) == -1)
 		goto out;
 	tlsctx_set_signer(ctx, sign_nothing, NULL);
+	ctx->choice.is_blind = true;
 	for (i = 0; i < 2; i++) {
 		/* A version or cipher that is switched off fails here. */
 		if (warm_one(ctx, client, &t, versions[i]) == 0)
@@ -566,6 +591,7 @@ tlsctx_warm_up(struct tlsctx *ctx)
 		warm_one(ctx, client, NULL, versions[i]);
 	}
 	tlsctx_set_signer(ctx, sign, arg);
+	ctx->choice.is_blind = false;
 out:
 	throw_away_clear(&t);
 	SSL_CTX_free(client);

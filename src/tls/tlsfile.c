@@ -130,6 +130,32 @@ count_paths(const char *list)
 	return n;
 }
 
+/* No certificate that is for every client.  0, or -1 and a sentence. */
+static int
+may_have_none(const struct tls_settings *settings, char *error)
+{
+	bool is_strict;
+
+	if (tls_settings_strict(
+		settings, &is_strict, error, TLSFILE_ERROR_SIZE) == -1)
+		return -1;
+	if (!is_set(settings->certdir))
+		text_copy(error, TLSFILE_ERROR_SIZE,
+		    "neither CERTFILE nor CERTCHAINFILE is set");
+	else if (!is_strict)
+		text_copy(error, TLSFILE_ERROR_SIZE,
+		    "neither CERTFILE nor CERTCHAINFILE is set: only with "
+		    "SNI=strict is CERTDIR enough, as clients may ask for "
+		    "no name or for another one");
+	else if (is_set(settings->keyfile))
+		text_copy(error, TLSFILE_ERROR_SIZE,
+		    "KEYFILE is set, but neither CERTFILE nor "
+		    "CERTCHAINFILE");
+	else
+		return 0;
+	return -1;
+}
+
 /* As many keys as certificates, and no more than there is room for. */
 static int
 count_pairs(const struct tls_settings *settings, size_t *count, char *error)
@@ -137,6 +163,9 @@ count_pairs(const struct tls_settings *settings, size_t *count, char *error)
 	const char *variable = tlsfile_variable(settings);
 	size_t keys;
 
+	*count = 0;
+	if (!is_set(tlsfile_path(settings)))
+		return may_have_none(settings, error);
 	*count = count_paths(tlsfile_path(settings));
 	if (*count > TLSFILE_PAIRS_MAX) {
 		text_format(error, TLSFILE_ERROR_SIZE,
@@ -182,11 +211,6 @@ tlsfile_open(struct tlsfiles *files, const struct tls_settings *settings,
 	memset(files, 0, sizeof(*files));
 	files->dh.fd = -1;
 	files->is_chain = is_set(settings->certchainfile);
-	if (!is_set(tlsfile_path(settings))) {
-		text_format(error, TLSFILE_ERROR_SIZE,
-		    "neither CERTFILE nor CERTCHAINFILE is set");
-		return -1;
-	}
 	if (count_pairs(settings, &count, error) == -1)
 		return -1;
 	while (files->count < count)
@@ -478,6 +502,18 @@ tls_public_free(struct tls_public *public)
 	free(public->dh);
 	tlstrust_free(&public->trust);
 	memset(public, 0, sizeof(*public));
+}
+
+int
+tls_settings_strict(const struct tls_settings *settings, bool *is_strict,
+    char *error, size_t error_size)
+{
+	*is_strict = is_set(settings->sni);
+	if (!*is_strict || strcmp(settings->sni, "strict") == 0)
+		return 0;
+	text_format(
+	    error, error_size, "SNI %.40s: must be strict", settings->sni);
+	return -1;
 }
 
 /*

@@ -48,7 +48,16 @@ struct tls_settings {
 	const char *ccafile; /* "-": do not ask for a certificate */
 	const char *ccadir;
 	const char *crlfile;
+	const char *certdir;
+	const char *sni;
 };
+
+/*
+ * SNI: are names refused that are not known?  0, or -1 and a sentence in
+ * error: it is not "strict".
+ */
+int tls_settings_strict(const struct tls_settings *settings, bool *is_strict,
+    char *error, size_t error_size);
 
 /*
  * TLSMIN and TLSMAX as the x of TLS 1.x: 2 and 3 unless set.  0, or -1 and
@@ -105,7 +114,8 @@ int tlsfile_nth(char path[TLSFILE_PATH_SIZE], const char *list, size_t n);
 /*
  * Open what settings name, with the rights the process has now.  A path
  * is tried as given, then below chroot (NULL: not tried).  CERTCHAINFILE
- * beats CERTFILE; one of them must be set.  It and KEYFILE are lists of
+ * beats CERTFILE; one of them must be set, unless CERTDIR and SNI=strict
+ * are.  It and KEYFILE are lists of
  * as many paths each, or there is no KEYFILE.  Only regular files and pipes;
  * never blocks on a fifo.  0 and *files, or -1 and a sentence in error
  * that names variable, path and reason.

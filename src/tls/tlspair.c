@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -308,6 +309,27 @@ warn_of_dates(const struct source *source, const X509 *cert,
 	warn(arg, sentence);
 }
 
+/* Of a wildcard: is it good for some name that this stands for? */
+static void
+warn_of_name(
+    const struct tlspair *pair, X509 *cert, tlstrust_warn_fn *warn, void *arg)
+{
+	char sentence[TLSFILE_ERROR_SIZE], name[TLSCERTS_NAME_SIZE];
+
+	if (pair->name == NULL)
+		return;
+	text_copy(name, sizeof(name), pair->name);
+	if (strncmp(name, "_.", 2) == 0)
+		name[0] = 'x';
+	if (X509_check_host(cert, name, 0, 0, NULL) == 1)
+		return;
+	text_format(sentence, sizeof(sentence),
+	    "%s %.230s: the certificate is not for %s%s", pair->cert.variable,
+	    pair->cert.path, name[0] == pair->name[0] ? "" : "*",
+	    pair->name + (name[0] != pair->name[0]));
+	warn(arg, sentence);
+}
+
 static int
 encode_chain(const struct found *found, struct buf *chain)
 {
@@ -364,8 +386,10 @@ tlspair_load(const struct tlspair *pair, struct buf *chain, struct tlskey **key,
 		r = check_key(pair, keys, &found, holder);
 	if (r == 0)
 		r = take_pair(&certs, &found, holder, chain, key);
-	if (r == 0)
+	if (r == 0) {
 		warn_of_dates(&certs, found.certs[0], warn, arg);
+		warn_of_name(pair, found.certs[0], warn, arg);
+	}
 	found_clear(&found);
 	found_clear(&other);
 	ERR_clear_error();

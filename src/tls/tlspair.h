@@ -29,6 +29,7 @@ struct tlspair {
 	bool is_chain;		 /* cert's text must be a chain, all of it */
 	const char *no_key;	 /* why it is not in a text of its own */
 	const struct tlsphrase *phrase; /* for an encrypted key, or NULL */
+	const char *name; /* of the server, as in struct tlscert; or NULL */
 };
 
 /*
@@ -38,8 +39,8 @@ struct tlspair {
  * certificate, no key, an encrypted key without phrase or with a wrong one,
  * a chain that is not leaf first (root first is recognised by name) or does
  * not hang together, a kind of key other than RSA, ECDSA and Ed25519, key
- * and certificate that do not match.  An expired or not yet valid leaf is a
- * warning.  0 or -1.  No copy of a key stays but that in *key.
+ * and certificate that do not match.  An expired or not yet valid leaf, and
+ * one that is not for name, is a warning.  0 or -1.  No copy of a key stays but that in *key.
  */
 int tlspair_load(const struct tlspair *pair, struct buf *chain,
     struct tlskey **key, tlstrust_warn_fn *warn, void *arg, char *error);

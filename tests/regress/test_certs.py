@@ -1,13 +1,16 @@
 """A server with several certificates shows each client the right one, and
 none of their keys leaves the keepers."""
 
+import json
 import os
 import re
+import shutil
 
 import pytest
 
 import harness
-from harness import run_server, tls_context
+from harness import run_server, status_fields, tls_context, tool
+from pki import openssl
 from test_clients import need, run_client
 from test_key import found_in, may_read_memory, traces  # noqa: F401
 from test_tlsenv import with_bad_nursery  # noqa: F401
@@ -183,3 +186,269 @@ def test_session_names_a_wrong_key(
         server.wait_log(r'^sslserver: fatal: \(111\) .* protocol violation: '
                         'not a handshake to sign$')
     assert server.pids('keeper') == keepers
+
+
+# CERTDIR and SNI
+
+CONFIG = '''
+[req]
+distinguished_name = dn
+[dn]
+[ext]
+basicConstraints = critical, CA:false
+subjectAltName = %s
+'''
+
+
+class Names:
+    """A CERTDIR, and certificates to put into it."""
+
+    def __init__(self, pki, workdir):
+        self.pki = pki
+        self.path = os.path.join(workdir, 'certdir')
+        os.mkdir(self.path)
+        self.workdir = workdir
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def put(self, file, name, kind='ecdsa', beside=False):
+        """A certificate for name, signed by the root, under file.pem; the
+        key is that of the Pki."""
+        request, config = (os.path.join(self.workdir, part)
+                           for part in ('csr', 'config'))
+        with open(config, 'w', encoding='ascii') as out:
+            out.write(CONFIG % ('DNS:' + name))
+        openssl('req', '-new', '-key', self.pki.path(kind + '.key'), '-out',
+                request, '-subj', '/CN=%s/O=%s' % (name, kind), '-config',
+                config)
+        cert = openssl('x509', '-req', '-in', request, '-CA',
+                       self.pki.path('root.pem'), '-CAkey',
+                       self.pki.path('root.key'), '-set_serial', '77',
+                       '-days', '30', '-extfile', config, '-extensions',
+                       'ext')
+        with open(self.pki.path(kind + '.key'), 'rb') as part:
+            key = part.read()
+        with open(self.file(file + '.pem'), 'wb') as out:
+            out.write(cert if beside else cert + key)
+        # As administrators keep them: for root, or the user, alone.
+        os.chmod(self.file(file + '.pem'), 0o600)
+        if beside:
+            with open(self.file(file + '.key'), 'wb') as out:
+                out.write(key)
+            os.chmod(self.file(file + '.key'), 0o600)
+
+    def env(self, **more):
+        return dict(self.pki.rsa, CERTDIR=self.path, **more)
+
+
+@pytest.fixture
+def names(pki, workdir):
+    found = Names(pki, workdir)
+    found.put('_.example.org', '*.example.org')
+    found.put('A.example.org', 'a.example.org', beside=True)
+    found.put('b.example.org', 'b.example.org')
+    found.put('b.example.org+rsa', 'b.example.org', 'rsa')
+    return found
+
+
+def seen(server, name, *arguments):
+    """The common name that s_client is shown when it asks for name."""
+    asked = ['-noservername'] if name is None else ['-servername', name]
+    text = s_client(server, *asked, *arguments)
+    match = re.search(r'^subject=CN = ([^,\n]*)', text, re.M)
+    return match and match.group(1)
+
+
+@BOTH
+def test_names(start, pki, names, version):
+    server = start(certs=names.env(), log='-V')
+    assert server.lines(r'^sslserver: certdir \d+ %s$' % names.path)
+    for asked, shown in ((None, 'localhost'), ('localhost', 'localhost'),
+                         ('a.example.org', 'a.example.org'),
+                         ('A.EXAMPLE.ORG', 'a.example.org'),
+                         ('c.example.org', '*.example.org'),
+                         ('d.c.example.org', 'localhost'),
+                         ('example.org', 'localhost'),
+                         ('example.com', 'localhost'),
+                         ('b.example.org', 'b.example.org')):
+        assert seen(server, asked, version) == shown, asked
+    # ECDSA has gone before; now by what the client can.
+    text = s_client(server, '-servername', 'b.example.org', version,
+                    '-sigalgs', SIGALGS['rsa'])
+    assert subject(text) == 'CN = b.example.org, O = rsa'
+    assert 'warning' not in server.log()
+
+
+def test_names_and_strange_clients(start, names):
+    """Nothing is looked up by what a client says."""
+    server = start(certs=names.env())
+    for asked in ('../a.example.org', 'a.example.org.pem', '_.example.org',
+                  'a' * 200, '%s%n', '.example.org', '*.example.org'):
+        shown = seen(server, asked)
+        assert shown == ('*.example.org' if asked == '_.example.org'
+                         else 'localhost'), asked
+    server.check_service()
+
+
+@BOTH
+def test_strict(start, names, version):
+    server = start(certs=names.env(SNI='strict'))
+    for asked, shown in ((None, 'localhost'), ('LocalHost', 'localhost'),
+                         ('server.example', 'localhost'),
+                         ('a.example.org', 'a.example.org'),
+                         ('c.example.org', '*.example.org')):
+        assert seen(server, asked, version) == shown, asked
+    started = len(server.lines('^sslserver: tls '))
+    text = s_client(server, '-servername', 'example.com', version)
+    assert 'SSL alert number 112' in text, text
+    assert subject(text) is None
+    server.wait_log(r'^sslserver: fatal: \(111\) unable to accept TLS from: '
+                    r'127\.0\.0\.1 for pid: \d+ unknown server name '
+                    r'example\.com$')
+    server.wait_log(r'^sslserver: ended by \d+ status 28416$')
+    assert len(server.lines('^sslserver: tls ')) == started
+
+
+def test_strict_with_other_clients(start, pki, names):
+    server = start('/bin/sh', '-c', 'head -n 1',
+                   certs=names.env(SNI='strict'))
+    done = run_client([need('gnutls-cli'), '--logfile=/dev/null',
+                       '--x509cafile=' + pki.ca, '--sni-hostname',
+                       'a.example.org', '--verify-hostname', 'a.example.org',
+                       '-p', str(server.port), '127.0.0.1'], b'line\n')
+    assert b'line\n' in done.stdout and done.returncode == 0, done
+    done = run_client([need('gnutls-cli'), '--insecure', '--sni-hostname',
+                       'example.com', '-p', str(server.port), '127.0.0.1'])
+    assert b'recognized' in done.stdout + done.stderr, done
+    done = run_client([need('curl'), '-sS', '--cacert', pki.ca, '--resolve',
+                       'b.example.org:%d:127.0.0.1' % server.port,
+                       'https://b.example.org:%d/' % server.port,
+                       '--http0.9'])
+    assert done.stdout.startswith(b'GET / '), done
+    done = run_client([need('curl'), '-sS', '--cacert', pki.ca, '--resolve',
+                       'example.com:%d:127.0.0.1' % server.port,
+                       'https://example.com:%d/' % server.port])
+    assert b'unrecognized name' in done.stderr, done
+
+
+def test_strict_without_a_default(start, pki, names):
+    """CERTDIR alone: every client has to say whom it wants."""
+    server = start(certs={'CERTDIR': names.path, 'SNI': 'strict'})
+    assert seen(server, 'a.example.org') == 'a.example.org'
+    for asked in ('localhost', None):
+        assert seen(server, asked) is None
+    server.wait_log('unknown server name localhost$')
+    server.wait_log('for pid: [0-9]+ no server name$')
+
+
+def test_environment_tells_the_name(start, names):
+    """The variables are those of the certificate that was shown."""
+    server = start(tool('showstate'), certs=names.env(), options=['-s'])
+    with server.connect(context=tls_context(), sni='A.example.org') as client:
+        client.close_notify()
+        env = json.loads(client.recv_all())['env']
+    assert env['SSL_TLS_SNI'] == 'A.example.org'
+    assert env['SSL_SERVER_S_DN_CN'] == 'a.example.org'
+
+
+def test_client_certificate_by_name(start, pki, names):
+    """Who is asked for a certificate is asked under every name."""
+    server = start(certs=names.env(CAFILE=pki.ca), options=['-m'])
+    text = s_client(server, '-servername', 'a.example.org', '-tls1_2')
+    assert 'Acceptable client certificate CA names' in text or \
+        'alert handshake failure' in text, text
+    server.wait_log('no client certificate from: ')
+
+
+def test_retry_request_by_name(start, names):
+    server = start(certs=names.env(TLSGROUPS='P-384'))
+    assert seen(server, 'a.example.org', '-groups', 'P-256:P-384') == \
+        'a.example.org'
+
+
+@pytest.mark.root
+def test_certdir_below_the_key_root(start, pki, names):
+    server = start(certs=dict(pki.ecdsa, CERTDIR='/certdir',
+                              SSL_CHROOT=names.workdir))
+    assert server.lines(r'^sslserver: certdir \d+ %s$' % names.path)
+    assert seen(server, 'a.example.org') == 'a.example.org'
+
+
+def test_named_keys_are_with_keepers_only(
+        start, pki, names, may_read_memory):  # noqa: F811
+    names.put('e.example.org', 'e.example.org', 'ed25519', beside=True)
+    server = start(certs=names.env(), options=['--keepers', '2'])
+    with server.connect(context=tls_context(), sni='e.example.org') as client:
+        client.echo(b'x')
+        for kind in KINDS:
+            forms = traces(pki, kind)
+            for role, pids in server.roles().items():
+                for pid in pids:
+                    hits = found_in(pid, forms)
+                    if role == 'keeper':
+                        assert hits - {'PEM'}, (role, kind)
+                    else:
+                        assert not hits, (role, kind, hits)
+
+
+def test_certdir_errors(pki, names):
+    start_error({'CERTDIR': names.path}, 'neither CERTFILE', 'SNI=strict')
+    start_error(names.env(SNI='lenient'), 'SNI lenient', 'strict')
+    start_error(dict(pki.rsa, CERTDIR='/nonexistent'),
+                'CERTDIR /nonexistent', 'No such file')
+    start_error(dict(pki.rsa, CERTDIR=pki.ca), 'CERTDIR ' + pki.ca,
+                'Not a directory')
+    for name, text, words in (
+            ('x y.pem', '', 'not the name of a server'),
+            ('x.example.pem', 'no PEM', 'not a PEM file'),
+            ('x.example.pem', open(pki.path('rsa.pem')).read(),
+             'no private key in it'),
+            ('x.example.pem', open(pki.path('root-first.pem')).read(),
+             'root certificate first')):
+        with open(names.file(name), 'w', encoding='ascii') as out:
+            out.write(text)
+        start_error(names.env(), 'CERTDIR ' + names.file(name), words)
+        os.unlink(names.file(name))
+    names.put('x.example', 'x.example', beside=True)
+    shutil.copy(pki.path('rsa.key'), names.file('x.example.key'))
+    start_error(names.env(), names.file('x.example.key'), 'do not match')
+
+
+def test_certdir_warnings(start, pki, names):
+    names.put('x.example', 'y.example')
+    os.rename(names.file('b.example.org+rsa.pem'),
+              names.file('b.example.org+a.pem'))
+    names.put('b.example.org+b', 'b.example.org')
+    server = start(certs=names.env(), log='-Q')
+    texts = server.lines('^sslserver: warning: ')
+    assert len(texts) == 2, texts
+    assert 'b.example.org+b.pem: not used' in texts[0]
+    assert 'x.example.pem: the certificate is not for x.example' in texts[1]
+    empty = os.path.join(names.workdir, 'empty')
+    os.mkdir(empty)
+    server = start(certs=dict(pki.rsa, CERTDIR=empty), log='-Q')
+    line, = server.lines('^sslserver: warning: ')
+    assert 'CERTDIR ' + empty in line
+    server.check_service()
+
+
+@pytest.mark.skipif(harness.SANITIZED, reason='measures memory')
+def test_many_names(start, names):
+    """More than are made ready: served as one is, and no session pays."""
+    with open(names.file('b.example.org.pem'), 'rb') as file:
+        text = file.read()
+    for i in range(500):
+        with open(names.file('n%d.example.net.pem' % i), 'wb') as out:
+            out.write(text)
+    server = start(certs=names.env(), log='-q', ready=False,
+                   options=['--keepers', '2'])
+    server.wait_ready(30)
+    for i in (0, 1, 250, 499):
+        with server.connect(sni='n%d.example.net' % i) as client:
+            client.echo(b'x')
+            assert b'b.example.org' in client.tls.getpeercert(True)
+            session = server.pid('session')
+            fields = status_fields(session)
+            assert int(fields['RssAnon'][0]) < 6000, fields
+    assert seen(server, 'a.example.org') == 'a.example.org'

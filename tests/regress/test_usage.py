@@ -133,7 +133,7 @@ def test_usage_line_shows_the_way_to_the_help():
     assert result.err.endswith('; see sslserver --help\n')
 
 
-UNREAD = ['CERTDIR', 'SNI', 'ALPN', 'TICKETKEYS']
+UNREAD = ['ALPN', 'TICKETKEYS']
 
 
 def warnings_of_check(pki, options=(), program='/bin/cat', **env):

@@ -37,6 +37,7 @@ configure(struct server *server, const struct tls_settings *settings)
 struct answer {
 	struct server *server;
 	int fd;
+	char reason[TLSCONN_TEXT_SIZE]; /* why the handshake failed, or "" */
 };
 
 /* The server's side in a thread; ends when the client does. */
@@ -47,9 +48,12 @@ answer_run(void *arg)
 	struct tlsconn *conn =
 	    tlsconn_new(answer->server->ctx, answer->fd, &anybody);
 	struct pollfd pollfd = { .fd = answer->fd, .events = POLLIN };
+	enum tlsconn_status status;
 
-	while (tlsconn_handshake(conn) == TLSCONN_WANT_READ)
+	while ((status = tlsconn_handshake(conn)) == TLSCONN_WANT_READ)
 		poll(&pollfd, 1, 30000);
+	snprintf(answer->reason, sizeof(answer->reason), "%s",
+	    status == TLSCONN_OK ? "" : tlsconn_reason(conn));
 	/* Not every failure comes with an alert. */
 	shutdown(answer->fd, SHUT_WR);
 	tlsconn_free(conn);
@@ -334,32 +338,80 @@ no_chain_is_an_error_not_a_crash(void **state)
 	assert_non_null(strstr(error, "CERTFILE second: "));
 }
 
-/* The number of the key that signed for such a client, or -1. */
-static int
-signer(struct server *server, int version, const char *sigalgs)
+/* What a client of a name sees, and what the server says of it. */
+struct meeting {
+	int key;       /* which one signed, or -1 */
+	int alert;     /* that came, or 0 */
+	char name[80]; /* the certificate's common name */
+	char reason[TLSCONN_TEXT_SIZE];
+};
+
+static void
+take_alert(const SSL *ssl, int where, int value)
+{
+	struct meeting *meeting = SSL_get_app_data(ssl);
+
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	    (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
+		meeting->alert = value & 0xff;
+}
+
+static void
+look_at_peer(struct meeting *meeting, SSL *ssl)
+{
+	X509 *peer = SSL_get_peer_certificate(ssl);
+
+	X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName,
+	    meeting->name, sizeof(meeting->name));
+	X509_free(peer);
+}
+
+/* name NULL: it says none.  sigalgs NULL: whatever there is. */
+static struct meeting
+meet(struct server *server, int version, const char *name, const char *sigalgs,
+    const char *groups)
 {
 	struct answer answer = { .server = server };
-	SSL_CTX *ctx = client_make(version, NULL, NULL);
-	int ends[2], r = -1;
+	struct meeting meeting = { .key = -1 };
+	SSL_CTX *ctx = client_make(version, NULL, groups);
+	char copy[300];
 	pthread_t thread;
+	int ends[2];
 	SSL *ssl;
 
-	lib_set_sigalgs(ctx, sigalgs);
+	if (sigalgs != NULL)
+		lib_set_sigalgs(ctx, sigalgs);
 	ssl = SSL_new(ctx);
+	SSL_set_app_data(ssl, &meeting);
+	SSL_set_info_callback(ssl, take_alert);
+	if (name != NULL) {
+		snprintf(copy, sizeof(copy), "%s", name);
+		assert_int_equal(SSL_set_tlsext_host_name(ssl, copy), 1);
+	}
 	tcp_pair(ends);
 	answer.fd = ends[0];
 	SSL_set_fd(ssl, ends[1]);
 	thread = in_thread(answer_run, &answer);
-	if (SSL_connect(ssl) == 1)
-		r = (int)server->number;
+	if (SSL_connect(ssl) == 1) {
+		meeting.key = (int)server->number;
+		look_at_peer(&meeting, ssl);
+	}
 	shutdown(ends[1], SHUT_RDWR);
 	pthread_join(thread, NULL);
+	snprintf(meeting.reason, sizeof(meeting.reason), "%s", answer.reason);
 	close(ends[0]);
 	close(ends[1]);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	ERR_clear_error();
-	return r;
+	return meeting;
+}
+
+/* The number of the key that signed for such a client, or -1. */
+static int
+signer(struct server *server, int version, const char *sigalgs)
+{
+	return meet(server, version, NULL, sigalgs, NULL).key;
 }
 
 static void
@@ -398,6 +450,153 @@ a_client_gets_the_kind_that_it_can_do(void **state)
 		assert_int_equal(signer(&all, versions[i], "ed448"), -1);
 	}
 	server_clear(&all);
+}
+
+static const int both_versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void
+expect_name(
+    struct server *server, const char *asked, int key, const char *shown)
+{
+	struct meeting meeting;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		meeting = meet(server, both_versions[i], asked, NULL, NULL);
+		assert_string_equal(meeting.reason, "");
+		assert_int_equal(meeting.key, key);
+		assert_string_equal(meeting.name, shown);
+	}
+	/* Asked twice, after a retry request. */
+	meeting = meet(server, TLS1_3_VERSION, asked, NULL, "P-256:X25519");
+	assert_int_equal(meeting.key, key);
+}
+
+static void
+expect_refusal(struct server *server, const char *asked, const char *reason)
+{
+	struct meeting meeting;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		meeting = meet(server, both_versions[i], asked, NULL, NULL);
+		assert_int_equal(meeting.key, -1);
+		assert_int_equal(meeting.alert, SSL_AD_UNRECOGNIZED_NAME);
+		assert_string_equal(meeting.reason, reason);
+	}
+}
+
+static void
+add_names(struct server *server)
+{
+	server_add(server, "_.example.org", "P-256");
+	server_add(server, "a.example.org", "P-384");
+	server_add(server, "a.example.org", "RSA2048");
+	server->settings.certdir = "made up";
+}
+
+static void
+a_client_gets_the_name_it_asks_for(void **state)
+{
+	struct server all = { .settings = {
+				  .certfile = "a", .tlsgroups = "X25519" } };
+	struct meeting meeting;
+
+	(void)state;
+	server_add(&all, NULL, "RSA2048");
+	add_names(&all);
+	server_start(&all);
+	expect_name(&all, NULL, 0, "localhost");
+	expect_name(&all, "b.example.org", 1, "_.example.org");
+	expect_name(&all, "A.EXAMPLE.org", 2, "a.example.org");
+	expect_name(&all, "example.org", 0, "localhost");
+	expect_name(&all, "b.a.example.org", 0, "localhost");
+	expect_name(&all, "not a name", 0, "localhost");
+	if (!LIB_HAS_SIGALGS) {
+		server_clear(&all);
+		return;
+	}
+	/* Which of the two that have the name. */
+	meeting = meet(
+	    &all, TLS1_3_VERSION, "a.example.org", "rsa_pss_rsae_sha256", NULL);
+	assert_int_equal(meeting.key, 3);
+	/* Another name's certificate would be worse than none. */
+	meeting = meet(
+	    &all, TLS1_3_VERSION, "b.example.org", "rsa_pss_rsae_sha256", NULL);
+	assert_int_equal(meeting.key, -1);
+	assert_string_not_equal(meeting.reason, "");
+	server_clear(&all);
+}
+
+static void
+a_strict_server_knows_whom_it_serves(void **state)
+{
+	struct server all = { .settings = {
+				  .certfile = "a", .sni = "strict" } };
+
+	(void)state;
+	server_add(&all, NULL, "P-256");
+	add_names(&all);
+	server_start(&all);
+	expect_name(&all, NULL, 0, "localhost");
+	expect_name(&all, "b.example.org", 1, "_.example.org");
+	expect_name(&all, "LOCALHOST", 0, "localhost");
+	expect_refusal(&all, "example.com", "unknown server name example.com");
+	expect_refusal(&all, "x%\n", "unknown server name x??");
+	expect_refusal(&all, ".localhost", "unknown server name .localhost");
+	assert_int_equal(tlsctx_warm_up(all.ctx), 0);
+	expect_refusal(&all, "example.com", "unknown server name example.com");
+	server_clear(&all);
+}
+
+static void
+a_strict_server_may_have_names_alone(void **state)
+{
+	struct server all = { .settings = { .sni = "strict" } };
+
+	(void)state;
+	add_names(&all);
+	server_start(&all);
+	expect_name(&all, "b.example.org", 0, "_.example.org");
+	expect_refusal(&all, NULL, "no server name");
+	expect_refusal(&all, "localhost", "unknown server name localhost");
+	assert_int_equal(tlsctx_warm_up(all.ctx), 0);
+	expect_name(&all, "b.example.org", 0, "_.example.org");
+	server_clear(&all);
+}
+
+static void
+strict_without_names_is_the_certificate_s_own(void **state)
+{
+	struct server all = { .settings = {
+				  .certfile = "a", .sni = "strict" } };
+
+	(void)state;
+	server_make(&all, "P-256");
+	expect_name(&all, NULL, 0, "localhost");
+	expect_name(&all, "localhost", 0, "localhost");
+	expect_refusal(&all, "example", "unknown server name example");
+	server_clear(&all);
+}
+
+static void
+named_certificates_are_checked_at_start(void **state)
+{
+	struct server all = { .settings = { .certfile = "a" } };
+
+	(void)state;
+	server_add(&all, NULL, "RSA3072");
+	server_add(&all, "weak.example", "RSA1024");
+	assert_null(
+	    tlsctx_new(&all.settings, &all.public, error, sizeof(error)));
+	assert_non_null(
+	    strstr(error, "CERTDIR, certificate of weak.example: "));
+	all.settings.sni = "yes";
+	assert_null(
+	    tlsctx_new(&all.settings, &all.public, error, sizeof(error)));
+	assert_string_equal(error, "SNI yes: must be strict");
+	tlskeys_free(&all.keys);
+	tls_public_free(&all.public);
 }
 
 static void
@@ -444,7 +643,7 @@ enter_jail(void)
 static pid_t
 jailed_server(struct server *server, int fd)
 {
-	struct answer answer = { server, 3 };
+	struct answer answer = { .server = server, .fd = 3 };
 	pid_t pid = fork();
 
 	if (pid != 0)
@@ -555,6 +754,11 @@ main(void)
 		cmocka_unit_test(weak_certificates_are_errors),
 		cmocka_unit_test(no_chain_is_an_error_not_a_crash),
 		cmocka_unit_test(a_client_gets_the_kind_that_it_can_do),
+		cmocka_unit_test(a_client_gets_the_name_it_asks_for),
+		cmocka_unit_test(a_strict_server_knows_whom_it_serves),
+		cmocka_unit_test(a_strict_server_may_have_names_alone),
+		cmocka_unit_test(strict_without_names_is_the_certificate_s_own),
+		cmocka_unit_test(named_certificates_are_checked_at_start),
 		cmocka_unit_test(warm_up_leaves_no_trace),
 		cmocka_unit_test(
 		    jailed_children_shake_hands_with_their_own_random),

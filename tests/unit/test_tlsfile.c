@@ -385,6 +385,38 @@ wrong_lists_have_their_sentences(void **state)
 }
 
 static void
+only_a_strict_server_has_no_certificate_for_all(void **state)
+{
+	struct tls_settings settings = { .certdir = util_dir };
+	struct tlsfiles files;
+	bool is_strict;
+
+	(void)state;
+	expect_error(&settings, "CERTFILE", "only with SNI=strict");
+	settings.sni = "";
+	expect_error(&settings, "CERTFILE", "only with SNI=strict");
+	settings.sni = "strictly";
+	expect_error(&settings, "SNI strictly", "must be strict");
+	settings.sni = "strict";
+	assert_int_equal(tlsfile_open(&files, &settings, NULL, error), 0);
+	assert_int_equal(files.count, 0);
+	tlsfile_close(&files);
+	settings.keyfile = "key.pem";
+	expect_error(&settings, "KEYFILE", "neither CERTFILE");
+	settings = (struct tls_settings){ .sni = "strict" };
+	expect_error(&settings, "CERTFILE", "is set");
+	assert_int_equal(
+	    tls_settings_strict(&settings, &is_strict, error, sizeof(error)),
+	    0);
+	assert_true(is_strict);
+	settings.sni = NULL;
+	assert_int_equal(
+	    tls_settings_strict(&settings, &is_strict, error, sizeof(error)),
+	    0);
+	assert_false(is_strict);
+}
+
+static void
 of_two_of_a_kind_the_first_counts(void **state)
 {
 	struct tls_settings settings = { .certfile = NULL };
@@ -757,6 +789,8 @@ main(void)
 		cmocka_unit_test(wrong_files_have_their_sentences),
 		cmocka_unit_test(lists_are_pairs_in_their_order),
 		cmocka_unit_test(wrong_lists_have_their_sentences),
+		cmocka_unit_test(
+		    only_a_strict_server_has_no_certificate_for_all),
 		cmocka_unit_test(of_two_of_a_kind_the_first_counts),
 		cmocka_unit_test(unreadable_files_have_their_sentence),
 		cmocka_unit_test(chains_must_be_chains),

@@ -175,15 +175,12 @@ server_add(struct server *server, const char *name, const char *kind)
 	assert_int_equal(tlskeys_add(&server->keys, made), 0);
 }
 
-/* server->settings are the caller's; kind is that of the key. */
+/* With the settings and certificates that it has got. */
 UNUSED static void
-server_make(struct server *server, const char *kind)
+server_start(struct server *server)
 {
 	char error[TLSFILE_ERROR_SIZE] = "";
 
-	if (server->settings.certfile == NULL)
-		server->settings.certfile = "made up";
-	server_add(server, NULL, kind);
 	server->ctx = tlsctx_new(
 	    &server->settings, &server->public, error, sizeof(error));
 	if (server->ctx == NULL)
@@ -192,6 +189,16 @@ server_make(struct server *server, const char *kind)
 			     &server->settings, &server->public),
 	    0);
 	tlsctx_set_signer(server->ctx, server_sign, server);
+}
+
+/* server->settings are the caller's; kind is that of the key. */
+UNUSED static void
+server_make(struct server *server, const char *kind)
+{
+	if (server->settings.certfile == NULL)
+		server->settings.certfile = "made up";
+	server_add(server, NULL, kind);
+	server_start(server);
 }
 
 UNUSED static void
