@@ -29,6 +29,7 @@
 static const struct {
 	const char *name, *standard;
 } tls_defaults[] = {
+	{ "ALPN", "none" },
 	{ "CADIR", "none" },
 	{ "CAFILE", "none" },
 	{ "CCADIR", "none" },

@@ -114,7 +114,7 @@ warn_of_set(const char *const *names, size_t count, const char *what)
 static void
 warn_of_unknown(void)
 {
-	static const char *const later[] = { "ALPN", "TICKETKEYS" };
+	static const char *const later[] = { "TICKETKEYS" };
 
 	warn_of_set(later, sizeof(later) / sizeof(later[0]),
 	    "without effect in this version");

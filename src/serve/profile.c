@@ -13,6 +13,7 @@
 
 /* Sorted, as later profiles are told apart by their digest. */
 enum {
+	ALPN,
 	CADIR,
 	CAFILE,
 	CCADIR,
@@ -32,7 +33,7 @@ enum {
 	VERIFYDEPTH
 };
 
-static const char *const names[PROFILE_VARIABLES] = { "CADIR", "CAFILE",
+static const char *const names[PROFILE_VARIABLES] = { "ALPN", "CADIR", "CAFILE",
 	"CCADIR", "CCAFILE", "CCAVERIFY", "CERTCHAINFILE", "CERTDIR",
 	"CERTFILE", "CIPHERS", "CRLFILE", "DHFILE", "KEYFILE", "SNI",
 	"TLSGROUPS", "TLSMAX", "TLSMIN", "VERIFYDEPTH" };
@@ -56,6 +57,7 @@ void
 profile_settings(const struct profile *profile, struct tls_settings *settings)
 {
 	memset(settings, 0, sizeof(*settings));
+	settings->alpn = profile->values[ALPN];
 	settings->cadir = profile->values[CADIR];
 	settings->cafile = profile->values[CAFILE];
 	settings->ccadir = profile->values[CCADIR];

@@ -13,7 +13,7 @@ struct msg_reader;
 struct msg_writer;
 struct tls_settings;
 
-#define PROFILE_VARIABLES 17
+#define PROFILE_VARIABLES 18
 
 struct profile {
 	const char *values[PROFILE_VARIABLES]; /* sorted by name */

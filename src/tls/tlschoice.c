@@ -280,6 +280,78 @@ tlschoice_refused(const SSL *ssl, char text[TEXT_PRINTABLE_SIZE])
 	return true;
 }
 
+/*
+ * Protocols
+ */
+
+/* One name.  NULL, or what is wrong with it. */
+static const char *
+take_protocol(struct tlschoice *choice, const char *name, size_t len)
+{
+	unsigned char *at = choice->protocols + choice->protocols_len;
+	size_t i;
+
+	if (len == 0)
+		return "a name in the list is empty";
+	if (len > 255)
+		return "a name in the list is longer than 255 bytes";
+	/* Programs find it in their environment, people in their logs. */
+	for (i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return "a name in the list has a blank or another "
+			       "character that is not printable ASCII";
+	*at = (unsigned char)len;
+	memcpy(at + 1, name, len);
+	choice->protocols_len += len + 1;
+	return NULL;
+}
+
+/* The library's callback, for clients that offer protocols. */
+static int
+on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
+    const unsigned char *offered, unsigned len, void *arg)
+{
+	const struct tlschoice *choice = arg;
+	const unsigned char *at, *end;
+	unsigned i;
+
+	(void)ssl;
+	end = choice->protocols + choice->protocols_len;
+	for (at = choice->protocols; at < end; at += *at + 1)
+		for (i = 0; i < len; i += offered[i] + 1u)
+			if (offered[i] == *at && *at <= len - i - 1 &&
+			    memcmp(offered + i + 1, at + 1, *at) == 0) {
+				*chosen = at + 1;
+				*chosen_len = *at;
+				return SSL_TLSEXT_ERR_OK;
+			}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int
+tlschoice_by_protocol(
+    struct tlschoice *choice, SSL_CTX *ctx, const char *list, const char **what)
+{
+	size_t len;
+
+	if (list == NULL || *list == '\0')
+		return 0;
+	*what = "out of memory";
+	choice->protocols = malloc(strlen(list) + 1);
+	if (choice->protocols == NULL)
+		return -1;
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		*what = take_protocol(choice, list, len);
+		if (*what != NULL)
+			return -1;
+		if (list[len] == '\0')
+			break;
+	}
+	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, choice);
+	return 0;
+}
+
 int
 tlschoice_init(struct tlschoice *choice, const struct tlscerts *certs)
 {
@@ -307,6 +379,8 @@ tlschoice_clear(struct tlschoice *choice)
 	for (i = 0; i < choice->count; i++)
 		forget(&choice->slots[i]);
 	free(choice->slots);
+	free(choice->protocols);
+	choice->protocols = NULL;
 	choice->slots = NULL;
 	choice->count = 0;
 }

@@ -1,5 +1,6 @@
 /*
- * tlschoice: which of a server's certificates a client gets.
+ * tlschoice: which of a server's certificates, and which protocol inside
+ * TLS, a client gets.
  *
  * Nothing outside tls/ includes it.
  */
@@ -21,8 +22,10 @@ struct tlschoice {
 	const struct tlscerts *certs;
 	struct tlschoice_slot *slots; /* one for each certificate */
 	size_t count;
-	bool is_strict;	      /* names that are not known are refused */
-	bool is_blind;	      /* names do not matter, for a while */
+	bool is_strict;		  /* names that are not known are refused */
+	bool is_blind;		  /* names do not matter, for a while */
+	unsigned char *protocols; /* each behind its length; NULL: none */
+	size_t protocols_len;
 	tlsctx_sign_fn *sign; /* NULL: every signature fails */
 	void *arg;
 };
@@ -57,6 +60,17 @@ int tlschoice_try(
  * or -1: memory is short.
  */
 int tlschoice_by_name(struct tlschoice *choice, struct ssl_ctx_st *ctx);
+
+/*
+ * From now on the connections of ctx agree on the first protocol of list
+ * that the client offers too (ALPN, RFC 7301); names are separated by
+ * commas, NULL and "" are none.  Where there is no such protocol the client
+ * is refused with the alert no_application_protocol; one that offers none is
+ * served.  0, or -1 and a part of a sentence in what (memory is short, or a
+ * name of the list is empty, longer than 255 bytes or not printable ASCII).
+ */
+int tlschoice_by_protocol(struct tlschoice *choice, struct ssl_ctx_st *ctx,
+    const char *list, const char **what);
 
 /* A handshake has failed: was it for the name?  Then say so in text. */
 bool tlschoice_refused(

@@ -338,6 +338,19 @@ use_dh(const struct making *making)
 	return blame(making, "DHFILE", path == NULL ? "" : path);
 }
 
+static int
+use_protocols(const struct making *making)
+{
+	const char *list = making->settings->alpn, *what;
+
+	if (tlschoice_by_protocol(
+		&making->ctx->choice, making->ctx->ssl, list, &what) == 0)
+		return 0;
+	text_format(
+	    making->error, making->error_size, "ALPN %.200s: %s", list, what);
+	return -1;
+}
+
 /*
  * Clients' certificates
  */
@@ -387,7 +400,7 @@ configure(const struct making *making)
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
 	    use_certs(making) == -1 || use_names(making) == -1 ||
-	    use_trust(making) == -1)
+	    use_protocols(making) == -1 || use_trust(making) == -1)
 		return -1;
 	return use_dh(making);
 }

@@ -32,7 +32,7 @@ typedef int tlsctx_sign_fn(void *arg, size_t key, unsigned scheme,
  * sentence in error (of error_size bytes) that names the variable and the
  * reason: no usable cipher in CIPHERS, a certificate that is too weak for
  * its security level, a bad SNI, TLSMIN or TLSMAX, TLSMIN
- * above TLSMAX, an unknown group in TLSGROUPS, DH parameters the library
+ * above TLSMAX, an unknown group in TLSGROUPS, a bad list in ALPN, DH parameters the library
  * refuses.  TLS 1.2 and 1.3 unless the settings say otherwise; below 1.2
  * the security level is 0 unless CIPHERS sets one.  No compression, no
  * renegotiation, no static-RSA key exchange, no session cache and no

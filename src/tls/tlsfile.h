@@ -50,6 +50,7 @@ struct tls_settings {
 	const char *crlfile;
 	const char *certdir;
 	const char *sni;
+	const char *alpn;
 };
 
 /*

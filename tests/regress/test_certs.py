@@ -452,3 +452,65 @@ def test_many_names(start, names):
             fields = status_fields(session)
             assert int(fields['RssAnon'][0]) < 6000, fields
     assert seen(server, 'a.example.org') == 'a.example.org'
+
+
+# ALPN
+
+@BOTH
+def test_alpn(start, version):
+    """The server's order counts; who offers nothing is served."""
+    server = start(env={'ALPN': 'h2,http/1.1'})
+    for offered, agreed in (('http/1.1,h2', 'h2'),
+                            ('spdy/3,http/1.1', 'http/1.1')):
+        text = s_client(server, version, '-alpn', offered)
+        assert 'ALPN protocol: %s\n' % agreed in text, text
+    assert 'No ALPN negotiated' in s_client(server, version)
+    text = s_client(server, version, '-alpn', 'smtp,h3')
+    assert 'SSL alert number 120' in text, text
+    server.wait_log(r'^sslserver: fatal: \(111\) unable to accept TLS from: '
+                    r'127\.0\.0\.1 for pid: \d+ no application protocol$')
+    server.wait_log(r'^sslserver: ended by \d+ status 28416$')
+    server.check_service()
+
+
+def test_alpn_of_other_clients(start, pki):
+    server = start('/bin/sh', '-c', 'head -n 1', env={'ALPN': 'http/1.1,imap'})
+    url = 'https://localhost:%d/' % server.port
+    for options in ([], ['--http1.1'], ['--no-alpn']):
+        done = run_client([need('curl'), '-sS', '--http0.9', '--cacert',
+                           pki.ca, url] + options)
+        assert done.stdout.startswith(b'GET / HTTP/1.1'), done
+    done = run_client([need('gnutls-cli'), '--x509cafile=' + pki.ca, '--alpn',
+                       'imap', '-p', str(server.port), 'localhost'], b'x\n')
+    assert b'Application protocol: imap' in done.stdout, done
+    done = run_client([need('gnutls-cli'), '--insecure', '--alpn', 'h2', '-p',
+                       str(server.port), 'localhost'], b'x\n')
+    assert done.returncode != 0, done
+    assert b'No supported application protocol' in done.stdout, done
+
+
+def test_alpn_in_the_environment(start, names):
+    server = start(tool('showstate'), certs=names.env(ALPN='x/1,x/2'),
+                   options=['-s'])
+    context = tls_context()
+    context.set_alpn_protocols(['x/2'])
+    with server.connect(context=context, sni='a.example.org') as client:
+        assert client.tls.selected_alpn_protocol() == 'x/2'
+        client.close_notify()
+        env = json.loads(client.recv_all())['env']
+    assert env['SSL_ALPN'] == 'x/2'
+    with server.connect(context=tls_context()) as client:
+        client.close_notify()
+        assert 'SSL_ALPN' not in json.loads(client.recv_all())['env']
+
+
+def test_no_alpn_is_no_answer(start):
+    server = start(env={'ALPN': ''})
+    assert 'No ALPN negotiated' in s_client(server, '-alpn', 'h2')
+    server.check_service()
+
+
+def test_alpn_errors(pki):
+    for value, word in (('h2,', 'empty'), ('h2, http/1.1', 'blank'),
+                        ('x' * 256, 'longer than 255 bytes')):
+        start_error(dict(pki.ecdsa, ALPN=value), 'ALPN ', word)

@@ -44,6 +44,7 @@ each_variable_reaches_its_setting(void **state)
 		setenv(profile_name(i), profile_name(i), 1);
 	profile_from_environment(&profile);
 	profile_settings(&profile, &settings);
+	assert_string_equal(settings.alpn, "ALPN");
 	assert_string_equal(settings.cadir, "CADIR");
 	assert_string_equal(settings.cafile, "CAFILE");
 	assert_string_equal(settings.ccadir, "CCADIR");

@@ -599,6 +599,118 @@ named_certificates_are_checked_at_start(void **state)
 	tls_public_free(&all.public);
 }
 
+/* What a client that offers this wire form agrees on; "": not at all. */
+static const char *
+agree(struct server *server, int version, const char *offered, size_t len)
+{
+	static char text[300];
+	struct answer answer = { .server = server };
+	SSL_CTX *ctx = client_make(version, NULL, NULL);
+	SSL *ssl = SSL_new(ctx);
+	struct meeting meeting = { .key = -1 };
+	const unsigned char *chosen;
+	unsigned chosen_len;
+	pthread_t thread;
+	int ends[2];
+
+	SSL_set_app_data(ssl, &meeting);
+	SSL_set_info_callback(ssl, take_alert);
+	if (len > 0)
+		assert_int_equal(
+		    SSL_set_alpn_protos(
+			ssl, (const unsigned char *)offered, (unsigned)len),
+		    0);
+	tcp_pair(ends);
+	answer.fd = ends[0];
+	SSL_set_fd(ssl, ends[1]);
+	thread = in_thread(answer_run, &answer);
+	if (SSL_connect(ssl) == 1) {
+		SSL_get0_alpn_selected(ssl, &chosen, &chosen_len);
+		snprintf(text, sizeof(text), "agreed %.*s", (int)chosen_len,
+		    (const char *)chosen);
+	}
+	shutdown(ends[1], SHUT_RDWR);
+	pthread_join(thread, NULL);
+	if (answer.reason[0] != '\0')
+		snprintf(text, sizeof(text), "alert %d: %s", meeting.alert,
+		    answer.reason);
+	close(ends[0]);
+	close(ends[1]);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return text;
+}
+
+static void
+the_server_s_first_protocol_is_agreed_on(void **state)
+{
+	struct tls_settings settings = { .alpn = "h2,http/1.1" };
+	char list[600];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(configure(&base, &settings), 0);
+	for (i = 0; i < 2; i++) {
+		int v = both_versions[i];
+
+		assert_string_equal(
+		    agree(&base, v, "\x8http/1.1\x2h2", 12), "agreed h2");
+		assert_string_equal(agree(&base, v, "\x4spdy\x8http/1.1", 14),
+		    "agreed http/1.1");
+		assert_string_equal(agree(&base, v, NULL, 0), "agreed ");
+		/* Neither parts of names nor other cases. */
+		assert_string_equal(
+		    agree(&base, v, "\x1h\x3h2c\x2H2\x8HTTP/1.1", 18),
+		    "alert 120: no application protocol");
+	}
+	settings.alpn = "";
+	assert_int_equal(configure(&base, &settings), 0);
+	assert_string_equal(
+	    agree(&base, TLS1_3_VERSION, "\x2h2", 3), "agreed ");
+	/* The longest name there can be. */
+	memset(list, 'a', 255);
+	strcpy(list + 255, ",b");
+	settings.alpn = list;
+	assert_int_equal(configure(&base, &settings), 0);
+	assert_string_equal(agree(&base, TLS1_3_VERSION,
+				"\x1"
+				"b",
+				2),
+	    "agreed b");
+	memmove(list + 1, list, sizeof(list) - 1);
+	*list = (char)255;
+	assert_int_equal(
+	    strlen(agree(&base, TLS1_3_VERSION, list, 256)), 255 + 7);
+}
+
+static void
+wrong_protocols_are_errors(void **state)
+{
+	static const char *const bad[][2] = { { ",", "is empty" },
+		{ "h2,", "is empty" }, { ",h2", "is empty" },
+		{ "h2,,http/1.1", "is empty" }, { "h2, http/1.1", "a blank" },
+		{ "h2\t", "a blank" }, { "h\xc3\xa4", "not printable" } };
+	struct tls_settings settings = { .alpn = NULL };
+	char list[300];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		settings.alpn = bad[i][0];
+		assert_int_equal(configure(&base, &settings), -1);
+		assert_non_null(strstr(error, "ALPN "));
+		assert_non_null(strstr(error, bad[i][1]));
+	}
+	memset(list, 'a', 256);
+	list[256] = '\0';
+	settings.alpn = list;
+	assert_int_equal(configure(&base, &settings), -1);
+	assert_non_null(strstr(error, "longer than 255"));
+	settings.alpn = NULL;
+	assert_int_equal(configure(&base, &settings), 0);
+}
+
 static void
 warm_up_leaves_no_trace(void **state)
 {
@@ -759,6 +871,8 @@ main(void)
 		cmocka_unit_test(a_strict_server_may_have_names_alone),
 		cmocka_unit_test(strict_without_names_is_the_certificate_s_own),
 		cmocka_unit_test(named_certificates_are_checked_at_start),
+		cmocka_unit_test(the_server_s_first_protocol_is_agreed_on),
+		cmocka_unit_test(wrong_protocols_are_errors),
 		cmocka_unit_test(warm_up_leaves_no_trace),
 		cmocka_unit_test(
 		    jailed_children_shake_hands_with_their_own_random),
