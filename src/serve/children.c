@@ -24,6 +24,7 @@
 #include "build_id.h"
 #include "net/ident.h"
 #include "config.h"
+#include "serve/emptydir.h"
 #include "serve/logger.h"
 #include "serve/monitor.h"
 #include "serve/msg.h"
@@ -115,47 +116,6 @@ open_executable(const char *name, char error[CHILDREN_ERROR_SIZE])
 	return fd;
 }
 
-/* Where an empty directory can be made for a moment. */
-static const char *const jail_places[] = { "/run", "/tmp", "/var/tmp" };
-
-static int
-open_and_remove(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int error = fd == -1 || fchmod(fd, 0555) == -1 ? errno : 0;
-
-	if (rmdir(path) == -1 && error == 0)
-		error = errno;
-	if (error == 0)
-		return fd;
-	fd_close(&fd);
-	errno = error;
-	return -1;
-}
-
-/* Removed at once: reachable through the descriptor alone, and empty. */
-static int
-make_jail(char error[CHILDREN_ERROR_SIZE])
-{
-	char path[64];
-	size_t i;
-	int fd;
-
-	for (i = 0; i < sizeof(jail_places) / sizeof(jail_places[0]); i++) {
-		text_format(
-		    path, sizeof(path), "%s/sslserver.XXXXXX", jail_places[i]);
-		if (mkdtemp(path) == NULL)
-			continue;
-		fd = open_and_remove(path);
-		if (fd != -1)
-			return fd;
-	}
-	text_format(error, CHILDREN_ERROR_SIZE,
-	    "unable to make an empty directory in /run, /tmp or /var/tmp: %s",
-	    strerror(errno));
-	return -1;
-}
-
 int
 children_prepare(struct children *children, const struct settings *settings,
     char error[CHILDREN_ERROR_SIZE])
@@ -169,7 +129,7 @@ children_prepare(struct children *children, const struct settings *settings,
 		return -1;
 	if (geteuid() != 0)
 		return 0;
-	children->jail_fd = make_jail(error);
+	children->jail_fd = emptydir_make(error, CHILDREN_ERROR_SIZE);
 	return children->jail_fd == -1 ? -1 : 0;
 }
 

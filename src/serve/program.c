@@ -74,9 +74,8 @@ find_variable(char *const *environment, const char *prefix)
 	return NULL;
 }
 
-/* Returns only when it fails. */
-static void
-execute(char *const *argv, char *const *environment)
+void
+program_execute(char *const *argv, char *const *environment)
 {
 	const char *path, *piece;
 	char file[PATH_SIZE];
@@ -263,7 +262,7 @@ become_program(const struct program *program, const struct program_ends *ends,
 		return STEP_IDENTITY;
 	if (sig_restore(&program->signals) == -1)
 		return STEP_EXEC;
-	execute(settings->program, environment);
+	program_execute(settings->program, environment);
 	return STEP_EXEC;
 }
 

@@ -29,6 +29,12 @@ struct program {
 char **program_environment(void);
 
 /*
+ * Execute argv with this environment, in whose PATH it is looked for unless
+ * its name has a slash.  Returns when that fails, with errno.
+ */
+void program_execute(char *const *argv, char *const *environment);
+
+/*
  * What the program gets of its connection, the caller's, each above 2 and
  * none of them one of --keep-fd.  With -n in and out are the client's
  * socket, and the other three are there, which are -1 without.

@@ -73,9 +73,15 @@ title_prepare(char ***argv)
 void
 title_set(const char *role)
 {
+	title_set_of("sslserver", role);
+}
+
+void
+title_set_of(const char *program, const char *role)
+{
 	char title[64];
 
-	text_format(title, sizeof(title), "sslserver: %s", role);
+	text_format(title, sizeof(title), "%s: %s", program, role);
 #ifdef __linux__
 	prctl(PR_SET_NAME, title, 0, 0, 0);
 #endif

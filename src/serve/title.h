@@ -15,4 +15,7 @@ int title_prepare(char ***argv);
 /* Show "sslserver: role", cut to the room there is. */
 void title_set(const char *role);
 
+/* The same of another program's role. */
+void title_set_of(const char *program, const char *role);
+
 #endif
