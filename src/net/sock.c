@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -132,29 +133,51 @@ sock_kill_options(int fd)
 	return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
 }
 
-/* The port of a connection is chosen when both ends are known. */
 static int
-bind_address(int fd, struct ip_endpoint local, int family)
+bind_local(int fd, const struct ip_endpoint *local, int family)
 {
 	struct sockaddr_storage ss;
-	socklen_t len;
+	socklen_t len = ip_to_sockaddr(&ss, local, family);
 
-	local.port = 0;
-	len = ip_to_sockaddr(&ss, &local, family);
 	if (len == 0) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
+	/* A port of one's own may still be in TIME_WAIT. */
+	if (local->port != 0 && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+		return -1;
 #ifdef IP_BIND_ADDRESS_NO_PORT
-	/* Else there are no more connections than ports to all together. */
-	(void)set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	/*
+	 * The port is chosen when both ends are known: else there are no
+	 * more connections than ports to all together.
+	 */
+	if (local->port == 0)
+		(void)set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 #endif
 	return bind(fd, (struct sockaddr *)&ss, len);
 }
 
+/* As *how says, of that family. */
+static int
+prepare_connect(int fd, const struct sock_connect *how, int family)
+{
+	struct ip_endpoint local = how->local;
+
+	if (how->no_delay && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1)
+		return -1;
+	if (!how->has_local_ip) {
+		if (local.port == 0)
+			return 0;
+		/* Any address, which is not the same in both families. */
+		memset(&local.ip, 0, sizeof(local.ip));
+		if (family == AF_INET)
+			memset(local.ip.bytes + 10, 0xff, 2);
+	}
+	return bind_local(fd, &local, family);
+}
+
 int
-sock_connect_from(
-    const struct ip_endpoint *local, const struct ip_endpoint *remote)
+sock_connect(const struct sock_connect *how, const struct ip_endpoint *remote)
 {
 	int family = ip_is_v4(&remote->ip) ? AF_INET : AF_INET6;
 	struct sockaddr_storage ss;
@@ -164,11 +187,21 @@ sock_connect_from(
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
-	if (bind_address(fd, *local, family) == -1 ||
+	if (prepare_connect(fd, how, family) == -1 ||
 	    (connect(fd, (struct sockaddr *)&ss, len) == -1 &&
 		errno != EINPROGRESS))
 		fd_close(&fd);
 	return fd;
+}
+
+int
+sock_connect_from(
+    const struct ip_endpoint *local, const struct ip_endpoint *remote)
+{
+	struct sock_connect how = { .local = *local, .has_local_ip = true };
+
+	how.local.port = 0;
+	return sock_connect(&how, remote);
 }
 
 int

@@ -51,6 +51,20 @@ int sock_local(int fd, struct ip_endpoint *local);
  */
 int sock_kill_options(int fd);
 
+struct sock_connect {
+	struct ip_endpoint local; /* its port 0: any */
+	bool has_local_ip;	  /* else any address */
+	bool no_delay;
+};
+
+/*
+ * Begin a connection to remote: close-on-exec, non-blocking.  Returns the
+ * descriptor, to be polled for output and asked by sock_connected, or -1
+ * with errno.
+ */
+int sock_connect(
+    const struct sock_connect *how, const struct ip_endpoint *remote);
+
 /*
  * Begin a connection to remote from the address, not the port, of local:
  * close-on-exec, non-blocking.  Returns the descriptor, to be polled for
