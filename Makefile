@@ -5,7 +5,8 @@
 #   make check      every test, about 10 minutes; last line: N passed, M failed,
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
-#   make bench      CPU time per connection beside tcpserver; rule tables
+#   make bench      CPU time, memory, speed beside other servers; rule tables
+#   make bench-quick  some of that in a minute
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.
@@ -56,6 +57,13 @@ bench:
 	@bench/run $(BUILD)
 	@bench/rules $(BUILD)
 
+bench-quick:
+	@tools/deps bench-quick
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@$(as_owner) meson configure $(BUILD) -Dbench=true
+	@$(as_owner) ninja -C $(BUILD)
+	@bench/run $(BUILD) --quick
+
 fuzz:
 	@tools/deps fuzz
 	@tests/fuzz/run $(BUILD)-fuzz $(FUZZ_SECONDS)
@@ -67,4 +75,4 @@ distclean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-gcc \
 	    $(BUILD)-fuzz
 
-.PHONY: all demo check install bench fuzz clean distclean
+.PHONY: all demo check install bench bench-quick fuzz clean distclean

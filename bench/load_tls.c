@@ -1,18 +1,24 @@
 /*
  * load_tls: the TLS half of the load generator.
  *
- * Every connection is a full handshake: no session is offered again.  The
- * floor is the server's work alone, both ends in one process with memory
- * between them, and the clock of the thread around the server's calls.
+ * With -r each connection offers the newest session that any connection
+ * was given, which servers with stateless tickets or a cache both accept;
+ * without it nothing is ever offered, so that each handshake is a full one.
  */
 #include "load_tls.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+struct load_tls {
+	SSL_CTX *ctx;
+	SSL_SESSION *latest;
+};
 
 static _Noreturn void
 fail(const char *what)
@@ -22,36 +28,93 @@ fail(const char *what)
 	exit(1);
 }
 
-struct ssl_ctx_st *
-load_tls_client(const char *ca_file)
+/* The session is ours then: 1. */
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct load_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	if (ctx == NULL || SSL_CTX_load_verify_file(ctx, ca_file) != 1)
-		fail(ca_file);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	return ctx;
+	SSL_SESSION_free(tls->latest);
+	tls->latest = session;
+	return 1;
+}
+
+static void
+set_version(SSL_CTX *ctx, const char *version)
+{
+	int number;
+
+	if (version == NULL)
+		return;
+	number = strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+	if (SSL_CTX_set_min_proto_version(ctx, number) != 1 ||
+	    SSL_CTX_set_max_proto_version(ctx, number) != 1)
+		fail(version);
+}
+
+struct load_tls *
+load_tls_client(const struct load_tls_settings *settings)
+{
+	struct load_tls *tls = calloc(1, sizeof(*tls));
+
+	if (tls == NULL ||
+	    (tls->ctx = SSL_CTX_new(TLS_client_method())) == NULL)
+		fail("client context");
+	if (SSL_CTX_load_verify_file(tls->ctx, settings->ca_file) != 1)
+		fail(settings->ca_file);
+	SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, NULL);
+	set_version(tls->ctx, settings->version);
+	if (settings->cert_file != NULL &&
+	    (SSL_CTX_use_certificate_chain_file(
+		 tls->ctx, settings->cert_file) != 1 ||
+		SSL_CTX_use_PrivateKey_file(
+		    tls->ctx, settings->key_file, SSL_FILETYPE_PEM) != 1))
+		fail(settings->cert_file);
+	SSL_CTX_set_app_data(tls->ctx, tls);
+	SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
+	if (settings->is_resuming) {
+		SSL_CTX_set_session_cache_mode(tls->ctx,
+		    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(tls->ctx, keep_session);
+	}
+	return tls;
 }
 
 struct ssl_st *
-load_tls_new(struct ssl_ctx_st *ctx, int fd)
+load_tls_new(struct load_tls *tls, int fd)
 {
-	SSL *ssl = SSL_new(ctx);
+	SSL *ssl = SSL_new(tls->ctx);
 	char name[] = "localhost"; /* the macro casts const away */
 
 	if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
-	    SSL_set_tlsext_host_name(ssl, name) != 1)
+	    SSL_set_tlsext_host_name(ssl, name) != 1 ||
+	    (tls->latest != NULL && SSL_set_session(ssl, tls->latest) != 1))
 		fail("new connection");
 	SSL_set_connect_state(ssl);
 	return ssl;
+}
+
+/* OpenSSL 3 calls it an error of its own, 1.1.1 one of the system. */
+static bool
+is_truncated(int error)
+{
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+	if (error == SSL_ERROR_SSL &&
+	    ERR_GET_REASON(ERR_peek_error()) ==
+		SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		return true;
+#endif
+	return error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 &&
+	    errno == 0;
 }
 
 /* What LOAD_* a failed call means. */
 static int
 status_of(SSL *ssl, int result)
 {
-	switch (SSL_get_error(ssl, result)) {
+	int error = SSL_get_error(ssl, result);
+
+	switch (error) {
 	case SSL_ERROR_WANT_READ:
 		return LOAD_READ;
 	case SSL_ERROR_WANT_WRITE:
@@ -59,7 +122,7 @@ status_of(SSL *ssl, int result)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	default:
-		return LOAD_FAILED;
+		return is_truncated(error) ? LOAD_TRUNCATED : LOAD_FAILED;
 	}
 }
 
@@ -70,7 +133,16 @@ load_tls_handshake(struct ssl_st *ssl)
 
 	ERR_clear_error();
 	result = SSL_do_handshake(ssl);
-	return result == 1 ? 0 : status_of(ssl, result);
+	if (result == 1)
+		return 0;
+	result = status_of(ssl, result);
+	return result == 0 || result == LOAD_TRUNCATED ? LOAD_FAILED : result;
+}
+
+bool
+load_tls_is_resumed(const struct ssl_st *ssl)
+{
+	return SSL_session_reused(ssl) == 1;
 }
 
 ssize_t
@@ -94,78 +166,22 @@ load_tls_read(struct ssl_st *ssl, void *bytes, size_t size)
 }
 
 void
+load_tls_close(struct ssl_st *ssl)
+{
+	ERR_clear_error();
+	SSL_shutdown(ssl);
+}
+
+void
 load_tls_free(struct ssl_st *ssl)
 {
-	if (ssl != NULL)
-		SSL_shutdown(ssl);
 	SSL_free(ssl);
 }
 
-static double
-thread_microseconds(void)
+const char *
+load_tls_reason(void)
 {
-	struct timespec ts;
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
-	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) == -1)
-		fail("no clock");
-	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
-
-/* One handshake between two ends joined by memory; the server's time. */
-static double
-memory_handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx)
-{
-	SSL *server, *client = SSL_new(client_ctx);
-	BIO *server_end, *client_end;
-	double before, spent = 0;
-	int server_done = 0, client_done = 0, rounds;
-
-	if (client == NULL ||
-	    BIO_new_bio_pair(&server_end, 65536, &client_end, 65536) != 1)
-		fail("memory pair");
-	SSL_set_bio(client, client_end, client_end);
-	SSL_set_connect_state(client);
-	before = thread_microseconds();
-	server = SSL_new(server_ctx);
-	if (server == NULL)
-		fail("server end");
-	SSL_set_bio(server, server_end, server_end);
-	SSL_set_accept_state(server);
-	spent += thread_microseconds() - before;
-	for (rounds = 0; !server_done || !client_done; rounds++) {
-		if (rounds == 10)
-			fail("handshake in memory");
-		client_done = SSL_do_handshake(client) == 1;
-		before = thread_microseconds();
-		server_done = SSL_do_handshake(server) == 1;
-		spent += thread_microseconds() - before;
-	}
-	before = thread_microseconds();
-	SSL_free(server);
-	spent += thread_microseconds() - before;
-	SSL_free(client);
-	return spent;
-}
-
-double
-load_tls_floor(const char *cert_file, const char *key_file, unsigned count)
-{
-	SSL_CTX *server_ctx = SSL_CTX_new(TLS_server_method());
-	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
-	double sum = 0;
-	unsigned i;
-
-	if (server_ctx == NULL || client_ctx == NULL ||
-	    SSL_CTX_use_certificate_chain_file(server_ctx, cert_file) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(
-		server_ctx, key_file, SSL_FILETYPE_PEM) != 1)
-		fail("server context");
-	SSL_CTX_set_num_tickets(server_ctx, 0);
-	for (i = 0; i < 20; i++)
-		(void)memory_handshake(server_ctx, client_ctx);
-	for (i = 0; i < count; i++)
-		sum += memory_handshake(server_ctx, client_ctx);
-	SSL_CTX_free(server_ctx);
-	SSL_CTX_free(client_ctx);
-	return sum / count;
+	return reason == NULL ? "" : reason;
 }
