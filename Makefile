@@ -6,7 +6,8 @@
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
 #   make bench      CPU time, memory, speed beside other servers; rule tables
-#   make bench-quick  some of that in a minute
+#   make bench-quick  some of that in a minute; faults, calls, instructions of
+#                   a connection: fails if more than in bench/baseline.json
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.
@@ -56,6 +57,7 @@ bench:
 	@$(as_owner) ninja -C $(BUILD)
 	@bench/run $(BUILD)
 	@bench/rules $(BUILD)
+	@bench/counters $(BUILD)
 
 bench-quick:
 	@tools/deps bench-quick
@@ -63,6 +65,7 @@ bench-quick:
 	@$(as_owner) meson configure $(BUILD) -Dbench=true
 	@$(as_owner) ninja -C $(BUILD)
 	@bench/run $(BUILD) --quick
+	@bench/counters $(BUILD)
 
 fuzz:
 	@tools/deps fuzz
