@@ -132,27 +132,50 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 	return is_fine;
 }
 
+static unsigned
+name_flags(const struct tlsverify *verify)
+{
+	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+	if (verify->strict_names)
+		flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+	return flags;
+}
+
+static const unsigned char *
+address_bytes(const struct tlsverify *verify, size_t *len)
+{
+	size_t start = ip_is_v4(&verify->remote) ? 12 : 0;
+
+	*len = 16 - start;
+	return verify->remote.bytes + start;
+}
+
 /* Whose the certificate must be.  0 or -1. */
 static int
 want_name(SSL *ssl, const struct tlsverify *verify)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-	size_t start = ip_is_v4(&verify->remote) ? 12 : 0;
-	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+	const unsigned char *address;
+	size_t len;
 
-	if (verify->strict_names)
-		flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-	X509_VERIFY_PARAM_set_hostflags(param, flags);
-	if (verify->host == NULL)
-		return X509_VERIFY_PARAM_set1_ip(
-			   param, verify->remote.bytes + start, 16 - start) == 1
-		    ? 0
-		    : -1;
+	X509_VERIFY_PARAM_set_hostflags(param, name_flags(verify));
+	if (verify->host == NULL) {
+		address = address_bytes(verify, &len);
+		return X509_VERIFY_PARAM_set1_ip(param, address, len) == 1 ? 0
+									   : -1;
+	}
 	/* An empty name would match everybody. */
 	if (verify->host[0] == '\0' ||
 	    X509_VERIFY_PARAM_set1_host(param, verify->host, 0) != 1)
 		return -1;
 	return 0;
+}
+
+static bool
+wants_name(const struct tlsverify *verify)
+{
+	return verify->mode == TLSVERIFY_NAME && verify->matches_name;
 }
 
 int
@@ -168,9 +191,7 @@ tlsverify_begin(
 	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
 	    note_failure);
 	tlscompat_set_depth(ssl, verify->depth);
-	if (verify->mode != TLSVERIFY_NAME || !verify->matches_name)
-		return 0;
-	return want_name(ssl, verify);
+	return wants_name(verify) ? want_name(ssl, verify) : 0;
 }
 
 void
@@ -182,4 +203,42 @@ tlsverify_conclude(struct tlsverify_result *result)
 	    ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		result->refusal = TLSVERIFY_NO_CERT;
+}
+
+static bool
+has_name(const struct tlsverify *verify, X509 *cert)
+{
+	const unsigned char *address;
+	size_t len;
+
+	if (verify->host == NULL) {
+		address = address_bytes(verify, &len);
+		return X509_check_ip(cert, address, len, name_flags(verify)) ==
+		    1;
+	}
+	return verify->host[0] != '\0' &&
+	    X509_check_host(cert, verify->host, 0, name_flags(verify), NULL) ==
+	    1;
+}
+
+static bool
+is_in_time(const X509 *cert)
+{
+	return X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+bool
+tlsverify_again(
+    const struct tlsverify *verify, X509 *cert, const STACK_OF(X509) * chain)
+{
+	int i;
+
+	if (verify->mode == TLSVERIFY_NONE)
+		return cert == NULL;
+	if (cert == NULL || !is_in_time(cert))
+		return false;
+	for (i = 0; chain != NULL && i < sk_X509_num(chain); i++)
+		if (!is_in_time(sk_X509_value(chain, i)))
+			return false;
+	return !wants_name(verify) || has_name(verify, cert);
 }

@@ -11,6 +11,8 @@
 #include "net/ip.h"
 
 struct ssl_st;
+struct stack_st_X509;
+struct x509_st;
 
 /* More intermediate certificates than anybody has. */
 #define TLSVERIFY_DEPTH_MAX 100
@@ -69,5 +71,15 @@ int tlsverify_begin(struct ssl_st *ssl, const struct tlsverify *verify,
  * it because no certificate came?
  */
 void tlsverify_conclude(struct tlsverify_result *result);
+
+/*
+ * A certificate that was found valid before, and chain, what the client had
+ * sent with it (NULL: nothing), in a session that is about to be resumed:
+ * would it do for this client now?  That is a matter of dates and of its
+ * name; who signed it is not asked again.  Where none is wanted, none will
+ * do.
+ */
+bool tlsverify_again(const struct tlsverify *verify, struct x509_st *cert,
+    const struct stack_st_X509 *chain);
 
 #endif

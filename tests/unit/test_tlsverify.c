@@ -573,10 +573,14 @@ expect_failure(const struct tlsverify *verify, struct client client)
 	}
 }
 
-/* NULL: the name fits; else what is shown of the certificate's. */
+/*
+ * NULL: the name fits; else what is shown of the certificate's.  A session
+ * that is resumed gets the same answer as a handshake.
+ */
 static void
 expect_name(const struct tlsverify *verify, X509 *cert, const char *shown)
 {
+	assert_int_equal(tlsverify_again(verify, cert, NULL), shown == NULL);
 	if (shown == NULL)
 		expect_served(&plain, verify, (struct client){ .cert = cert });
 	else if (!LIB_JUDGES_AS_OPENSSL)
@@ -692,6 +696,38 @@ nothing_is_matched_unless_it_is_wanted(void **state)
 	verify.matches_name = false;
 	assert_int_equal(
 	    meet(&plain, &verify, &client, &status), TLSVERIFY_NO_CERT);
+}
+
+static void
+expect_again(const struct tlsverify *verify, X509 *cert, X509 *above, bool fits)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+
+	if (above != NULL)
+		sk_X509_push(chain, above);
+	assert_int_equal(tlsverify_again(verify, cert, chain), fits);
+	sk_X509_free(chain);
+}
+
+static void
+a_resumed_certificate_must_be_in_time_and_wanted(void **state)
+{
+	X509 *fine = make(&(struct spec){ .cn = "x", .issuer = root });
+	X509 *old_one =
+	    make(&(struct spec){ .cn = "x", .issuer = root, .to = -1 });
+	struct tlsverify verify = named("");
+
+	(void)state;
+	expect_again(&any_name, fine, NULL, true);
+	expect_again(&any_name, fine, middle, true);
+	expect_again(&any_name, old_one, middle, false);
+	expect_again(&any_name, fine, old_one, false);
+	expect_again(&any_name, NULL, NULL, false);
+	expect_again(&anybody, NULL, NULL, true);
+	expect_again(&anybody, fine, NULL, false);
+	expect_again(&verify, fine, NULL, false);
+	X509_free(fine);
+	X509_free(old_one);
 }
 
 /* dNSName of any bytes. */
@@ -906,6 +942,8 @@ main(void)
 		cmocka_unit_test(strict_names_are_never_common_names),
 		cmocka_unit_test(without_a_name_the_address_counts),
 		cmocka_unit_test(nothing_is_matched_unless_it_is_wanted),
+		cmocka_unit_test(
+		    a_resumed_certificate_must_be_in_time_and_wanted),
 		cmocka_unit_test(
 		    hostile_names_match_nobody_and_are_shown_harmless),
 		cmocka_unit_test(more_than_the_maximum_is_no_chain),
