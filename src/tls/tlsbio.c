@@ -20,7 +20,7 @@ tlsbio_init(struct tlsbio *io, int fd)
 {
 	io->fd = fd;
 	io->error = 0;
-	io->is_ended = io->is_drained = io->is_mute = false;
+	io->is_ended = io->is_drained = io->is_mute = io->is_held = false;
 	io->moved = 0;
 	io->start = io->len = 0;
 }
@@ -67,6 +67,9 @@ bio_read(BIO *bio, char *bytes, int size)
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	/* The peer answers what it has got. */
+	if (io->is_held)
+		(void)tlsbio_flush(io);
 	if (size <= 0 || io->error != 0)
 		return -1;
 	/*
@@ -135,9 +138,13 @@ bio_write(BIO *bio, const char *bytes, int size)
 static long
 bio_flush(BIO *bio)
 {
-	int r = tlsbio_flush(BIO_get_data(bio));
+	struct tlsbio *io = BIO_get_data(bio);
+	int r;
 
 	BIO_clear_retry_flags(bio);
+	if (io->is_held)
+		return 1;
+	r = tlsbio_flush(io);
 	if (r == 0)
 		return 1;
 	if (r == 1)

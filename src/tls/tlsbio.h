@@ -4,7 +4,8 @@
  * Input goes straight into the library's own buffer, which is large enough
  * for several records.  Output gathers here and leaves in one send(2) per
  * flush, so that a flight of the handshake or several records are one
- * system call.  The socket's mode is not touched: every transfer carries
+ * system call; the library's own flushes are not obeyed while is_held, as
+ * it asks for one after each message of a flight.  The socket's mode is not touched: every transfer carries
  * MSG_DONTWAIT.
  */
 #ifndef TLS_TLSBIO_H
@@ -27,6 +28,7 @@ struct tlsbio {
 	bool is_ended;	   /* the peer's end of file was seen */
 	bool is_drained;   /* the last recv left nothing behind */
 	bool is_mute;	   /* what the library writes is thrown away */
+	bool is_held;	   /* and here: it waits until input is wanted */
 	uint64_t moved;	   /* bytes received and sent */
 	size_t start, len; /* what waits in bytes */
 	unsigned char bytes[TLSBIO_SIZE];

@@ -46,6 +46,7 @@ tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
 	conn->is_starved = conn->is_reset = false;
 	conn->reason[0] = '\0';
 	tlsbio_init(&conn->io, client_fd);
+	conn->io.is_held = true;
 	conn->ssl = SSL_new(tlsctx_ssl(ctx));
 	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
 	if (bio == NULL ||
@@ -128,8 +129,16 @@ conclude(struct tlsconn *conn, int answer)
 enum tlsconn_status
 tlsconn_handshake(struct tlsconn *conn)
 {
+	enum tlsconn_status status;
+
 	begin(conn);
-	return conclude(conn, SSL_do_handshake(conn->ssl));
+	status = conclude(conn, SSL_do_handshake(conn->ssl));
+	if (status == TLSCONN_WANT_READ && conn->io.len > 0)
+		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
+	if (status != TLSCONN_OK)
+		return status;
+	conn->io.is_held = false;
+	return tlsconn_flush(conn);
 }
 
 enum tlsconn_status
