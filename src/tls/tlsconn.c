@@ -22,6 +22,7 @@
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx_internal.h"
 #include "tls/tlslib.h"
+#include "tls/tlsresume.h"
 
 /* The most one record carries. */
 #define RECORD_MAX 16384
@@ -32,6 +33,7 @@ struct tlsconn {
 	bool is_reset;	 /* the last status was RESET */
 	char reason[TLSCONN_TEXT_SIZE];
 	struct tlsverify_result verified;
+	struct tlsresume resume;
 	struct tlsbio io; /* last: its pages are touched as needed */
 };
 
@@ -50,7 +52,9 @@ tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
 	conn->ssl = SSL_new(tlsctx_ssl(ctx));
 	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
 	if (bio == NULL ||
-	    tlsverify_begin(conn->ssl, verify, &conn->verified) == -1) {
+	    tlsverify_begin(conn->ssl, verify, &conn->verified) == -1 ||
+	    tlsresume_begin(
+		&conn->resume, conn->ssl, verify, tlsctx_cache(ctx)) == -1) {
 		BIO_free(bio);
 		SSL_free(conn->ssl);
 		free(conn);
@@ -68,6 +72,7 @@ tlsconn_free(struct tlsconn *conn)
 	if (conn == NULL)
 		return;
 	SSL_free(conn->ssl);
+	tlsresume_end(&conn->resume);
 	free(conn);
 }
 
@@ -137,6 +142,11 @@ tlsconn_handshake(struct tlsconn *conn)
 		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
 	if (status != TLSCONN_OK)
 		return status;
+	/*
+	 * Before the last flight leaves: what the client learns from it to
+	 * resume is there when it comes back, however soon that is.
+	 */
+	tlsresume_conclude(&conn->resume);
 	conn->io.is_held = false;
 	return tlsconn_flush(conn);
 }

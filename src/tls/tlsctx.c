@@ -3,9 +3,9 @@
  *
  * Runs in the nursery, before it forks; sessions use the result.  The
  * nursery opens no file and holds no key: certificates come as DER from
- * the keeper, and key objects ask a callback (tlschoice).  What this version
- * does not do is switched off here rather than left to the
- * library: resumption, tickets, early data, renegotiation, compression.
+ * the keeper, and key objects ask a callback (tlschoice).  What we do not
+ * do is switched off here rather than left to the library: tickets that
+ * hold sessions, early data, renegotiation, compression.
  */
 #include "tls/tlsctx.h"
 
@@ -28,6 +28,7 @@
 #include "tls/tlsfile.h"
 #include "tls/tlslib.h"
 #include "tls/tlsremote.h"
+#include "tls/tlsresume.h"
 #include "tls/tlsscheme.h"
 #include "tls/tlsstore.h"
 
@@ -47,6 +48,7 @@
 struct tlsctx {
 	SSL_CTX *ssl;
 	struct tlschoice choice;
+	struct tlsresume_cache cache;
 };
 
 /* What tlsctx_new is at, for messages. */
@@ -372,10 +374,8 @@ set_behaviour(SSL_CTX *ssl)
 {
 	static const unsigned char context[] = "ucspi-ssl";
 
-	SSL_CTX_set_options(ssl,
-	    SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-		SSL_OP_NO_TICKET);
-	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_options(
+	    ssl, SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	/* With clients' certificates no session may cross over unmarked. */
 	SSL_CTX_set_session_id_context(ssl, context, sizeof(context) - 1);
 	SSL_CTX_set_max_cert_list(ssl, TLSCTX_CLIENT_CHAIN_MAX);
@@ -397,6 +397,9 @@ configure(const struct making *making)
 	unsigned min;
 
 	set_behaviour(making->ctx->ssl);
+	if (tlsresume_prepare(making->ctx->ssl, making->settings->session_s) ==
+	    -1)
+		return blame(making, "SESSIONTIME", "");
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
 	    use_certs(making) == -1 || use_names(making) == -1 ||
@@ -445,6 +448,18 @@ tlsctx_set_signer(struct tlsctx *ctx, tlsctx_sign_fn *fn, void *arg)
 {
 	ctx->choice.sign = fn;
 	ctx->choice.arg = arg;
+}
+
+void
+tlsctx_set_cache(struct tlsctx *ctx, const struct tlsresume_cache *cache)
+{
+	ctx->cache = *cache;
+}
+
+const struct tlsresume_cache *
+tlsctx_cache(const struct tlsctx *ctx)
+{
+	return &ctx->cache;
 }
 
 SSL_CTX *

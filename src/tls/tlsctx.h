@@ -13,6 +13,7 @@
 struct tls_settings;
 struct tls_public;
 struct tlsctx;
+struct tlsresume_cache;
 
 /* The most a client may send as its chain of certificates, in bytes. */
 #define TLSCTX_CLIENT_CHAIN_MAX (100 * 1024)
@@ -35,8 +36,8 @@ typedef int tlsctx_sign_fn(void *arg, size_t key, unsigned scheme,
  * above TLSMAX, an unknown group in TLSGROUPS, a bad list in ALPN, DH parameters the library
  * refuses.  TLS 1.2 and 1.3 unless the settings say otherwise; below 1.2
  * the security level is 0 unless CIPHERS sets one.  No compression, no
- * renegotiation, no static-RSA key exchange, no session cache and no
- * tickets yet, early data off.  openssl.cnf is not read.  CAs of clients
+ * renegotiation, no static-RSA key exchange, early data off; sessions can
+ * be resumed as tlsresume.h says.  openssl.cnf is not read.  CAs of clients
  * come from public; whether a client is asked for a certificate is said to
  * tlsconn_new.  The certificates of public are used from where they are and
  * must outlive the context; the rest of it need not.
@@ -46,6 +47,9 @@ struct tlsctx *tlsctx_new(const struct tls_settings *settings,
 
 /* From now on signatures are asked for from fn(arg, ...). */
 void tlsctx_set_signer(struct tlsctx *ctx, tlsctx_sign_fn *fn, void *arg);
+
+/* From now on sessions that can be resumed are kept there. */
+void tlsctx_set_cache(struct tlsctx *ctx, const struct tlsresume_cache *cache);
 
 /*
  * Run handshakes against ourselves in memory with a throw-away key, so

@@ -7,8 +7,12 @@
 
 struct ssl_ctx_st;
 struct tlsctx;
+struct tlsresume_cache;
 
 /* The library's object, still the tlsctx's. */
 struct ssl_ctx_st *tlsctx_ssl(struct tlsctx *ctx);
+
+/* As tlsctx_set_cache has it, the tlsctx's; nobody before. */
+const struct tlsresume_cache *tlsctx_cache(const struct tlsctx *ctx);
 
 #endif

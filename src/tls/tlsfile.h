@@ -51,6 +51,7 @@ struct tls_settings {
 	const char *certdir;
 	const char *sni;
 	const char *alpn;
+	unsigned session_s; /* SESSIONTIME; 0: nothing is resumed */
 };
 
 /*

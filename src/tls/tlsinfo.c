@@ -25,6 +25,7 @@
 #include "tls/tlsconn.h"
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx.h"
+#include "tls/tlsresume.h"
 
 /* Below so many bits mod_ssl and ucspi-ssl called a cipher export. */
 #define EXPORT_BITS 56
@@ -458,7 +459,7 @@ walk_all(struct walk *walk)
 	if (walk_certificate(walk, peer) == -1)
 		return -1;
 	/* A server's copy begins behind the client's own. */
-	return walk_chain(walk, SSL_get_peer_cert_chain(walk->ssl));
+	return walk_chain(walk, tlsresume_chain(walk->ssl));
 }
 
 int
