@@ -215,6 +215,12 @@ malformed:
 	return -1;
 }
 
+void
+msg_wipe(struct msg_room *room, const struct msg *msg)
+{
+	explicit_bzero(room->bytes, sizeof(struct header) + msg->len);
+}
+
 int
 msg_receive_whole(int fd, struct msg_room *room, struct buf *whole,
     struct msg *msg, size_t max_fds, bool dont_wait)

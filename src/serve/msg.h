@@ -27,17 +27,19 @@ enum msg_type {
 	MSG_WORK,	/* fd: the new work socket to the monitor */
 	MSG_PHRASE,	/* fd: give another keeper the pass phrase there */
 	MSG_NOTE,	/* kind (enum msg_note), text */
-	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h */
+	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h;
+			 * nursery: digest of its profile, see cache.h */
 	MSG_FAILED,	/* one sentence */
 	MSG_STOP,	/* close the listener, take no more clients */
 	MSG_STOPPED,	/* listener is closed */
 	MSG_END,	/* end every connection now */
 	/* master to monitor */
 	MSG_LISTENER,	/* fd */
-	MSG_NURSERY,	/* its pid; fd */
+	MSG_NURSERY,	/* its pid, digest of its profile; fd */
 	MSG_KEEPER,	/* number; fd */
 	MSG_LOGGER,	/* fd */
 	MSG_RESOLVER,	/* its pid; fd */
+	MSG_CACHE,	/* its pid; fd */
 	MSG_RULES,	/* which, enum rulefile_news, errno; fd if new */
 	MSG_STARTED,	/* pid of the program, or of the session */
 	MSG_EXECED,	/* the program runs */
@@ -63,6 +65,9 @@ enum msg_type {
 	MSG_SIGNATURE,	 /* enum msg_signed, signature */
 	MSG_FACTS,	 /* protocol, cipher, and facts if they are wanted,
 			  * see facts.h: the handshake is done */
+	MSG_FETCH,	 /* see cache.h; forwarded to the cache */
+	MSG_FETCHED,	 /* a session to be resumed; empty: none */
+	MSG_STORE,	 /* see cache.h; forwarded to the cache */
 	MSG_RUN,	 /* the program runs: relay */
 	MSG_INPUT_ENDED, /* --strict-close: the client's close_notify */
 	MSG_TRUNCATED,	 /* end of file without close_notify */
@@ -82,7 +87,7 @@ enum msg_type {
 
 enum msg_note { MSG_NOTE_WARNING = 1, MSG_NOTE_SETTING };
 
-enum msg_stuck { MSG_STUCK_NURSERY = 1, MSG_STUCK_RESOLVER };
+enum msg_stuck { MSG_STUCK_NURSERY = 1, MSG_STUCK_RESOLVER, MSG_STUCK_CACHE };
 
 /* And why it is of no use to the monitor. */
 enum msg_stuck_why {
@@ -153,6 +158,9 @@ int msg_send_bytes(int fd, enum msg_type type, uint64_t conn, const void *body,
  */
 int msg_receive(int fd, struct msg_room *room, struct msg *msg, size_t max_fds,
     bool dont_wait, bool *more);
+
+/* Forget what was received: the message, whose body lies in room. */
+void msg_wipe(struct msg_room *room, const struct msg *msg);
 
 /*
  * msg_receive until the message is whole, joined in *whole (whose maximum
