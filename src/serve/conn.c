@@ -12,7 +12,7 @@ struct rule {
 	enum conn_verdict verdict;
 	enum conn_state next;
 	bool is_once;
-	unsigned needs; /* these events must have happened */
+	unsigned needs; /* one of these events must have happened; 0: none */
 };
 
 /* Columns of the table. */
@@ -24,15 +24,22 @@ enum { AT_ONCE, DELAYED, COLUMNS };
 #define ONCE(state) { CONN_PERMITTED, CONN_##state, true, 0 }
 #define ONCE_AFTER(event, state) \
 	{ CONN_PERMITTED, CONN_##state, true, 1u << CONN_##event }
+/* Of a handshake that was signed for, or that goes on with a session. */
+#define ONCE_DONE(state) \
+	{ CONN_PERMITTED, CONN_##state, true, \
+		1u << CONN_SIGNED | 1u << CONN_HIT }
 #define BOTH(rule) { rule, rule }
 
-/* Nobody waits for a signature. */
-#define NO_SIGNATURE [CONN_SIGNED] = BOTH(LATE)
+/* Nobody waits for a signature, or for a session to go on with. */
+#define NO_ANSWER [CONN_SIGNED] = BOTH(LATE), [CONN_HIT] = BOTH(LATE)
+/* It is over, or has not begun. */
+#define NO_HANDSHAKE \
+	NO_ANSWER, [CONN_FETCH] = BOTH(NO), [CONN_SIGN] = BOTH(NO), \
+	[CONN_STORE] = BOTH(NO), [CONN_FACTS] = BOTH(NO)
 /* Nobody is there who could say anything. */
 #define NO_SESSION \
-	NO_SIGNATURE, [CONN_SIGN] = BOTH(NO), [CONN_FACTS] = BOTH(NO), \
-	[CONN_INPUT_ENDED] = BOTH(NO), [CONN_TRUNCATED] = BOTH(NO), \
-	[CONN_DONE] = BOTH(NO)
+	NO_HANDSHAKE, [CONN_INPUT_ENDED] = BOTH(NO), \
+	[CONN_TRUNCATED] = BOTH(NO), [CONN_DONE] = BOTH(NO)
 /* Its program has no process yet, or has told all of that. */
 #define NO_START \
 	[CONN_STARTED] = BOTH(LATE), [CONN_EXECED] = BOTH(LATE), \
@@ -48,10 +55,13 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 	},
 	[CONN_HANDSHAKE] = {
 		/*                       at once, delayed */
+		[CONN_FETCH] =       BOTH(ONCE(HANDSHAKE)),
+		[CONN_HIT] =         BOTH(ONCE_AFTER(FETCH, HANDSHAKE)),
 		[CONN_SIGN] =        BOTH(ONCE(HANDSHAKE)),
 		[CONN_SIGNED] =      BOTH(ONCE_AFTER(SIGN, HANDSHAKE)),
-		[CONN_FACTS] =       { ONCE_AFTER(SIGNED, STARTING),
-				       ONCE_AFTER(SIGNED, RUNNING) },
+		[CONN_STORE] =       BOTH(ONCE_DONE(HANDSHAKE)),
+		[CONN_FACTS] =       { ONCE_DONE(STARTING),
+				       ONCE_DONE(RUNNING) },
 		[CONN_INPUT_ENDED] = BOTH(NO),
 		[CONN_TRUNCATED] =   BOTH(NO),
 		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
@@ -59,8 +69,6 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		NO_START, NO_QUESTION,
 	},
 	[CONN_STARTING] = {
-		[CONN_SIGN] =        BOTH(NO),
-		[CONN_FACTS] =       BOTH(NO),
 		[CONN_INPUT_ENDED] = BOTH(NO),
 		[CONN_TRUNCATED] =   { ONCE(STARTING), NO },
 		[CONN_DONE] =        { ONCE(CLOSING), NO },
@@ -68,7 +76,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_EXECED] =      { ONCE(RUNNING), ONCE(PLAIN) },
 		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
-		NO_SIGNATURE, NO_QUESTION,
+		NO_HANDSHAKE, NO_QUESTION,
 	},
 	[CONN_PLAIN] = {
 		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
@@ -82,16 +90,16 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		NO_SESSION, NO_START, NO_QUESTION,
 	},
 	[CONN_RUNNING] = {
-		[CONN_SIGN] =        BOTH(NO),
-		[CONN_FACTS] =       BOTH(NO),
 		[CONN_INPUT_ENDED] = BOTH(ONCE(RUNNING)),
 		[CONN_TRUNCATED] =   BOTH(ONCE(RUNNING)),
 		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(RUNNING)),
-		NO_SIGNATURE, NO_START, NO_QUESTION,
+		NO_HANDSHAKE, NO_START, NO_QUESTION,
 	},
 	[CONN_CLOSING] = {
+		[CONN_FETCH] =       BOTH(LATE),
 		[CONN_SIGN] =        BOTH(LATE),
+		[CONN_STORE] =       BOTH(LATE),
 		[CONN_FACTS] =       BOTH(LATE),
 		[CONN_INPUT_ENDED] = BOTH(LATE),
 		[CONN_TRUNCATED] =   BOTH(LATE),
@@ -100,7 +108,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_EXECED] =      BOTH(ONCE(CLOSING)),
 		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
 		[CONN_EXITED] =      BOTH(ONCE(CLOSING)),
-		NO_SIGNATURE, NO_QUESTION,
+		NO_ANSWER, NO_QUESTION,
 	},
 };
 /* clang-format on */
@@ -123,7 +131,7 @@ conn_next(enum conn_state *state, unsigned *seen, bool is_delayed,
 	rule = &table[*state][event][is_delayed ? DELAYED : AT_ONCE];
 	if (rule->verdict != CONN_PERMITTED)
 		return rule->verdict;
-	if ((*seen & rule->needs) != rule->needs)
+	if (rule->needs != 0 && (*seen & rule->needs) == 0)
 		return CONN_VIOLATION;
 	if (rule->is_once && *seen & 1u << event)
 		return verdict_on_repetition(event);

@@ -26,13 +26,17 @@ enum conn_state {
 
 enum conn_event {
 	/* from the session */
+	CONN_FETCH,	  /* asks for a session that the client offers */
 	CONN_SIGN,	  /* asks for the signature of its handshake */
+	CONN_STORE,	  /* has what the client can come back with */
 	CONN_FACTS,	  /* its handshake is done */
 	CONN_INPUT_ENDED, /* the client's close_notify has come */
 	CONN_TRUNCATED,	  /* the client left without close_notify */
 	CONN_DONE,	  /* it has ended the connection, and why */
 	/* from a keeper */
 	CONN_SIGNED, /* it has given that signature */
+	/* from the cache */
+	CONN_HIT, /* there is such a session */
 	/* from master */
 	CONN_STARTED,	 /* the program has a process */
 	CONN_EXECED,	 /* and runs */

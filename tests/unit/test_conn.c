@@ -9,60 +9,60 @@
 /* P permitted, L late, V violation; in the order of enum conn_event. */
 static const char *const first[2][CONN_STATES] = {
 	/*
-	 * SIGN FACTS INPUT_ENDED TRUNCATED DONE; SIGNED;
+	 * FETCH SIGN STORE FACTS INPUT_ENDED TRUNCATED DONE; SIGNED HIT;
 	 * STARTED EXECED EXECFAILED EXITED; ASKED MISASKED UNASKED
 	 */
 	{
-	    [CONN_LOOKUP] = "VVVVV L LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPVVP P LLLL LLL",
-	    [CONN_STARTING] = "VVVPP L PPPP LLL",
-	    [CONN_PLAIN] = "VVVVV L LLLL LLL",
-	    [CONN_DECLINED] = "VVVVV L LLLL LLL",
-	    [CONN_RUNNING] = "VVPPP L LLLP LLL",
-	    [CONN_CLOSING] = "LLLLL L PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPVVP PP LLLL LLL",
+	    [CONN_STARTING] = "VVVVVPP LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVV LL LLLL LLL",
+	    [CONN_DECLINED] = "VVVVVVV LL LLLL LLL",
+	    [CONN_RUNNING] = "VVVVPPP LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLL LL PPPP LLL",
 	},
 	/* delayed */
 	{
-	    [CONN_LOOKUP] = "VVVVV L LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPVVP P LLLP LLL",
-	    [CONN_STARTING] = "VVVVV L PPPP LLL",
-	    [CONN_PLAIN] = "VVVVV L LLLP PPP",
-	    [CONN_DECLINED] = "VVVVV L LLLP LLL",
-	    [CONN_RUNNING] = "VVPPP L LLLP LLL",
-	    [CONN_CLOSING] = "LLLLL L PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPVVP PP LLLP LLL",
+	    [CONN_STARTING] = "VVVVVVV LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVV LL LLLP PPP",
+	    [CONN_DECLINED] = "VVVVVVV LL LLLP LLL",
+	    [CONN_RUNNING] = "VVVVPPP LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLL LL PPPP LLL",
 	},
 };
 
 /* What has happened before: a session may not, nobody else can. */
 static const char *const again[CONN_STATES] = {
-	[CONN_LOOKUP] = "VVVVV L LLLL LLL",
-	[CONN_HANDSHAKE] = "VVVVV L LLLL LLL",
-	[CONN_STARTING] = "VVVVV L LLLL LLL",
-	[CONN_PLAIN] = "VVVVV L LLLL LLL",
-	[CONN_DECLINED] = "VVVVV L LLLL LLL",
-	[CONN_RUNNING] = "VVVVV L LLLL LLL",
-	[CONN_CLOSING] = "LLLLL L LLLL LLL",
+	[CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
+	[CONN_HANDSHAKE] = "VVVVVVV LL LLLL LLL",
+	[CONN_STARTING] = "VVVVVVV LL LLLL LLL",
+	[CONN_PLAIN] = "VVVVVVV LL LLLL LLL",
+	[CONN_DECLINED] = "VVVVVVV LL LLLL LLL",
+	[CONN_RUNNING] = "VVVVVVV LL LLLL LLL",
+	[CONN_CLOSING] = "LLLLLLL LL LLLL LLL",
 };
 
 /* Where a permitted event leads: H S P D R C; from L only admission. */
 static const char *const leads[2][CONN_STATES] = {
 	{
-	    [CONN_LOOKUP] = "----- - ---- ---",
-	    [CONN_HANDSHAKE] = "HS--C H ---- ---",
-	    [CONN_STARTING] = "---SC - SRCC ---",
-	    [CONN_PLAIN] = "----- - ---- ---",
-	    [CONN_DECLINED] = "----- - ---- ---",
-	    [CONN_RUNNING] = "--RRC - ---R ---",
-	    [CONN_CLOSING] = "----- - CCCC ---",
+	    [CONN_LOOKUP] = "------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHS--C HH ---- ---",
+	    [CONN_STARTING] = "-----SC -- SRCC ---",
+	    [CONN_PLAIN] = "------- -- ---- ---",
+	    [CONN_DECLINED] = "------- -- ---- ---",
+	    [CONN_RUNNING] = "----RRC -- ---R ---",
+	    [CONN_CLOSING] = "------- -- CCCC ---",
 	},
 	{
-	    [CONN_LOOKUP] = "----- - ---- ---",
-	    [CONN_HANDSHAKE] = "HR--C H ---C ---",
-	    [CONN_STARTING] = "----- - SPCC ---",
-	    [CONN_PLAIN] = "----- - ---C HCD",
-	    [CONN_DECLINED] = "----- - ---C ---",
-	    [CONN_RUNNING] = "--RRC - ---R ---",
-	    [CONN_CLOSING] = "----- - CCCC ---",
+	    [CONN_LOOKUP] = "------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHR--C HH ---C ---",
+	    [CONN_STARTING] = "------- -- SPCC ---",
+	    [CONN_PLAIN] = "------- -- ---C HCD",
+	    [CONN_DECLINED] = "------- -- ---C ---",
+	    [CONN_RUNNING] = "----RRC -- ---R ---",
+	    [CONN_CLOSING] = "------- -- CCCC ---",
 	},
 };
 
@@ -72,7 +72,7 @@ static const char state_letters[] = "LHSPDRC", verdict_letters[] = "PLV";
 static char
 cell(const char *row, unsigned event)
 {
-	return row[event + (event > CONN_DONE) + (event > CONN_SIGNED) +
+	return row[event + (event > CONN_DONE) + (event > CONN_HIT) +
 	    (event > CONN_EXITED)];
 }
 
@@ -86,13 +86,20 @@ check_cell(bool is_delayed, enum conn_state s, unsigned before, unsigned e)
 	char expected;
 
 	expected = cell(before & 1u << e ? again[s] : first[is_delayed][s], e);
-	/* No facts of a handshake nobody signed; asked for is not signed. */
-	if (s == CONN_HANDSHAKE && e == CONN_FACTS &&
-	    !(before & 1u << CONN_SIGNED))
+	/*
+	 * Nothing of a handshake nobody signed and none goes on; asked for is
+	 * neither.
+	 */
+	if (s == CONN_HANDSHAKE && (e == CONN_FACTS || e == CONN_STORE) &&
+	    !(before & (1u << CONN_SIGNED | 1u << CONN_HIT)))
 		expected = 'V';
 	/* No signature of what was not asked for. */
 	if (s == CONN_HANDSHAKE && e == CONN_SIGNED &&
 	    !(before & 1u << CONN_SIGN))
+		expected = 'V';
+	/* No session of a question nobody asked. */
+	if (s == CONN_HANDSHAKE && e == CONN_HIT &&
+	    !(before & 1u << CONN_FETCH))
 		expected = 'V';
 	is = conn_next(&now, &seen, is_delayed, (enum conn_event)e);
 	if (verdict_letters[is] != expected)
@@ -127,6 +134,21 @@ has(unsigned seen, enum conn_event event)
 	return (seen & 1u << event) != 0;
 }
 
+static bool
+has_both(unsigned seen, enum conn_event a, enum conn_event b)
+{
+	return has(seen, a) && has(seen, b);
+}
+
+/* Its end is signed, or goes on with what was asked for. */
+static void
+check_handshake(unsigned seen)
+{
+	if (has(seen, CONN_FACTS) || has(seen, CONN_STORE))
+		assert_true(has_both(seen, CONN_SIGN, CONN_SIGNED) ||
+		    has_both(seen, CONN_FETCH, CONN_HIT));
+}
+
 /* What holds wherever a connection can get to, whatever happens to it. */
 static void
 check_at_once(enum conn_state now, unsigned seen)
@@ -136,8 +158,7 @@ check_at_once(enum conn_state now, unsigned seen)
 		assert_true(has(seen, CONN_FACTS));
 	if (now == CONN_RUNNING || has(seen, CONN_INPUT_ENDED))
 		assert_true(has(seen, CONN_EXECED));
-	if (has(seen, CONN_FACTS))
-		assert_true(has(seen, CONN_SIGN) && has(seen, CONN_SIGNED));
+	check_handshake(seen);
 	assert_true(now != CONN_PLAIN && now != CONN_DECLINED);
 }
 
@@ -146,13 +167,13 @@ check_delayed(enum conn_state now, unsigned seen)
 {
 	/* No session before it was asked for, and none that was declined. */
 	if (now == CONN_HANDSHAKE || now == CONN_RUNNING ||
-	    has(seen, CONN_SIGN) || has(seen, CONN_DONE))
+	    has(seen, CONN_SIGN) || has(seen, CONN_FETCH) ||
+	    has(seen, CONN_DONE))
 		assert_true(has(seen, CONN_ASKED) && has(seen, CONN_EXECED));
 	if (now == CONN_RUNNING || has(seen, CONN_TRUNCATED) ||
 	    has(seen, CONN_INPUT_ENDED))
 		assert_true(has(seen, CONN_FACTS));
-	if (has(seen, CONN_FACTS))
-		assert_true(has(seen, CONN_SIGN) && has(seen, CONN_SIGNED));
+	check_handshake(seen);
 	/* One word at most. */
 	assert_true(has(seen, CONN_ASKED) + has(seen, CONN_MISASKED) +
 		has(seen, CONN_UNASKED) <=
@@ -166,8 +187,9 @@ explore(enum conn_state now, unsigned seen, bool is_delayed, char *visited)
 {
 	unsigned e;
 
-	if (visited[now * (1u << CONN_EVENTS) + seen]++ > 0)
+	if (visited[now * (1u << CONN_EVENTS) + seen])
 		return;
+	visited[now * (1u << CONN_EVENTS) + seen] = 1;
 	(is_delayed ? check_delayed : check_at_once)(now, seen);
 	if (has(seen, CONN_DONE))
 		assert_int_equal(now, CONN_CLOSING);
@@ -228,6 +250,20 @@ a_whole_connection(void **unused)
 }
 
 static void
+a_resumed_connection(void **unused)
+{
+	static const enum conn_event hit[] = { CONN_FETCH, CONN_HIT, CONN_STORE,
+		CONN_FACTS, CONN_STARTED, CONN_EXECED, CONN_DONE };
+	static const enum conn_event miss[] = { CONN_FETCH, CONN_SIGN,
+		CONN_SIGNED, CONN_STORE, CONN_FACTS, CONN_STARTED, CONN_EXECED,
+		CONN_DONE };
+
+	(void)unused;
+	walk(CONN_HANDSHAKE, false, hit, COUNT(hit), "HHHSSRC");
+	walk(CONN_HANDSHAKE, false, miss, COUNT(miss), "HHHHSSRC");
+}
+
+static void
 a_whole_delayed_connection(void **unused)
 {
 	static const enum conn_event tls[] = { CONN_STARTED, CONN_EXECED,
@@ -273,6 +309,7 @@ main(void)
 		cmocka_unit_test(no_program_before_the_facts),
 		cmocka_unit_test(no_session_before_the_question),
 		cmocka_unit_test(a_whole_connection),
+		cmocka_unit_test(a_resumed_connection),
 		cmocka_unit_test(a_whole_delayed_connection),
 		cmocka_unit_test(numbers_outside_are_violations),
 	};
