@@ -174,6 +174,19 @@ print_connections(const struct settings *s, const struct settings *standard)
 }
 
 static void
+print_resumption(const struct settings *s, const struct settings *standard)
+{
+	if (s->session_s == 0) {
+		printf("sessions resumed: none\n");
+		return;
+	}
+	print_seconds("sessions resumed for", (long)s->session_s,
+	    (long)standard->session_s);
+	print_number(
+	    "sessions kept", s->session_count, standard->session_count);
+}
+
+static void
 print_limits(const struct settings *s)
 {
 	const struct limits_policy *limits = &s->limits;
@@ -261,7 +274,7 @@ print_program(const struct settings *s, const struct settings *standard)
 static void
 print_processes(const struct settings *s, const struct settings *standard)
 {
-	print_identity("keeper", &s->key_id);
+	print_identity("keeper and cache", &s->key_id);
 	print_text("keeper root", s->key_root,
 	    geteuid() == 0 ? "an empty directory" : "as started");
 	print_number("keepers", s->keepers, standard->keepers);
@@ -335,6 +348,7 @@ explain_settings(const struct settings *s, const struct ip_endpoint *local)
 	print_connections(s, &standard.settings);
 	print_admission(s, &standard.settings);
 	print_program(s, &standard.settings);
+	print_resumption(s, &standard.settings);
 	print_processes(s, &standard.settings);
 	print_cert_policy(&s->cert);
 	print_tls();

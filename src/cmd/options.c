@@ -401,6 +401,8 @@ options_defaults(struct options *o)
 	s->limits.per_source = s->limits.per_network = LIMITS_NONE;
 	s->cert.depth = CERTPOLICY_DEPTH;
 	s->handshake_s = 26;
+	s->session_s = 7200;
+	s->session_count = 20000;
 	s->idle_s = 3600;
 	s->drain_s = s->kill_after_s = SETTINGS_NEVER;
 	s->keepers = default_keepers();

@@ -24,6 +24,7 @@
 #include "cmd/options.h"
 #include "net/sock.h"
 #include "serve/bindhost.h"
+#include "serve/cache.h"
 #include "serve/front.h"
 #include "serve/master.h"
 #include "serve/privs.h"
@@ -108,16 +109,6 @@ warn_of_set(const char *const *names, size_t count, const char *what)
 	}
 	if (line[0] != '\0')
 		fprintf(stderr, "sslserver: warning: %s: %s\n", what, line);
-}
-
-/* Settings of later versions, which some start scripts have already. */
-static void
-warn_of_unknown(void)
-{
-	static const char *const later[] = { "TICKETKEYS" };
-
-	warn_of_set(later, sizeof(later) / sizeof(later[0]),
-	    "without effect in this version");
 }
 
 /* What would refuse everybody, or be of no effect. */
@@ -229,7 +220,6 @@ warn(const struct options *options)
 	identity_warn(options);
 	if (options->settings.verbosity < VERBOSITY_ERRORS)
 		return;
-	warn_of_unknown();
 	warn_of_cert_policy(&options->settings);
 	warn_of_options(&options->settings);
 	warn_of_program(&options->settings);
@@ -263,6 +253,41 @@ read_cert_policy(struct settings *s)
 	s->has_cas = is_named("CAFILE") || is_named("CADIR") ||
 	    is_named("CCAFILE") || is_named("CCADIR");
 	s->cert_is_turned_off = is_asked && s->cert.mode == TLSVERIFY_NONE;
+}
+
+/* A number, 0 when it is empty, and as it was when it is unset. */
+static void
+read_number(const char *name, unsigned long max, unsigned long *n)
+{
+	const char *value = getenv(name);
+	char sentence[80];
+
+	if (value == NULL)
+		return;
+	if (value[0] == '\0')
+		*n = 0;
+	else if (text_number(value, 0, max, n) == -1) {
+		text_format(sentence, sizeof(sentence),
+		    "%s is not a number from 0 to %lu: ", name, max);
+		die_of(111, sentence, value);
+	}
+}
+
+/* SESSIONTIME and SESSIONCACHE; without one of them there is no cache. */
+static void
+read_resumption(struct settings *s)
+{
+	unsigned long seconds = s->session_s, count = s->session_count;
+
+	read_number("SESSIONTIME", TLSRESUME_LIFETIME_MAX, &seconds);
+	read_number("SESSIONCACHE", CACHE_ENTRIES_MAX, &count);
+	if (is_named("TICKETKEYS"))
+		die_of(111,
+		    "TICKETKEYS: this version shares no sessions with other "
+		    "machines: ",
+		    getenv("TICKETKEYS"));
+	s->session_s = count == 0 ? 0 : (unsigned)seconds;
+	s->session_count = count;
 }
 
 /* Whom to ask for names. */
@@ -373,6 +398,7 @@ check_settings(struct options *options, struct sock_listen *how)
 	read_limits(s);
 	read_cert_policy(s);
 	read_names(s);
+	read_resumption(s);
 }
 
 int

@@ -21,6 +21,7 @@
 #include "serve/facts.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/resuming.h"
 #include "serve/signing.h"
 
 #define START_SECONDS 30.0 /* for master, to make the program */
@@ -231,8 +232,12 @@ static enum conn_event
 event_of(enum msg_type type)
 {
 	switch (type) {
+	case MSG_FETCH:
+		return CONN_FETCH;
 	case MSG_SIGN:
 		return CONN_SIGN;
+	case MSG_STORE:
+		return CONN_STORE;
 	case MSG_FACTS:
 		return CONN_FACTS;
 	case MSG_INPUT_ENDED:
@@ -262,8 +267,14 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		break;
 	}
 	switch (msg->type) {
+	case MSG_FETCH:
+		resuming_fetch(m, conn, msg);
+		break;
 	case MSG_SIGN:
 		signing_request(m, conn, msg);
+		break;
+	case MSG_STORE:
+		resuming_store(m, conn, msg);
 		break;
 	case MSG_FACTS:
 		ev_timer_stop(m->loop, &conn->deadline);

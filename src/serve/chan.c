@@ -129,6 +129,7 @@ drop_first(struct chan *chan)
 		chan->last = &chan->first;
 	chan->queued--;
 	msg_close_fds(&item->msg);
+	explicit_bzero(item->body, item->msg.len); /* it may be secret */
 	free(item);
 }
 

@@ -24,6 +24,7 @@
 #include "build_id.h"
 #include "net/ident.h"
 #include "config.h"
+#include "serve/cache.h"
 #include "serve/emptydir.h"
 #include "serve/logger.h"
 #include "serve/monitor.h"
@@ -216,6 +217,7 @@ fill_config(struct role_config *config, const struct settings *settings,
 	config->limit = settings->limit;
 	config->idle_s = settings->idle_s;
 	config->strict_close = settings->strict_close;
+	config->session_s = settings->session_s;
 	if (settings->is_delayed)
 		return; /* then it comes before TLS */
 	config->greeting = (const unsigned char *)settings->greeting;
@@ -369,6 +371,30 @@ children_fork_resolver(const struct children *children,
 
 	if (pid == 0)
 		become_resolver(children, names, *life_fd);
+	return pid;
+}
+
+__attribute__((noreturn)) static void
+become_cache(const struct children *children, int life_fd)
+{
+	const struct settings *settings = children->settings;
+	const struct cache_settings how = { .entries = settings->session_count,
+		.lifetime_s = settings->session_s };
+
+	if (hide_standard() == -1)
+		_exit(111);
+	settle(children, "cache", &settings->key_id, life_fd, CACHE_DESCRIPTORS,
+	    SANDBOX_CACHE);
+	cache_run(&how, life_fd);
+}
+
+pid_t
+children_fork_cache(const struct children *children, int *life_fd)
+{
+	pid_t pid = fork_with_line(life_fd);
+
+	if (pid == 0)
+		become_cache(children, *life_fd);
 	return pid;
 }
 

@@ -63,6 +63,9 @@ pid_t children_fork_monitor(const struct children *children, int *life_fd);
 pid_t children_fork_resolver(const struct children *children,
     const struct resolvconf *names, int *life_fd);
 
+/* Fork the cache.  As children_fork_monitor. */
+pid_t children_fork_cache(const struct children *children, int *life_fd);
+
 /* Fork the logger with the reading end of its socket. */
 pid_t children_fork_logger(const struct children *children, int work_fd);
 

@@ -14,6 +14,7 @@
 #include "serve/admission.h"
 #include "serve/delayed.h"
 #include "serve/monitor_state.h"
+#include "serve/resuming.h"
 
 #define GRACE_SECONDS 1.0 /* for a session that was told to end */
 #define CUT_SECONDS 1.0	  /* for a session to leave its client */
@@ -46,6 +47,7 @@ life_release_if_over(struct monitor *m, struct connection *conn)
 	ev_io_stop(m->loop, &conn->asks);
 	ev_timer_stop(m->loop, &conn->deadline);
 	ev_timer_stop(m->loop, &conn->kill_after);
+	resuming_end(m, conn);
 	limits_release(&m->limits, &conn->hold);
 	table_release(&m->table, conn);
 	monitor_tell_status(m);

@@ -62,8 +62,9 @@ kill_stuck(struct master *master, const struct msg *msg)
 	which = msg_get_number(&r);
 	why = msg_get_number(&r);
 	pid = msg_get_number(&r);
-	child =
-	    &master->children[which == MSG_STUCK_RESOLVER ? RESOLVER : NURSERY];
+	child = &master->children[which == MSG_STUCK_RESOLVER ? RESOLVER
+		: which == MSG_STUCK_CACHE		      ? CACHE
+							      : NURSERY];
 	if (msg_read_all(&r) == -1 || child->state != ROLE_READY ||
 	    child->pid <= 0 || (uint64_t)child->pid != pid)
 		return;
@@ -361,6 +362,7 @@ prepare(struct master *master)
 		    : i == MONITOR		       ? "monitor"
 		    : i == NURSERY		       ? "nursery"
 		    : i == RESOLVER		       ? "resolver"
+		    : i == CACHE		       ? "cache"
 						       : "keeper";
 	}
 	events_init(&master->events, -1, settings->verbosity);
@@ -370,6 +372,8 @@ prepare(struct master *master)
 	/* Nobody to ask for: ready as it is. */
 	if (!settings->wants_resolver)
 		master->children[RESOLVER].state = ROLE_READY;
+	if (settings->session_s == 0)
+		master->children[CACHE].state = ROLE_READY;
 	if (children_prepare(&master->how, settings, error) == -1)
 		roles_give_up(master, error);
 	master->signal_fd = sig_pipe();

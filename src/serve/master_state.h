@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serve/cache.h"
 #include "serve/chan.h"
 #include "serve/children.h"
 #include "serve/events.h"
@@ -41,7 +42,7 @@ struct child {
 #define RULE_FILES 2
 
 /* Slots of children[]. */
-enum { LOGGER, MONITOR, NURSERY, RESOLVER, KEEPER };
+enum { LOGGER, MONITOR, NURSERY, RESOLVER, CACHE, KEEPER };
 
 /* A program between fork and exec. */
 struct starting {
@@ -60,8 +61,9 @@ struct master {
 	struct events events;
 	int public_fd; /* what the first keeper read, sealed; -1 */
 	unsigned char public_digest[ROLE_DIGEST_SIZE];
-	struct rulefile rulefiles[RULE_FILES]; /* -y, -x */
-	int rule_fds[RULE_FILES];	       /* the last sound copies; -1 */
+	unsigned char profile[CACHE_PROFILE_SIZE]; /* says the nursery */
+	struct rulefile rulefiles[RULE_FILES];	   /* -y, -x */
+	int rule_fds[RULE_FILES]; /* the last sound copies; -1 */
 	enum rulefile_news rule_news[RULE_FILES];
 	bool rules_untold[RULE_FILES]; /* the monitor has to be told yet */
 	unsigned

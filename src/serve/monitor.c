@@ -27,6 +27,7 @@
 #include "serve/delayed.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/resuming.h"
 #include "serve/signing.h"
 
 /*
@@ -118,8 +119,9 @@ monitor_tell_stuck(
 {
 	/* With its pid: master may have replaced it already. */
 	uint64_t body[3] = { which, why,
-		which == MSG_STUCK_RESOLVER ? m->resolver_pid
-					    : m->nursery_pid };
+		which == MSG_STUCK_RESOLVER    ? m->resolver_pid
+		    : which == MSG_STUCK_CACHE ? m->cache_pid
+					       : m->nursery_pid };
 	const struct msg msg = { .type = MSG_STUCK,
 		.body = (unsigned char *)body,
 		.len = sizeof(body) };
@@ -296,6 +298,7 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 	ev_io_init(&conn->asks, delayed_on_program, -1, EV_READ);
 	conn->asks.data = conn;
 	conn->is_delayed = m->settings->is_delayed;
+	resuming_begin(conn);
 	conn->status = STATUS_FAILED;
 	conn->wants_facts = m->settings->has_tls_environment;
 }
@@ -640,10 +643,14 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		take_listener(m, fd);
 		break;
 	case MSG_NURSERY:
+		resuming_take_profile(m, &r);
 		take_nursery(m, number, fd);
 		break;
 	case MSG_RESOLVER:
 		take_resolver(m, number, fd);
+		break;
+	case MSG_CACHE:
+		resuming_take_cache(m, number, fd);
 		break;
 	case MSG_KEEPER:
 		signing_take_keeper(m, number, fd);
@@ -760,6 +767,7 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	ev_timer_init(&m->pause, on_pause_over, PAUSE_SECONDS, 0);
 	m->pause.data = m;
 	signing_prepare(m);
+	resuming_prepare(m);
 	admission_prepare(m);
 	chan_open(&m->master, master_fd);
 	monitor_watch(m, &m->master, &m->master_io);

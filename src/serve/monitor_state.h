@@ -3,6 +3,7 @@
  *
  * monitor.c has the loop and the sockets, admission.c and lookup.c the way to
  * a session, life.c how a connection ends, signing.c the way to the keepers,
+ * resuming.c to the cache,
  * attend.c what sessions and programs report.
  */
 #ifndef SERVE_MONITOR_STATE_H
@@ -11,6 +12,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
+#include "serve/cache.h"
 #include "serve/chan.h"
 #include "net/dns.h"
 #include "serve/events.h"
@@ -62,7 +64,7 @@ struct monitor {
 	struct table table;
 	struct events events;
 	struct chan master, nursery, resolver;
-	uint64_t nursery_pid, resolver_pid; /* as master told them */
+	uint64_t nursery_pid, resolver_pid, cache_pid; /* says master */
 	ev_io master_io, nursery_io, resolver_io, listen_io;
 	struct limits limits;
 	struct rule_table early_rules, rules;
@@ -74,6 +76,13 @@ struct monitor {
 	struct connection *looked_at; /* last; NULL: begin */
 	ev_timer pause;
 	struct keeper keepers[SETTINGS_KEEPERS_MAX];
+	struct chan cache;
+	ev_io cache_io;
+	unsigned cache_waits; /* questions it has not answered */
+	bool cache_is_late;
+	ev_timer cache_silence;
+	unsigned char profile[CACHE_PROFILE_SIZE]; /* of sessions, a digest */
+	bool has_profile;
 	int listen_fd;
 	int lost_nursery_fd; /* of one that is to be killed; -1 */
 	struct spare spare;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sig.h"
+#include "serve/cache.h"
 #include "serve/pids.h"
 #include "serve/privs.h"
 #include "serve/role.h"
@@ -30,6 +31,7 @@
 #include "serve/title.h"
 #include "tls/tlsctx.h"
 #include "tls/tlsfile.h"
+#include "tls/tlslib.h"
 
 #define NURSERY_DESCRIPTORS 32
 /* For a session whose monitor is gone, to shut its client's socket down. */
@@ -44,7 +46,43 @@ struct nursery {
 	struct pids sessions;
 	int signal_fd;
 	int64_t kill_at; /* sessions of a monitor that is gone */
+	unsigned char profile[CACHE_PROFILE_SIZE]; /* a digest */
 };
+
+/*
+ * What a session that is resumed must have in common with the connection
+ * that resumes it: the variables, whose paths stand for the server's
+ * certificate, so that a renewed one keeps sessions; and what clients are
+ * checked by, byte for byte.
+ */
+static int
+digest_profile(const struct profile *profile, const struct tlstrust *trust,
+    unsigned char digest[CACHE_PROFILE_SIZE])
+{
+	struct {
+		unsigned char variables[TLSLIB_SHA256_SIZE];
+		unsigned char cas[TLSLIB_SHA256_SIZE];
+		unsigned char crls[TLSLIB_SHA256_SIZE];
+	} parts;
+	struct msg_writer w;
+	unsigned char *bytes;
+	int r;
+
+	msg_write_to(&w, NULL, MSG_BODY_MAX);
+	profile_put(profile, &w);
+	bytes = malloc(w.len);
+	if (bytes == NULL)
+		return -1;
+	msg_write_to(&w, bytes, w.len);
+	profile_put(profile, &w);
+	r = tlslib_sha256(bytes, w.len, parts.variables);
+	free(bytes);
+	if (r == -1 ||
+	    tlslib_sha256(trust->cas.data, trust->cas.len, parts.cas) == -1 ||
+	    tlslib_sha256(trust->crls.data, trust->crls.len, parts.crls) == -1)
+		return -1;
+	return tlslib_sha256(&parts, sizeof(parts), digest);
+}
 
 static void
 load(struct nursery *nursery)
@@ -55,7 +93,11 @@ load(struct nursery *nursery)
 	char error[TLSFILE_ERROR_SIZE];
 
 	profile_settings(&config->profile, &settings);
+	settings.session_s = config->session_s;
 	role_public_take(&nursery->role, public);
+	if (digest_profile(
+		&config->profile, &public->trust, nursery->profile) == -1)
+		role_fail(&nursery->role, "unable to compute a SHA-256");
 	nursery->ctx = tlsctx_new(&settings, public, error, sizeof(error));
 	tlstrust_free(&public->trust);
 	if (nursery->ctx == NULL)
@@ -258,7 +300,8 @@ nursery_run(void)
 	role_begin(&nursery.role);
 	prepare(&nursery);
 	nursery.kill_at = CLOCK_NEVER;
-	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, NULL, 0, false);
+	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, nursery.profile,
+	    sizeof(nursery.profile), false);
 	for (;;) {
 		fds[0] = (struct pollfd){ nursery.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };

@@ -31,6 +31,7 @@ struct role_config {
 	size_t limit; /* sessions at once */
 	unsigned idle_s;
 	bool strict_close;
+	unsigned session_s; /* SESSIONTIME; 0: nothing is resumed */
 	const unsigned char *greeting;
 	size_t greeting_len;
 	/* the descriptors that come with it, in this order */

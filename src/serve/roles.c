@@ -74,6 +74,40 @@ give_monitor(struct master *master, enum msg_type type, uint64_t number, int fd)
 		chan_send(&master->monitor, &msg);
 }
 
+/* With what its sessions are bound to. */
+static void
+give_nursery(struct master *master, uint64_t pid, int fd)
+{
+	unsigned char body[2 * sizeof(uint64_t) + CACHE_PROFILE_SIZE];
+	struct msg msg = {
+		.type = MSG_NURSERY, .body = body, .fds = { fd }, .fd_count = 1
+	};
+	struct msg_writer w;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, pid);
+	msg_put_bytes(&w, master->profile, sizeof(master->profile));
+	msg_written(&w, &msg.len);
+	chan_send(&master->monitor, &msg);
+}
+
+/* The monitor's end of a role's work socket. */
+static void
+give_work(struct master *master, const struct child *child, int fd)
+{
+	size_t slot = (size_t)(child - master->children);
+	uint64_t pid = (uint64_t)child->pid;
+
+	if (slot >= KEEPER)
+		give_monitor(master, MSG_KEEPER, slot - KEEPER, fd);
+	else if (slot == RESOLVER)
+		give_monitor(master, MSG_RESOLVER, pid, fd);
+	else if (slot == CACHE)
+		give_monitor(master, MSG_CACHE, pid, fd);
+	else
+		give_nursery(master, pid, fd);
+}
+
 /* A work socket between a ready role and the monitor. */
 static void
 connect_role(struct master *master, struct child *child)
@@ -92,14 +126,7 @@ connect_role(struct master *master, struct child *child)
 	if (msg_send(child->life_fd, &msg, true) == -1)
 		kill(child->pid, SIGKILL);
 	fd_close(&ends[0]);
-	if (is_keeper(master, child))
-		give_monitor(master, MSG_KEEPER,
-		    (uint64_t)(child - &master->children[KEEPER]), ends[1]);
-	else
-		give_monitor(master,
-		    child == &master->children[RESOLVER] ? MSG_RESOLVER
-							 : MSG_NURSERY,
-		    (uint64_t)child->pid, ends[1]);
+	give_work(master, child, ends[1]);
 }
 
 /*
@@ -239,6 +266,16 @@ start_resolver(struct master *master, struct child *child)
 		roles_fail(master, child, "unable to fork the resolver");
 }
 
+static void
+start_cache(struct master *master, struct child *child)
+{
+	pid_t pid = children_fork_cache(&master->how, &child->life_fd);
+
+	note_start(child, pid, ROLE_STARTING);
+	if (pid == -1)
+		roles_fail(master, child, "unable to fork the cache");
+}
+
 /* May this role be started now? */
 static bool
 is_due(const struct master *master, const struct child *child)
@@ -250,6 +287,7 @@ is_due(const struct master *master, const struct child *child)
 	switch (child - master->children) {
 	case LOGGER:
 	case RESOLVER:
+	case CACHE:
 		return true;
 	case KEEPER:
 		return handover_is_possible(master);
@@ -308,6 +346,8 @@ roles_start_due(struct master *master)
 			start_monitor(master, child);
 		else if (i == RESOLVER)
 			start_resolver(master, child);
+		else if (i == CACHE)
+			start_cache(master, child);
 		else
 			start_executable(master, child);
 	}
@@ -355,6 +395,9 @@ role_is_ready(struct master *master, struct child *child, struct msg *msg)
 	child->state = ROLE_READY;
 	if (is_keeper(master, child))
 		take_public(master, child, msg);
+	else if (child == &master->children[NURSERY] &&
+	    msg->len == sizeof(master->profile))
+		memcpy(master->profile, msg->body, sizeof(master->profile));
 	connect_role(master, child);
 }
 

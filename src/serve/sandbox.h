@@ -14,7 +14,8 @@ enum sandbox_role {
 	SANDBOX_KEEPER,
 	SANDBOX_NURSERY, /* inherited by sessions */
 	SANDBOX_RESOLVER,
-	SANDBOX_LOGGER
+	SANDBOX_LOGGER,
+	SANDBOX_CACHE
 };
 
 /* Can this build confine roles on this system? */

@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "net/sock.h"
+#include "serve/cache.h"
 #include "serve/facts.h"
 #include "serve/msg.h"
 #include "tls/relay.h"
@@ -95,6 +96,45 @@ sign(void *arg, size_t key, unsigned scheme, const unsigned char *text,
 		return -1;
 	memcpy(signature, answer, answer_len);
 	return (int)answer_len;
+}
+
+/* tlsresume_fetch_fn: through the monitor to the cache and back. */
+static size_t
+fetch(void *arg, const unsigned char id[TLSRESUME_ID_SIZE],
+    unsigned char *entry, size_t size)
+{
+	const struct session *session = arg;
+	unsigned char body[CACHE_FETCH_MAX];
+	struct msg_writer w;
+	struct msg msg;
+	size_t len;
+
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_bytes(&w, id, TLSRESUME_ID_SIZE);
+	tell(session, MSG_FETCH, body, w.len);
+	expect(session, MSG_FETCHED, &msg);
+	len = msg.len <= size ? msg.len : 0;
+	memcpy(entry, msg.body, len);
+	msg_wipe(&room, &msg);
+	return len;
+}
+
+/* tlsresume_store_fn: to the cache; nobody answers. */
+static void
+store(void *arg, const struct tlsresume_entry *entries, size_t count)
+{
+	const struct session *session = arg;
+	unsigned char body[CACHE_STORE_MAX];
+	struct msg_writer w;
+	size_t i;
+
+	msg_write_to(&w, body, sizeof(body));
+	for (i = 0; i < count; i++) {
+		msg_put_bytes(&w, entries[i].id, TLSRESUME_ID_SIZE);
+		msg_put_bytes(&w, entries[i].bytes, entries[i].len);
+	}
+	tell(session, MSG_STORE, body, w.len);
+	explicit_bzero(body, w.len);
 }
 
 static void
@@ -352,9 +392,13 @@ relay(struct session *session, struct tlsconn *conn)
 void
 session_run(struct session *session)
 {
+	const struct tlsresume_cache cache = {
+		.fetch = fetch, .store = store, .arg = session
+	};
 	struct tlsconn *conn;
 
 	tlsctx_set_signer(session->ctx, sign, session);
+	tlsctx_set_cache(session->ctx, &cache);
 	conn = tlsconn_new(
 	    session->ctx, session->client_fd, &session->start.verify);
 	if (conn == NULL)

@@ -72,6 +72,10 @@ struct settings {
 	const char *greeting; /* -B, or NULL */
 	size_t greeting_len;
 
+	/* resumption */
+	unsigned session_s;   /* SESSIONTIME; 0: none, and no cache */
+	size_t session_count; /* SESSIONCACHE */
+
 	/* the program */
 	char *const *program;		     /* argv, NULL-terminated */
 	struct settings_identity program_id; /* see sets_uid, sets_gid */

@@ -74,6 +74,9 @@ struct connection {
 	unsigned char *unsigned_request; /* waits for a keeper; owned */
 	size_t unsigned_len;
 
+	bool is_fetching;  /* the cache has been asked */
+	ev_timer patience; /* with it */
+
 	char protocol[16], cipher[64];
 	bool wants_facts;	/* for the TLS variables, or by `Y' */
 	struct msg_join joined; /* FACTS that are not whole yet */

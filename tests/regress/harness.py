@@ -45,9 +45,10 @@ KEYS = ['rsa', 'ecdsa'] + (
     ['ed25519'] if re.match(r'OpenSSL ([3-9]|\d\d)', TLS_LIBRARY) else [])
 
 # The roles that live as long as the server does; a resolver only when
-# names or IDENT are wanted.  Each rule file has a watcher besides.
+# names or IDENT are wanted, a cache only when sessions are resumed.  Each rule
+# file has a watcher besides.
 LONG_LIVED = {'front', 'master', 'monitor', 'logger', 'keeper', 'nursery',
-              'resolver'}
+              'resolver', 'cache'}
 SANITIZER_REPORT = re.compile(
     r'ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer')
 
@@ -373,8 +374,8 @@ class Server:
     def wait_idle(self, seconds=2.0):
         """Until only the long-lived roles are left."""
         def look():
-            found = set(self.roles()) - {'watcher'} | {'resolver'}
-            return found == LONG_LIVED
+            found = set(self.roles()) - {'watcher'}
+            return found | {'resolver', 'cache'} == LONG_LIVED
         try:
             wait_for(look, seconds, 'only the long-lived roles are left')
         except Timeout as late:

@@ -11,10 +11,12 @@ from harness import (KEEPER_ID, LONG_LIVED, MONITOR_ID, NET_ID, PROGRAM_ID,
                      ROOT, descriptors, proc_limits, read_proc, read_stat,
                      run_server, status_fields)
 
-OWN_ROOT = {'monitor', 'logger', 'nursery', 'session', 'keeper', 'resolver'}
+OWN_ROOT = {'monitor', 'logger', 'nursery', 'session', 'keeper', 'resolver',
+            'cache'}
 # Roles that have given up what they were started with.
 DROPPED = {'monitor': MONITOR_ID, 'logger': MONITOR_ID, 'keeper': KEEPER_ID,
-           'nursery': NET_ID, 'session': NET_ID, 'resolver': NET_ID}
+           'nursery': NET_ID, 'session': NET_ID, 'resolver': NET_ID,
+           'cache': KEEPER_ID}
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_roles_and_titles(running):
     counts = {name: len(pids) for name, pids in roles.items()}
     assert counts == {'front': 1, 'master': 1, 'monitor': 1, 'logger': 1,
                       'keeper': 2, 'nursery': 1, 'session': 1, 'program': 1,
-                      'resolver': 1}
+                      'resolver': 1, 'cache': 1}
     words = read_proc(server.front, 'cmdline').split(b'\0')[:-1]
     assert [word.decode() for word in words] == server.arguments
 
@@ -44,7 +46,7 @@ def test_parents(running):
     master = roles['master'][0]
     assert read_stat(master).ppid == server.front
     for name in ('monitor', 'logger', 'keeper', 'nursery', 'resolver',
-                 'program'):
+                 'cache', 'program'):
         for pid in roles[name]:
             assert read_stat(pid).ppid == master, name
     assert read_stat(roles['session'][0]).ppid == roles['nursery'][0]
@@ -115,7 +117,7 @@ def test_limits(running):
             assert limits['Max core file size'] == (0, 0), name
             if name != 'nursery':
                 assert limits['Max processes'] == (0, 0), name
-    for name in ('session', 'logger'):
+    for name in ('session', 'logger', 'cache'):
         limits = proc_limits(roles[name][0])
         assert limits['Max open files'][1] <= 16, name
     for name in ('keeper', 'nursery'):
@@ -210,7 +212,8 @@ def test_role_descriptors(start):
     server.check_service()
     server.wait_idle()
     roles = server.roles()
-    limits = {'keeper': 2, 'nursery': 2, 'logger': 1, 'resolver': 2}
+    limits = {'keeper': 2, 'nursery': 2, 'logger': 1, 'resolver': 2,
+              'cache': 2}
     for name, most in limits.items():
         found = kinds(roles[name][0])
         sockets = [k for k in found.values() if k == 'socket']
@@ -261,7 +264,7 @@ def test_clients_are_not_shared(start):
         monitor = set(descriptors(server.pid('monitor')).values())
         clients = {inode_of(first), inode_of(second)}
         everyone = [fd for name in ('keeper', 'nursery', 'logger', 'master',
-                                    'resolver')
+                                    'resolver', 'cache')
                     for pid in server.pids(name)
                     for fd in descriptors(pid).values()]
         assert not clients & (monitor | set(everyone))

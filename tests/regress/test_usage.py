@@ -133,25 +133,11 @@ def test_usage_line_shows_the_way_to_the_help():
     assert result.err.endswith('; see sslserver --help\n')
 
 
-UNREAD = ['TICKETKEYS']
-
-
 def warnings_of_check(pki, options=(), program='/bin/cat', **env):
     result = run_server(['--check', *options, '127.0.0.1', '0', program],
                         env=dict(pki.ecdsa, **env))
     assert result.code == 0, result
     return result.err
-
-
-def test_variables_without_effect_are_one_warning(pki):
-    head = 'sslserver: warning: without effect in this version: '
-    assert warnings_of_check(pki) == ''
-    assert warnings_of_check(pki, **dict.fromkeys(UNREAD, '')) == ''
-    for name in UNREAD:
-        assert warnings_of_check(pki, **{name: '1'}) == head + name + '\n'
-    assert warnings_of_check(pki, **dict.fromkeys(UNREAD, '1')) == \
-        head + ', '.join(UNREAD) + '\n'
-    assert warnings_of_check(pki, ['-q'], TICKETKEYS='1') == ''
 
 
 def test_program_that_cannot_be_run_is_a_warning(pki, workdir):
@@ -279,7 +265,7 @@ def test_explain_names_users(pki):
                        SSL_CHROOT='/var/empty')
     assert values['program uid'] == '0 root'
     assert values['program gid'] == '0 root'
-    assert values['keeper'] == 'uid 0 root gid 0 root'
+    assert values['keeper and cache'] == 'uid 0 root gid 0 root'
     assert values['keeper root'] == '/var/empty'
 
 

@@ -1,0 +1,44 @@
+/*
+ * resuming: between sessions and the cache, for clients that come back.
+ *
+ * Nothing a session waits for here lasts longer than a moment: a cache that
+ * is gone, late or full of questions is a miss, and the handshake goes on
+ * in full.
+ */
+#ifndef SERVE_RESUMING_H
+#define SERVE_RESUMING_H
+
+#include <stdint.h>
+
+struct connection;
+struct monitor;
+struct msg;
+struct msg_reader;
+
+/* Make the cache's channel, closed, and a connection's part. */
+void resuming_prepare(struct monitor *m);
+void resuming_begin(struct connection *conn);
+
+/* The cache's socket, from master, and its pid. */
+void resuming_take_cache(struct monitor *m, uint64_t pid, int fd);
+
+/*
+ * The next field: the digest of the profile that sessions are made with.
+ * Anything else but CACHE_PROFILE_SIZE bytes: nothing is resumed.
+ */
+void resuming_take_profile(struct monitor *m, struct msg_reader *r);
+
+/*
+ * Forward a FETCH or a STORE, unread, with the connection's binding.  A
+ * FETCH is answered by itself, with CONN_HIT before it where something was
+ * found.
+ */
+void resuming_fetch(
+    struct monitor *m, struct connection *conn, const struct msg *msg);
+void resuming_store(
+    struct monitor *m, struct connection *conn, const struct msg *msg);
+
+/* The connection is about to be released. */
+void resuming_end(struct monitor *m, struct connection *conn);
+
+#endif
