@@ -547,7 +547,8 @@ class Client:
     """
 
     def __init__(self, address, port, timeout=20.0, handshake=True,
-                 context=None, sni=None, receive_buffer=None, source=None):
+                 context=None, sni=None, receive_buffer=None, source=None,
+                 session=None):
         self.timeout = timeout * SLOW
         family = socket.AF_INET6 if ':' in address else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -572,7 +573,8 @@ class Client:
         # Read before it was asked for, and whether that was all.
         self.early, self.has_ended = b'', False
         self.tls = (context or tls_context()).wrap_bio(
-            self.incoming, self.outgoing, server_hostname=sni)
+            self.incoming, self.outgoing, server_hostname=sni,
+            session=session)
         if handshake:
             try:
                 self.handshake()

@@ -6,7 +6,9 @@
  * a text that is none to sign, `sign-early' without waiting for that of one
  * that is, `pieces' with facts that never end, and `facts VERIFY PARTS' with
  * a signature and these facts: SSL_CLIENT_VERIFY (`-': none), and in PARTS
- * d the digest of a client's certificate, n its name, v its version.
+ * d the digest of a client's certificate, n its name, v its version.  `cache'
+ * and a row of a letter and a length each: F fetch (and the answer is waited
+ * for), S store, A facts.
  */
 #include <sys/wait.h>
 
@@ -171,6 +173,43 @@ lie(const struct msg *start, unsigned long end, size_t len)
 	leave_read(start);
 }
 
+static enum msg_type
+type_of(char letter)
+{
+	switch (letter) {
+	case 'F':
+		return MSG_FETCH;
+	case 'S':
+		return MSG_STORE;
+	default:
+		return MSG_FACTS;
+	}
+}
+
+/* Zeros, of the lengths that the script says. */
+__attribute__((noreturn)) static void
+recite(const struct msg *start, const char *script)
+{
+	static unsigned char body[MSG_PIECE_MAX];
+	struct msg_room *room = malloc(sizeof(*room));
+	enum msg_type type;
+	struct msg msg;
+	bool more;
+	char *end;
+
+	for (; *script != '\0'; script = end + strspn(end, " ")) {
+		type = type_of(*script);
+		msg_send_bytes(start->fds[CONTROL], type, start->conn, body,
+		    strtoul(script + 1, &end, 10), false);
+		if (room == NULL ||
+		    (type == MSG_FETCH &&
+			msg_receive(start->fds[CONTROL], room, &msg, 0, false,
+			    &more) != 1))
+			break;
+	}
+	leave_read(start);
+}
+
 static void
 begin_session(struct msg *msg)
 {
@@ -182,6 +221,8 @@ begin_session(struct msg *msg)
 	profile_settings(&role.config.profile, &settings);
 	number = strtoul(settings.ciphers, &end, 10);
 	pid = (uint64_t)fork();
+	if (pid == 0 && strncmp(settings.ciphers, "cache ", 6) == 0)
+		recite(msg, settings.ciphers + 6);
 	if (pid == 0 && end == settings.ciphers)
 		lie_of_handshake(msg, settings.ciphers);
 	if (pid == 0)
