@@ -23,6 +23,7 @@
 #include "net/sock.h"
 #include "serve/cache.h"
 #include "serve/facts.h"
+#include "serve/factsreport.h"
 #include "serve/msg.h"
 #include "tls/relay.h"
 #include "tls/tlsconn.h"
@@ -249,43 +250,13 @@ shake_hands(struct session *session, struct tlsconn *conn)
 	}
 }
 
-/* What the log needs: protocol and cipher. */
-static int
-append_summary(const struct tlsconn *conn, struct buf *body)
-{
-	unsigned char bytes[256];
-	struct msg_writer w;
-	size_t len;
-
-	msg_write_to(&w, bytes, sizeof(bytes));
-	msg_put_text(&w, tlsconn_protocol(conn));
-	msg_put_text(&w, tlsconn_cipher(conn));
-	if (msg_written(&w, &len) == -1)
-		return -1;
-	return buf_append(body, bytes, len);
-}
-
-/* What the TLS variables are made of. */
-static int
-append_facts(const struct tlsconn *conn, struct buf *body)
-{
-	struct facts *facts = facts_new();
-	int r = -1;
-
-	if (facts != NULL && tlsinfo_walk(conn, facts_add, facts) == 0)
-		r = facts_encode(facts, body);
-	facts_free(facts);
-	return r;
-}
-
 static void
 tell_facts(const struct session *session, const struct tlsconn *conn)
 {
 	struct buf body;
 
 	buf_init(&body, FACTS_BODY_MAX);
-	if (append_summary(conn, &body) == -1 ||
-	    (session->start.wants_facts && append_facts(conn, &body) == -1))
+	if (factsreport_put(conn, session->start.wants_facts, &body) == -1)
 		finish(
 		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
 	tell(session, MSG_FACTS, body.data, body.len);

@@ -1,0 +1,50 @@
+/*
+ * The body of FACTS.
+ *
+ * Runs in a session and in sslclient's TLS process, after the handshake.
+ */
+#include "serve/factsreport.h"
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "serve/facts.h"
+#include "serve/msg.h"
+#include "tls/tlsconn.h"
+
+/* What a log needs. */
+static int
+put_summary(const struct tlsconn *conn, struct buf *body)
+{
+	unsigned char bytes[256];
+	struct msg_writer w;
+	size_t len;
+
+	msg_write_to(&w, bytes, sizeof(bytes));
+	msg_put_text(&w, tlsconn_protocol(conn));
+	msg_put_text(&w, tlsconn_cipher(conn));
+	if (msg_written(&w, &len) == -1)
+		return -1;
+	return buf_append(body, bytes, len);
+}
+
+/* What the TLS variables are made of. */
+static int
+put_facts(const struct tlsconn *conn, struct buf *body)
+{
+	struct facts *facts = facts_new();
+	int r = -1;
+
+	if (facts != NULL && tlsinfo_walk(conn, facts_add, facts) == 0)
+		r = facts_encode(facts, body);
+	facts_free(facts);
+	return r;
+}
+
+int
+factsreport_put(const struct tlsconn *conn, bool wants_facts, struct buf *body)
+{
+	if (put_summary(conn, body) == -1)
+		return -1;
+	return wants_facts ? put_facts(conn, body) : 0;
+}
