@@ -23,6 +23,7 @@
 #include "tls/tlscerts.h"
 #include "tls/tlscompat.h"
 #include "tls/tlsfile.h"
+#include "tls/tlskey_internal.h"
 #include "tls/tlsremote.h"
 #include "tls/tlstrust.h"
 
@@ -73,10 +74,8 @@ decode(const unsigned char *der, size_t len)
 }
 
 static struct buf
-chain_of(const struct tlschoice *choice, size_t number)
+chain_of(const struct tlscert *cert)
 {
-	const struct tlscert *cert = &choice->certs->all[number];
-
 	return (struct buf){ .data = (unsigned char *)(uintptr_t)cert->chain,
 		.len = cert->chain_len };
 }
@@ -121,7 +120,7 @@ static int
 make(struct tlschoice *choice, size_t number)
 {
 	struct tlschoice_slot *slot = &choice->slots[number];
-	const struct buf row = chain_of(choice, number);
+	const struct buf row = chain_of(&choice->certs->all[number]);
 	const unsigned char *der;
 	size_t at = 0, len;
 
@@ -134,6 +133,29 @@ make(struct tlschoice *choice, size_t number)
 		return 0;
 	forget(slot);
 	return -1;
+}
+
+int
+tlschoice_own(
+    SSL_CTX *ctx, const struct tlscert *cert, const struct tlskey *key)
+{
+	const struct buf row = chain_of(cert);
+	const unsigned char *der;
+	size_t at = 0, len;
+	bool is_leaf = true, ok = true;
+
+	while (ok && (der = tlstrust_next(&row, &at, &len)) != NULL) {
+		X509 *decoded = decode(der, len);
+
+		if (decoded == NULL)
+			return -1;
+		ok = is_leaf ? SSL_CTX_use_certificate(ctx, decoded) == 1
+			     : SSL_CTX_add1_chain_cert(ctx, decoded) == 1;
+		X509_free(decoded);
+		is_leaf = false;
+	}
+	return ok && SSL_CTX_use_PrivateKey(ctx, tlskey_pkey(key)) == 1 ? 0
+									: -1;
 }
 
 /* For one connection. */

@@ -15,7 +15,9 @@
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct tlscert;
 struct tlscerts;
+struct tlskey;
 struct tlschoice_slot;
 
 struct tlschoice {
@@ -43,6 +45,13 @@ int tlschoice_init(struct tlschoice *choice, const struct tlscerts *certs);
  */
 int tlschoice_use(
     struct tlschoice *choice, struct ssl_ctx_st *ctx, size_t number);
+
+/*
+ * Have the connections of ctx, a client's, use a certificate and its key,
+ * which is in this process.  0, or -1: the library knows why.
+ */
+int tlschoice_own(struct ssl_ctx_st *ctx, const struct tlscert *cert,
+    const struct tlskey *key);
 
 /*
  * Could a connection of ctx use it?  Nothing of it stays.  0, or -1: the

@@ -520,6 +520,21 @@ tlscompat_group(SSL *ssl)
 #endif
 
 bool
+tlscompat_has_signed(const SSL *ssl)
+{
+#ifdef SSL_CTRL_GET_SIGNATURE_NID
+	int nid = NID_undef;
+
+	/* A macro that casts const away. */
+	return SSL_get_signature_nid((SSL *)(uintptr_t)ssl, &nid) == 1 &&
+	    nid != NID_undef;
+#else
+	(void)ssl;
+	return true;
+#endif
+}
+
+bool
 tlscompat_is_bound(SSL *ssl)
 {
 	if (SSL_version(ssl) >= TLS1_3_VERSION)

@@ -126,6 +126,12 @@ bool tlscompat_is_unsupported(unsigned long code);
  */
 struct x509_st *tlscompat_peer(const struct ssl_st *ssl);
 
+/*
+ * Has this end signed in the handshake?  Of a client: has its certificate
+ * been asked for and sent?  true where the library does not tell.
+ */
+bool tlscompat_has_signed(const struct ssl_st *ssl);
+
 /* The group of the key exchange, as TLS calls it; NULL: none, or unknown. */
 const char *tlscompat_group(struct ssl_st *ssl);
 

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "tls/tlsbio.h"
 #include "tls/tlschoice.h"
+#include "tls/tlsclient.h"
 #include "tls/tlscompat.h"
 #include "tls/tlsconn_internal.h"
 #include "tls/tlsctx_internal.h"
@@ -37,8 +38,8 @@ struct tlsconn {
 	struct tlsbio io; /* last: its pages are touched as needed */
 };
 
-struct tlsconn *
-tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
+static struct tlsconn *
+make(struct tlsctx *ctx, int fd, const struct tlsverify *verify)
 {
 	struct tlsconn *conn = malloc(sizeof(*conn));
 	BIO *bio;
@@ -47,7 +48,7 @@ tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
 		return NULL;
 	conn->is_starved = conn->is_reset = false;
 	conn->reason[0] = '\0';
-	tlsbio_init(&conn->io, client_fd);
+	tlsbio_init(&conn->io, fd);
 	conn->io.is_held = true;
 	conn->ssl = SSL_new(tlsctx_ssl(ctx));
 	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
@@ -62,7 +63,31 @@ tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
 		return NULL;
 	}
 	SSL_set_bio(conn->ssl, bio, bio);
-	SSL_set_accept_state(conn->ssl);
+	return conn;
+}
+
+struct tlsconn *
+tlsconn_new(struct tlsctx *ctx, int client_fd, const struct tlsverify *verify)
+{
+	struct tlsconn *conn = make(ctx, client_fd, verify);
+
+	if (conn != NULL)
+		SSL_set_accept_state(conn->ssl);
+	return conn;
+}
+
+struct tlsconn *
+tlsconn_new_client(
+    struct tlsctx *ctx, int server_fd, const struct tlsclient *client)
+{
+	struct tlsconn *conn = make(ctx, server_fd, &client->verify);
+
+	if (conn == NULL)
+		return NULL;
+	if (tlsclient_begin(conn->ssl, client) == -1) {
+		tlsconn_free(conn);
+		return NULL;
+	}
 	return conn;
 }
 
@@ -237,6 +262,12 @@ enum tlsverify_refusal
 tlsconn_refusal(const struct tlsconn *conn)
 {
 	return conn->verified.refusal;
+}
+
+const char *
+tlsconn_subject(const struct tlsconn *conn)
+{
+	return conn->verified.subject;
 }
 
 const char *

@@ -11,6 +11,7 @@
 
 #include "tls/tlsverify.h"
 
+struct tlsclient;
 struct tlsctx;
 struct tlsconn;
 
@@ -34,17 +35,26 @@ struct tlsconn *tlsconn_new(
     struct tlsctx *ctx, int client_fd, const struct tlsverify *verify);
 
 /*
- * Go on with the handshake.  OK when done: then the client's certificate,
+ * A client's end over server_fd, that wants what client says, whose texts
+ * are copied.  NULL when memory is short, or a name cannot be one.
+ */
+struct tlsconn *tlsconn_new_client(
+    struct tlsctx *ctx, int server_fd, const struct tlsclient *client);
+
+/*
+ * Go on with the handshake.  OK when done: then the peer's certificate,
  * if one was wanted, is as it has to be.  On FAILED the alert has been sent
  * as far as the socket took it.
  */
 enum tlsconn_status tlsconn_handshake(struct tlsconn *conn);
 
 /*
- * After a handshake that has FAILED: was it for the client's certificate?
- * tlsconn_reason is then that of struct tlsverify_result.
+ * After a handshake that has FAILED: was it for the peer's certificate?
+ * tlsconn_reason and tlsconn_subject are then those of struct
+ * tlsverify_result.
  */
 enum tlsverify_refusal tlsconn_refusal(const struct tlsconn *conn);
+const char *tlsconn_subject(const struct tlsconn *conn);
 
 /*
  * Read decrypted bytes.  OK and *len > 0, or another status and *len 0.

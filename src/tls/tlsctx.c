@@ -408,17 +408,60 @@ configure(const struct making *making)
 	return use_dh(making);
 }
 
+/*
+ * A client's own certificate, whose key is here: it is the user's, and for
+ * this one connection.
+ */
+static int
+use_own_cert(const struct making *making, const struct tlskey *key)
+{
+	const struct tlscerts *certs = &making->public->certs;
+
+	if (certs->count == 0 || key == NULL ||
+	    tlschoice_own(making->ctx->ssl, &certs->all[0], key) == 0)
+		return 0;
+	return blame_cert(making, 0);
+}
+
+static int
+configure_client(const struct making *making, const struct tlskey *key)
+{
+	unsigned min;
+
+	set_behaviour(making->ctx->ssl);
+	if (set_versions(making, &min) == -1 ||
+	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
+	    use_trust(making) == -1)
+		return -1;
+	return use_own_cert(making, key);
+}
+
 static struct tlsctx *
-make_empty(void)
+make_empty(bool is_server)
 {
 	struct tlsctx *ctx = calloc(1, sizeof(*ctx));
 
-	if (ctx != NULL && tlsremote_start() == 0 && tlsbio_start() == 0)
-		ctx->ssl = tlscompat_ctx_new(true);
+	if (ctx != NULL && (!is_server || tlsremote_start() == 0) &&
+	    tlsbio_start() == 0)
+		ctx->ssl = tlscompat_ctx_new(is_server);
 	if (ctx == NULL || ctx->ssl != NULL)
 		return ctx;
 	free(ctx);
 	return NULL;
+}
+
+/* The library is there, and making->ctx. */
+static int
+begin(struct making *making, bool is_server)
+{
+	OPENSSL_init_ssl(
+	    OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+	tlslib_start();
+	ERR_clear_error();
+	making->ctx = make_empty(is_server);
+	if (making->ctx != NULL)
+		return 0;
+	return blame(making, "unable to start the TLS library", "");
 }
 
 struct tlsctx *
@@ -427,16 +470,25 @@ tlsctx_new(const struct tls_settings *settings, const struct tls_public *public,
 {
 	struct making making = { NULL, settings, public, error, error_size };
 
-	OPENSSL_init_ssl(
-	    OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
-	tlslib_start();
-	ERR_clear_error();
-	making.ctx = make_empty();
-	if (making.ctx == NULL) {
-		blame(&making, "unable to start the TLS library", "");
+	if (begin(&making, true) == -1)
+		return NULL;
+	if (configure(&making) == -1) {
+		tlsctx_free(making.ctx);
 		return NULL;
 	}
-	if (configure(&making) == -1) {
+	return making.ctx;
+}
+
+struct tlsctx *
+tlsctx_new_client(const struct tls_settings *settings,
+    const struct tls_public *public, const struct tlskey *key, char *error,
+    size_t error_size)
+{
+	struct making making = { NULL, settings, public, error, error_size };
+
+	if (begin(&making, false) == -1)
+		return NULL;
+	if (configure_client(&making, key) == -1) {
 		tlsctx_free(making.ctx);
 		return NULL;
 	}

@@ -13,6 +13,7 @@
 struct tls_settings;
 struct tls_public;
 struct tlsctx;
+struct tlskey;
 struct tlsresume_cache;
 
 /* The most a client may send as its chain of certificates, in bytes. */
@@ -44,6 +45,15 @@ typedef int tlsctx_sign_fn(void *arg, size_t key, unsigned scheme,
  */
 struct tlsctx *tlsctx_new(const struct tls_settings *settings,
     const struct tls_public *public, char *error, size_t error_size);
+
+/*
+ * The same for a client, who checks servers by the CAs and lists of public.
+ * Its own certificate, if public has one, is sent to servers that ask, and
+ * key (NULL: none) signs here; both are the context's own copies.
+ */
+struct tlsctx *tlsctx_new_client(const struct tls_settings *settings,
+    const struct tls_public *public, const struct tlskey *key, char *error,
+    size_t error_size);
 
 /* From now on signatures are asked for from fn(arg, ...). */
 void tlsctx_set_signer(struct tlsctx *ctx, tlsctx_sign_fn *fn, void *arg);

@@ -1,7 +1,7 @@
 /*
  * tlsinfo: from an SSL and its certificates to facts.
  *
- * Runs in a session, after the handshake.  A client's certificate has been
+ * Runs in a session, or sslclient's TLS process, after the handshake.  A client's certificate has been
  * checked by then, but who signed it may have put into it what he liked:
  * nothing here takes a length or a string for granted, and no buffer has a
  * size of its own.  Certificates are walked apart from the connection, so
@@ -421,8 +421,28 @@ tell_verify(const struct walk *walk, const X509 *peer)
 	return tell(walk, TLSINFO_CLIENT_VERIFY, text);
 }
 
+/* The certificates of both; NULL: has none, or has not shown it. */
+struct certificates {
+	X509 *server, *client;
+	bool is_server; /* we are */
+};
+
+static struct certificates
+find_certificates(SSL *ssl)
+{
+	struct certificates found = { .is_server = SSL_is_server(ssl) };
+	X509 *own = SSL_get_certificate(ssl), *peer = tlscompat_peer(ssl);
+
+	found.server = found.is_server ? own : peer;
+	found.client = found.is_server ? peer : own;
+	/* A client has one, but not every server asks for it. */
+	if (!found.is_server && !tlscompat_has_signed(ssl))
+		found.client = NULL;
+	return found;
+}
+
 static int
-walk_connection(const struct walk *walk, X509 *own, X509 *peer)
+walk_connection(const struct walk *walk, const struct certificates *certs)
 {
 	SSL *ssl = walk->ssl;
 
@@ -435,29 +455,31 @@ walk_connection(const struct walk *walk, X509 *own, X509 *peer)
 	    tell(walk, TLSINFO_SESSION_RESUMED,
 		SSL_session_reused(ssl) ? "Resumed" : "Initial") == -1 ||
 	    tell_exporter(walk) == -1 ||
-	    tell_digest(walk, TLSINFO_SERVER_END_POINT, own,
-		end_point_digest(own)) == -1 ||
-	    tell_verify(walk, peer) == -1)
+	    tell_digest(walk, TLSINFO_SERVER_END_POINT, certs->server,
+		end_point_digest(certs->server)) == -1 ||
+	    /* What the server found is not told to a client. */
+	    (certs->is_server && tell_verify(walk, certs->client) == -1))
 		return -1;
 	return tell_digest(
-	    walk, TLSINFO_CLIENT_CERT_SHA256, peer, EVP_sha256());
+	    walk, TLSINFO_CLIENT_CERT_SHA256, certs->client, EVP_sha256());
 }
 
 static int
 walk_all(struct walk *walk)
 {
-	X509 *own = SSL_get_certificate(walk->ssl);
-	X509 *peer = tlscompat_peer(walk->ssl);
+	const struct certificates certs = find_certificates(walk->ssl);
 
 	walk->party = TLSINFO_CONNECTION;
-	if (walk_connection(walk, own, peer) == -1)
+	if (walk_connection(walk, &certs) == -1)
 		return -1;
 	walk->party = TLSINFO_SERVER;
-	if (walk_certificate(walk, own) == -1)
+	if (walk_certificate(walk, certs.server) == -1)
 		return -1;
 	walk->party = TLSINFO_CLIENT;
-	if (walk_certificate(walk, peer) == -1)
+	if (walk_certificate(walk, certs.client) == -1)
 		return -1;
+	if (!certs.is_server)
+		return 0;
 	/* A server's copy begins behind the client's own. */
 	return walk_chain(walk, tlsresume_chain(walk->ssl));
 }

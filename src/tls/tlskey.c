@@ -181,6 +181,12 @@ tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
 	return n;
 }
 
+EVP_PKEY *
+tlskey_pkey(const struct tlskey *key)
+{
+	return key->pkey;
+}
+
 void
 tlskey_free(struct tlskey *key)
 {

@@ -20,4 +20,7 @@ const char *tlskey_refusal(const struct evp_pkey_st *pkey);
  */
 struct tlskey *tlskey_new(struct evp_pkey_st *pkey);
 
+/* The library's object, still the tlskey's: for a client's own context. */
+struct evp_pkey_st *tlskey_pkey(const struct tlskey *key);
+
 #endif

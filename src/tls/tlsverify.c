@@ -1,9 +1,10 @@
 /*
- * tlsverify: the client's certificate, checked within the handshake.
+ * tlsverify: the peer's certificate, checked within the handshake.
  *
- * Runs in a session, on bytes from the network.  All checks are the
+ * Runs in a session and in sslclient's TLS process, on bytes from the
+ * network.  All checks are the
  * library's own and are done before the handshake can succeed, so that a
- * client learns of a refusal by an alert and no caller can forget one.
+ * peer learns of a refusal by an alert and no caller can forget one.
  * What this file adds is memory: which check failed, and where.  Names in
  * a hostile certificate may hold anything; they leave here printable.
  */
@@ -108,7 +109,38 @@ show_error(char text[TEXT_PRINTABLE_SIZE], int error, int depth)
 		text_printable(text, reason, strlen(reason));
 }
 
-/* The library's verify callback: note why, change nothing. */
+/* Whose certificate it is: its subject, or, where that is empty, a name. */
+static void
+show_subject(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
+{
+	const X509_NAME *subject =
+	    cert == NULL ? NULL : X509_get_subject_name(cert);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes = NULL;
+	long len = 0;
+
+	text_copy(text, TEXT_PRINTABLE_SIZE, "(unknown)");
+	if (bio != NULL && subject != NULL &&
+	    X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253) >= 0)
+		len = BIO_get_mem_data(bio, &bytes);
+	if (len > 0)
+		text_printable(text, bytes, (size_t)len);
+	else if (cert != NULL)
+		show_name(text, cert, false);
+	BIO_free(bio);
+}
+
+static bool
+is_about_name(int error)
+{
+	return error == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    error == X509_V_ERR_IP_ADDRESS_MISMATCH;
+}
+
+/*
+ * The library's verify callback: note why, change nothing; but of a chain
+ * that is not to be verified only the name counts.
+ */
 static int
 note_failure(int is_fine, X509_STORE_CTX *store)
 {
@@ -119,8 +151,10 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 
 	if (is_fine)
 		return is_fine;
-	if (error == X509_V_ERR_HOSTNAME_MISMATCH ||
-	    error == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+	if (result->any_chain && !is_about_name(error))
+		return 1;
+	show_subject(result->subject, X509_STORE_CTX_get_current_cert(store));
+	if (is_about_name(error)) {
 		result->refusal = TLSVERIFY_BAD_NAME;
 		show_name(result->reason, X509_STORE_CTX_get0_cert(store),
 		    result->is_strict);
@@ -183,8 +217,9 @@ tlsverify_begin(
     SSL *ssl, const struct tlsverify *verify, struct tlsverify_result *result)
 {
 	result->refusal = TLSVERIFY_NOT_REFUSED;
-	result->reason[0] = '\0';
+	result->reason[0] = result->subject[0] = '\0';
 	result->is_strict = verify->strict_names;
+	result->any_chain = verify->any_chain;
 	if (verify->mode == TLSVERIFY_NONE)
 		return 0;
 	SSL_set_app_data(ssl, result);

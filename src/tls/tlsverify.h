@@ -1,6 +1,6 @@
 /*
- * tlsverify: what a server wants of the client's certificate, for one
- * connection, and what became of that.
+ * tlsverify: what is wanted of the peer's certificate, for one connection,
+ * and what became of that.  A server's words; a client's are in tlsclient.h.
  */
 #ifndef TLS_TLSVERIFY_H
 #define TLS_TLSVERIFY_H
@@ -32,6 +32,7 @@ struct tlsverify {
 	 */
 	bool matches_name;
 	bool strict_names; /* never a common name */
+	bool any_chain;	   /* the name alone counts, whoever signed it */
 	const char *host;
 	struct ip remote;
 };
@@ -52,11 +53,13 @@ struct tlsverify_result {
 	 * iPAddress, else why there is none.  Printable.
 	 */
 	char reason[TEXT_PRINTABLE_SIZE];
-	bool is_strict; /* strict_names, as it was wanted */
+	/* BAD_CERT, BAD_NAME: the subject of the certificate that is meant. */
+	char subject[TEXT_PRINTABLE_SIZE];
+	bool is_strict, any_chain; /* as it was wanted */
 };
 
 /*
- * Before the handshake: have ssl, a server's end, ask for what verify says
+ * Before the handshake: have ssl ask for what verify says
  * and refuse with an alert what does not fit.  *result, which must outlive
  * ssl, is filled as soon as that is known.  A name matches a SAN dNSName,
  * whose left-most label may be a wildcard, and a common name only where

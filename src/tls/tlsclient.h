@@ -1,0 +1,41 @@
+/*
+ * tlsclient: what a client wants of one connection.
+ */
+#ifndef TLS_TLSCLIENT_H
+#define TLS_TLSCLIENT_H
+
+#include <stddef.h>
+
+#include "tls/tlsverify.h"
+
+struct ssl_st;
+
+/* Longest ALPN list on the wire. */
+#define TLSCLIENT_ALPN_MAX 1024
+
+struct tlsclient {
+	/*
+	 * TLSVERIFY_NAME: the server's name is host or, when that is NULL,
+	 * its address remote.  With any_chain the name alone counts.
+	 */
+	struct tlsverify verify;
+	const char *sni;	   /* sent; NULL: none */
+	const unsigned char *alpn; /* tlsclient_alpn's; NULL: none */
+	size_t alpn_len;
+};
+
+/*
+ * Names of protocols, separated by commas, as they travel: each behind its
+ * length.  0 and *len bytes in wire, or -1: an empty name, one of more than
+ * 255 bytes, or more than fit.
+ */
+int tlsclient_alpn(
+    unsigned char wire[TLSCLIENT_ALPN_MAX], size_t *len, const char *list);
+
+/*
+ * For tlsconn: make a client's end of ssl, which tlsverify_begin has seen.
+ * 0, or -1: memory is short.
+ */
+int tlsclient_begin(struct ssl_st *ssl, const struct tlsclient *client);
+
+#endif
