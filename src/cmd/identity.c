@@ -324,6 +324,21 @@ identity_resolve(struct options *o, char error[IDENTITY_ERROR_SIZE])
 	return code;
 }
 
+int
+identity_network(struct settings_identity *id, char error[IDENTITY_ERROR_SIZE])
+{
+	int code = resolve_role(id, &roles[NET], error);
+
+	if (code != 0 || geteuid() == 0)
+		return code;
+	if (!is_present(id, first_set(roles[NET].users) != NULL, false))
+		return refuse(error, 111,
+		    "needs root for another identity than the present one: ",
+		    first_set(roles[NET].users));
+	id->is_set = false;
+	return 0;
+}
+
 __attribute__((format(printf, 1, 2))) static void
 warn(const char *format, ...)
 {

@@ -17,6 +17,13 @@ struct options;
  */
 int identity_resolve(struct options *options, char error[IDENTITY_ERROR_SIZE]);
 
+/*
+ * Of a program that has one such role only: the identity of what meets the
+ * network, from SSLNET_USER.  Returns as identity_resolve.
+ */
+int identity_network(
+    struct settings_identity *id, char error[IDENTITY_ERROR_SIZE]);
+
 /* Say on descriptor 2 what is unwise about them, a line each. */
 void identity_warn(const struct options *options);
 

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "cmd/explain.h"
 #include "cmd/identity.h"
+#include "cmd/nameservers.h"
 #include "cmd/options.h"
 #include "net/sock.h"
 #include "serve/bindhost.h"
@@ -294,30 +295,13 @@ read_resumption(struct settings *s)
 static void
 read_names(struct settings *s)
 {
-	const char *servers = getenv("DNSCACHEIP");
-	const char *domain = getenv("LOCALDOMAIN");
-	struct stat status;
-	int fd;
+	char error[NAMESERVERS_ERROR_SIZE];
 
 	s->wants_resolver =
 	    s->wants_name || s->wants_ident || s->local_name == NULL;
-	if (!s->wants_resolver)
-		return;
-	if (servers != NULL) {
-		if (resolvconf_servers(&s->names, servers) == -1)
-			die_of(111,
-			    "DNSCACHEIP is no list of address[%interface]"
-			    "[#port]: ",
-			    servers);
-	} else {
-		fd = fd_open_regular("/etc/resolv.conf", &status);
-		if (fd == -1 || resolvconf_read(&s->names, fd) == -1)
-			resolvconf_parse(&s->names, "", 0);
-		s->has_resolv_conf = true;
-		fd_close(&fd);
-	}
-	if (domain != NULL && resolvconf_domain(&s->names, domain) == -1)
-		die_of(111, "LOCALDOMAIN is not a domain name: ", domain);
+	if (s->wants_resolver &&
+	    nameservers_read(&s->names, &s->has_resolv_conf, error) == -1)
+		die(111, error);
 }
 
 static int
