@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compat/hugetext.h"
 #include "config.h"
 #include "serve/nursery.h"
 #include "serve/title.h"
@@ -21,6 +22,7 @@ main(int argc, char **argv)
 		    "ucspissl-nursery: sslserver runs this program\n", stderr);
 		return 100;
 	}
+	(void)hugetext_move();
 	if (title_prepare(&argv) == -1)
 		return 111;
 	title_set("nursery");

@@ -1,0 +1,86 @@
+"""Mappings: never writable and executable; a static nursery's huge pages."""
+
+import ctypes
+import mmap
+import os
+import re
+import struct
+
+import pytest
+
+from harness import read_text
+
+HUGE = 2 << 20
+COLLAPSE = 25
+
+
+def mappings(pid):
+    """(rights, name) of each, and the size of its huge pages in kB."""
+    found = []
+    for line in read_text(f'/proc/{pid}/smaps').splitlines():
+        head = re.match(r'[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ \d+ *(.*)', line)
+        if head:
+            found.append([head.group(1), head.group(2), 0])
+        elif line.startswith('AnonHugePages:'):
+            found[-1][2] = int(line.split()[1])
+    return found
+
+
+@pytest.mark.root
+def test_nothing_is_writable_and_executable(start):
+    """Whoever can write into memory cannot run what was written."""
+    server = start()
+    with server.connect() as client:
+        client.echo(b'x')
+        roles = server.roles()
+        del roles['program']
+        for role, pids in roles.items():
+            for pid in pids:
+                rights = [rights for rights, _, _ in mappings(pid)]
+                assert any('x' in word for word in rights), role
+                assert not [word for word in rights
+                            if 'w' in word and 'x' in word], role
+
+
+def is_linked_for_huge_pages(path):
+    """Is it static, and are its segments apart by a huge page?"""
+    with open(path, 'rb') as file:
+        head = file.read(64)
+        offset, = struct.unpack_from('<Q', head, 32)
+        size, count = struct.unpack_from('<HH', head, 54)
+        file.seek(offset)
+        table = [struct.unpack_from('<IIQQQQQQ', file.read(size))
+                 for _ in range(count)]
+    kinds = [entry[0] for entry in table]
+    return 3 not in kinds and all(
+        entry[7] >= HUGE for entry in table if entry[0] == 1)
+
+
+def makes_huge_pages():
+    """Does this kernel, now?"""
+    area = mmap.mmap(-1, 2 * HUGE,
+                     flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    here = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    start = -(-here // HUGE) * HUGE
+    ctypes.memset(start, 1, HUGE)
+    return ctypes.CDLL(None).madvise(
+        ctypes.c_void_p(start), ctypes.c_size_t(HUGE), COLLAPSE) == 0
+
+
+@pytest.mark.root
+def test_code_in_huge_pages(start):
+    """A session has the nursery's code without a page fault."""
+    server = start()
+    nursery = server.pid('nursery')
+    if not is_linked_for_huge_pages(os.path.realpath(
+            f'{os.path.dirname(server.arguments[0])}/ucspissl-nursery')):
+        pytest.skip('the nursery is not linked for huge pages')
+    if not makes_huge_pages():
+        pytest.skip('this kernel makes no huge page now')
+    with server.connect() as client:
+        client.echo(b'x')
+        for pid in (nursery, server.pid('session')):
+            code = [(name, huge) for rights, name, huge in mappings(pid)
+                    if 'x' in rights and not name.startswith('[')]
+            assert code and all(name == '' and huge > 0
+                                for name, huge in code), code
