@@ -13,6 +13,7 @@ enum sandbox_role {
 	SANDBOX_MONITOR,
 	SANDBOX_KEEPER,
 	SANDBOX_NURSERY, /* inherited by sessions */
+	SANDBOX_CLIENT,	 /* the TLS process of sslclient */
 	SANDBOX_RESOLVER,
 	SANDBOX_LOGGER,
 	SANDBOX_CACHE

@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+import clientrun
 import harness
 import pki as pki_module
 
@@ -60,6 +61,42 @@ def start(workdir, pki):
     reports = [server.log() for server in SERVERS
                if server.sanitizer_report()]
     assert not reports, 'a sanitizer reported:\n' + '\n'.join(reports)
+
+
+@pytest.fixture
+def family():
+    """Finds sslclient's helpers, and waits for their end at the end."""
+    found = clientrun.Family()
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def peer():
+    """Starts scripted servers, which end with their test."""
+    peers = []
+
+    def starter(serve, **settings):
+        peers.append(clientrun.Peer(serve, **settings))
+        return peers[-1]
+
+    yield starter
+    for each in peers:
+        each.check()
+
+
+@pytest.fixture
+def command():
+    """Takes servers that are programs; they end with their test."""
+    commands = []
+
+    def taker(server):
+        commands.append(server)
+        return server
+
+    yield taker
+    for each in commands:
+        each.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,425 @@
+/*
+ * The process that was started, and becomes the program.
+ *
+ * Keeps the rights of whoever started it, and reads no byte that came from
+ * the network: names are looked up, hands shaken and certificates judged by
+ * others, who tell it numbers and typed facts.  From those it makes the
+ * names of variables itself.  What it leaves behind, besides the TLS
+ * process, is nothing: its children are reaped before the exec.
+ */
+#include "client/caller.h"
+
+#include <poll.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "client/addresses.h"
+#include "client/helper.h"
+#include "client/names.h"
+#include "client/tlsprocess.h"
+#include "net/sock.h"
+#include "serve/environment.h"
+#include "serve/facts.h"
+#include "serve/msg.h"
+#include "serve/program.h"
+
+/* Above what the program finds in its place. */
+#define ABOVE 10
+/* Files may be slow, and a pass phrase is typed by hand. */
+#define READY_MS 60000
+/* The TCP variables, and those of TLS. */
+#define ENVIRONMENT_SIZE (16 * 1024 + FACTS_TEXTS_MAX + FACTS_COUNT_MAX * 16)
+
+struct caller {
+	const struct client_settings *settings;
+	int control_fd; /* to the TLS process */
+	int server_fd;
+	int read_fd, write_fd; /* the program's ends */
+	struct ip_endpoint local, remote;
+	struct names names;
+	struct msg_room room;
+	struct msg_join join;
+	const unsigned char *facts; /* in join, or NULL */
+	size_t facts_len;
+};
+
+/*
+ * The TLS process
+ */
+
+static void
+start_tls(struct caller *caller)
+{
+	int fd;
+
+	if (helper_start(caller->settings, tlsprocess_run, &fd) == -1)
+		client_die(111, "fatal", "unable to make a TLS process: %s",
+		    strerror(errno));
+	caller->control_fd = fd_dup_above(fd, ABOVE);
+	fd_close(&fd);
+	if (caller->control_fd == -1)
+		client_die(111, "fatal", "unable to make a TLS process: %s",
+		    strerror(errno));
+	msg_join_init(&caller->join, FACTS_BODY_MAX);
+}
+
+/* What it alone has to have from now on. */
+static void
+close_its_own(const struct client_settings *settings)
+{
+	int report = settings->report_fd, phrase = SETTINGS_PHRASE_FD;
+
+	if (report > 2)
+		fd_close(&report);
+	if (settings->reads_phrase)
+		fd_close(&phrase);
+}
+
+/*
+ * One message of the TLS process, whole, before the deadline.  1, 0: it is
+ * not there yet, -1: it will not come.
+ */
+static int
+receive(struct caller *caller, struct msg *msg)
+{
+	bool more;
+	int r =
+	    msg_receive(caller->control_fd, &caller->room, msg, 0, true, &more);
+
+	return r == 1 ? msg_join_add(&caller->join, msg, more) : r;
+}
+
+/* Wait for one; leave when there will be none. */
+static void
+await(struct caller *caller, struct msg *msg, int ms)
+{
+	int64_t now = clock_now(), deadline = clock_after(now, ms);
+	struct pollfd pollfd = { .fd = caller->control_fd, .events = POLLIN };
+	int r = 0;
+
+	for (; r == 0 && now < deadline; now = clock_now())
+		if (poll(&pollfd, 1, clock_poll_timeout(now, deadline)) > 0)
+			r = receive(caller, msg);
+	if (r != 1)
+		client_die(111, "fatal", "the TLS process %s",
+		    r == 0 ? "does not get ready" : "has ended");
+}
+
+static void
+await_ready(struct caller *caller)
+{
+	const char *sentence;
+	struct msg msg;
+
+	await(caller, &msg, READY_MS);
+	if (msg.type == MSG_READY)
+		return;
+	sentence = (const char *)msg.body;
+	if (msg.type != MSG_FAILED || msg.len == 0 ||
+	    sentence[msg.len - 1] != '\0')
+		client_die(111, "fatal", "the TLS process talks nonsense");
+	client_die(111, "fatal", "%s", sentence);
+}
+
+/*
+ * The connection
+ */
+
+/* connect_note_fn */
+static void
+note_failure(void *arg, const struct connect_target *target)
+{
+	char ip[IP_TEXT_SIZE];
+
+	client_say(arg, VERBOSITY_ALL, "unable to connect to %s port %u: %s",
+	    ip_format(ip, &target->remote.ip), target->remote.port,
+	    strerror(target->error));
+}
+
+/* One line of all that failed. */
+__attribute__((noreturn)) static void
+give_up(const struct client_settings *settings,
+    const struct connect_target *targets, size_t count)
+{
+	char line[CLIENT_ERROR_SIZE] = "", ip[IP_TEXT_SIZE];
+	size_t i, used;
+
+	for (i = 0; i < count; i++) {
+		used = strlen(line);
+		text_format(line + used, sizeof(line) - used, "%s%s: %s",
+		    i > 0 ? "; " : "", ip_format(ip, &targets[i].remote.ip),
+		    strerror(targets[i].error));
+	}
+	client_die(111, "fatal", "unable to connect to %s port %u: %s",
+	    settings->shown, targets[0].remote.port, line);
+}
+
+/* A name of both families, and nobody wants just one of them. */
+static bool
+is_racing(const struct client_settings *settings,
+    const struct connect_target *targets, size_t count)
+{
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		if (ip_is_v4(&targets[i].remote.ip) !=
+		    ip_is_v4(&targets[0].remote.ip))
+			return settings->family == AF_UNSPEC;
+	return false;
+}
+
+static void
+connect_to(struct caller *caller)
+{
+	struct connect_target targets[CONNECT_TARGETS_MAX];
+	const struct client_settings *s = caller->settings;
+	struct connect_plan plan = { .targets = targets,
+		.first_ms = (int)s->first_s * 1000,
+		.again_ms = (int)s->again_s * 1000,
+		.has_local_ip = s->has_local_ip,
+		.local = s->local,
+		.no_delay = s->no_delay,
+		.note = note_failure,
+		.arg = (void *)(uintptr_t)s };
+	char error[CLIENT_ERROR_SIZE], ip[IP_TEXT_SIZE];
+	size_t which;
+
+	if (addresses_find(s, targets, &plan.count, error) == -1)
+		client_die(111, "fatal", "%s", error);
+	plan.is_racing = is_racing(s, targets, plan.count);
+	if (plan.is_racing)
+		connect_interleave(targets, plan.count);
+	caller->server_fd = connect_run(&plan, &which);
+	if (caller->server_fd == -1)
+		give_up(s, targets, plan.count);
+	caller->remote = targets[which].remote;
+	if (sock_local(caller->server_fd, &caller->local) == -1)
+		client_die(111, "fatal", "the connection has no local address");
+	client_say(s, VERBOSITY_ALL, "connected to %s port %u",
+	    ip_format(ip, &caller->remote.ip), caller->remote.port);
+}
+
+/* A pipe, with our end out of the way. */
+static void
+make_pipe(int ends[2], int ours)
+{
+	int moved = -1;
+
+	if (fd_pipe(ends) == 0)
+		moved = fd_dup_above(ends[ours], ABOVE);
+	if (moved == -1)
+		client_die(
+		    111, "fatal", "unable to make a pipe: %s", strerror(errno));
+	fd_close(&ends[ours]);
+	ends[ours] = moved;
+}
+
+static void
+hand_over(struct caller *caller)
+{
+	struct msg msg = { .type = MSG_START, .fd_count = TLSPROCESS_FDS };
+	int in[2], out[2];
+
+	make_pipe(in, 0);
+	make_pipe(out, 1);
+	caller->read_fd = in[0];
+	caller->write_fd = out[1];
+	msg.fds[TLSPROCESS_SERVER] = caller->server_fd;
+	msg.fds[TLSPROCESS_PROGRAM_IN] = in[1];
+	msg.fds[TLSPROCESS_PROGRAM_OUT] = out[0];
+	if (msg_send(caller->control_fd, &msg, false) == -1)
+		client_die(111, "fatal", "the TLS process has ended");
+	fd_close(&caller->server_fd);
+	fd_close(&in[1]);
+	fd_close(&out[0]);
+}
+
+/*
+ * What becomes of the handshake
+ */
+
+__attribute__((noreturn)) static void
+explain_failure(const struct caller *caller, const struct msg *msg)
+{
+	const char *shown = caller->settings->shown;
+	struct tlsprocess_failure failure;
+
+	if (tlsprocess_get_failure(&failure, msg) == -1)
+		client_die(111, "fatal", "the TLS process talks nonsense");
+	if (failure.refusal == TLSVERIFY_BAD_NAME)
+		client_die(110, "fatal",
+		    "certificate of %s refused: %s: it is for %s, not for %s",
+		    shown, failure.subject, failure.reason, shown);
+	if (failure.refusal != TLSVERIFY_NOT_REFUSED)
+		client_die(110, "fatal", "certificate of %s refused: %s: %s",
+		    shown, failure.subject, failure.reason);
+	client_die(111, "fatal", "unable to speak TLS with %s: %s%s", shown,
+	    failure.reason, failure.was_truncated ? " truncated" : "");
+}
+
+static void
+take_facts(struct caller *caller, const struct msg *msg)
+{
+	const struct client_settings *s = caller->settings;
+	char protocol_shown[TEXT_PRINTABLE_SIZE];
+	char cipher_shown[TEXT_PRINTABLE_SIZE];
+	const char *protocol, *cipher;
+	struct msg_reader r;
+
+	if (msg->type == MSG_DONE)
+		explain_failure(caller, msg);
+	msg_read_from(&r, msg);
+	protocol = msg_get_text(&r);
+	cipher = msg_get_text(&r);
+	if (msg->type != MSG_FACTS || r.failed || protocol == NULL ||
+	    cipher == NULL || facts_check(r.bytes, r.left) == -1 ||
+	    (r.left > 0 && !s->has_tls_environment))
+		client_die(111, "fatal", "the TLS process talks nonsense");
+	caller->facts = r.bytes;
+	caller->facts_len = r.left;
+	client_say(s, VERBOSITY_ALL, "tls %ld connect %s:%s", (long)getpid(),
+	    text_printable(protocol_shown, protocol, strlen(protocol)),
+	    text_printable(cipher_shown, cipher, strlen(cipher)));
+}
+
+/* The handshake's end, or the names', whichever is awaited and is first. */
+static void
+wait_for_news(struct caller *caller, bool has_facts, int64_t deadline,
+    struct pollfd fds[2])
+{
+	struct names *names = &caller->names;
+	int64_t now = clock_now(), until = has_facts ? CLOCK_NEVER : deadline;
+
+	if (!has_facts && now >= deadline)
+		client_die(111, "fatal",
+		    "unable to speak TLS with %s: handshake timeout",
+		    caller->settings->shown);
+	if (names->work_fd != -1 && now >= names->deadline)
+		names_end(names);
+	if (names->work_fd != -1 && names->deadline < until)
+		until = names->deadline;
+	fds[0] =
+	    (struct pollfd){ has_facts ? -1 : caller->control_fd, POLLIN, 0 };
+	fds[1] = (struct pollfd){ names->work_fd, POLLIN, 0 };
+	if (poll(fds, 2, clock_poll_timeout(now, until)) == -1)
+		fds[0].revents = fds[1].revents = 0;
+}
+
+/* Until the TLS process has its facts, and the names are there. */
+static void
+await_facts(struct caller *caller)
+{
+	int64_t deadline =
+	    clock_after(clock_now(), client_handshake_ms(caller->settings));
+	bool has_facts = false;
+	struct pollfd fds[2];
+	struct msg msg;
+	int r;
+
+	while (!has_facts || caller->names.work_fd != -1) {
+		wait_for_news(caller, has_facts, deadline, fds);
+		if (fds[1].revents != 0)
+			names_take(&caller->names);
+		if (fds[0].revents == 0)
+			continue;
+		r = receive(caller, &msg);
+		if (r == -1)
+			client_die(111, "fatal", "the TLS process has ended");
+		if (r == 1)
+			take_facts(caller, &msg);
+		has_facts = r == 1;
+	}
+}
+
+/*
+ * The program
+ */
+
+/* Texts one behind the other become NAME=value for environment_merge. */
+static char **
+collect_texts(const struct msg *texts, size_t *count)
+{
+	static char *over[FACTS_COUNT_MAX + 64];
+	struct msg_reader r;
+
+	msg_read_from(&r, texts);
+	for (*count = 0; r.left > 0; (*count)++) {
+		if (*count == sizeof(over) / sizeof(over[0]))
+			return NULL;
+		over[*count] = (char *)(uintptr_t)msg_get_text(&r);
+		if (over[*count] == NULL)
+			return NULL;
+	}
+	return over;
+}
+
+static char **
+make_environment(const struct caller *caller)
+{
+	static unsigned char bytes[ENVIRONMENT_SIZE];
+	const struct client_settings *s = caller->settings;
+	const struct names *names = &caller->names;
+	const struct environment env = { .local = &caller->local,
+		.remote = &caller->remote,
+		.local_host = s->local_name != NULL ? s->local_name
+		    : names->has_local_host	    ? names->local_host
+						    : NULL,
+		.remote_host =
+		    names->has_host && s->wants_name ? names->host : NULL,
+		.remote_info = names->has_info ? names->info : NULL,
+		.interface = s->interface,
+		.has_tcp = s->has_tcp_environment };
+	struct msg texts = { .body = bytes };
+	char **base = program_environment(), **over;
+	struct msg_writer w;
+	size_t count;
+
+	msg_write_to(&w, bytes, sizeof(bytes));
+	if (base == NULL || environment_put(&env, &w) == -1 ||
+	    facts_put_texts(caller->facts, caller->facts_len, &w) == -1 ||
+	    msg_written(&w, &texts.len) == -1)
+		return NULL;
+	over = collect_texts(&texts, &count);
+	return over == NULL ? NULL : environment_merge(base, over, count);
+}
+
+__attribute__((noreturn)) static void
+become_program(const struct caller *caller)
+{
+	const struct client_settings *s = caller->settings;
+	char **environment = make_environment(caller);
+
+	if (environment == NULL)
+		client_die(111, "fatal", "no memory for the environment");
+	/* Without close-on-exec, which all else of ours has. */
+	if (dup2(caller->read_fd, CLIENT_READ_FD) == -1 ||
+	    dup2(caller->write_fd, CLIENT_WRITE_FD) == -1)
+		client_die(111, "fatal", "unable to set descriptors: %s",
+		    strerror(errno));
+	program_execute(s->program, environment);
+	client_die(111, "fatal", "unable to run %s: %s", s->program[0],
+	    strerror(errno));
+}
+
+void
+caller_run(const struct client_settings *settings)
+{
+	static struct caller caller;
+
+	caller.settings = settings;
+	start_tls(&caller);
+	close_its_own(settings);
+	await_ready(&caller);
+	connect_to(&caller);
+	hand_over(&caller);
+	names_ask(&caller.names, settings, &caller.local, &caller.remote);
+	await_facts(&caller);
+	become_program(&caller);
+}

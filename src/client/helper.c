@@ -1,0 +1,77 @@
+/*
+ * Helpers: forked twice.
+ *
+ * Runs in the process that becomes the program.  A program does not expect
+ * children that it has not made, and may wait for any: so the helper's
+ * parent is one that ends at once and is reaped here, before the exec.  A
+ * session of its own keeps the helper away from the terminal, which a
+ * process that meets the network could else write commands to (TIOCSTI).
+ */
+#include "client/helper.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sig.h"
+
+__attribute__((noreturn)) static void
+become_helper(
+    const struct client_settings *settings, helper_fn *run, int control_fd)
+{
+	if (setsid() == -1 || sig_ignore_terminal() == -1)
+		_exit(111);
+	run(settings, control_fd);
+	_exit(111);
+}
+
+__attribute__((noreturn)) static void
+fork_again(
+    const struct client_settings *settings, helper_fn *run, int control_fd)
+{
+	switch (fork()) {
+	case -1:
+		_exit(errno > 0 && errno < 256 ? errno : EAGAIN);
+	case 0:
+		become_helper(settings, run, control_fd);
+	default:
+		_exit(0);
+	}
+}
+
+/* The errno that the process between us ended with, or 0. */
+static int
+reap(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return 0; /* SIGCHLD is ignored: nobody knows */
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
+}
+
+int
+helper_start(
+    const struct client_settings *settings, helper_fn *run, int *control_fd)
+{
+	int ends[2], error;
+	pid_t pid;
+
+	if (fd_message_pair(ends) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		fd_close(&ends[0]);
+		fork_again(settings, run, ends[1]);
+	}
+	error = pid == -1 ? errno : reap(pid);
+	fd_close(&ends[1]);
+	if (error != 0)
+		fd_close(&ends[0]);
+	*control_fd = ends[0];
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
