@@ -29,13 +29,15 @@
 #include "serve/facts.h"
 #include "serve/msg.h"
 #include "serve/program.h"
+#include "tls/tlsvars.h"
 
 /* Above what the program finds in its place. */
 #define ABOVE 10
 /* Files may be slow, and a pass phrase is typed by hand. */
 #define READY_MS 60000
 /* The TCP variables, and those of TLS. */
-#define ENVIRONMENT_SIZE (16 * 1024 + FACTS_TEXTS_MAX + FACTS_COUNT_MAX * 16)
+#define ENVIRONMENT_SIZE \
+	(16 * 1024 + TLSVARS_TEXTS_MAX + TLSVARS_COUNT_MAX * 16)
 
 struct caller {
 	const struct client_settings *settings;
@@ -346,7 +348,7 @@ await_facts(struct caller *caller)
 static char **
 collect_texts(const struct msg *texts, size_t *count)
 {
-	static char *over[FACTS_COUNT_MAX + 64];
+	static char *over[TLSVARS_COUNT_MAX + 64];
 	struct msg_reader r;
 
 	msg_read_from(&r, texts);

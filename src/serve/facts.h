@@ -1,12 +1,12 @@
 /*
  * facts: the TLS variables of a program, from a session's facts.
  *
- * A session collects what tlsinfo tells it and encodes what fits; the
+ * A session collects what tlsinfo tells it (tlsvars) and encodes what fits; the
  * monitor checks the bytes and makes names and texts of them.  No name can
  * come from a session, and no value that an environment or a terminal
  * could take for something else: printable ASCII, PEM with newlines, and
  * for the parts of a distinguished name UTF-8 without control characters.
- * Pure functions; those of the session allocate.
+ * Pure functions.
  */
 #ifndef SERVE_FACTS_H
 #define SERVE_FACTS_H
@@ -14,43 +14,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tls/tlsinfo.h"
+#include "tls/tlsvars.h"
 
 struct buf;
 struct msg_writer;
 
-/* The longest NAME=value, as the system's exec permits (with a NUL). */
-#define FACTS_TEXT_MAX 131071
-/* All of them, with their NULs. */
-#define FACTS_TEXTS_MAX (256 * 1024)
-/* Never reached: so many certificates would not fit. */
-#define FACTS_CHAIN_MAX 1000
-/* How many variables there can be. */
-#define FACTS_COUNT_MAX (FACTS_CHAIN_MAX + 100)
+/* All variables, with their NULs. */
+#define FACTS_TEXTS_MAX TLSVARS_TEXTS_MAX
 /* Longest body of MSG_FACTS: encoded facts, and what else is in it. */
 #define FACTS_BODY_MAX (320 * 1024)
 
 /* In the session. */
-struct facts;
 
-/* None yet.  NULL when memory is short. */
-struct facts *facts_new(void);
-
-/*
- * A tlsinfo_fn: add a fact, in tlsinfo_walk's order.  One whose value or
- * length is not permitted is left out, and a certificate of the chain with
- * all behind it.  0, or -1 when memory is short.
- */
-int facts_add(void *facts, const struct tlsinfo_fact *fact);
-
-/*
- * Append what fits in all to *body: left out whole are certificates of the
- * chain from the last, then the parties' own, the longer first, then the
- * longest of the others.  0, or -1 as buf_append.
- */
-int facts_encode(struct facts *facts, struct buf *body);
-
-void facts_free(struct facts *facts);
+/* Append what fits, tlsvars_fit, to *body.  0, or -1 as buf_append. */
+int facts_encode(struct tlsvars *vars, struct buf *body);
 
 /* In the monitor. */
 

@@ -32,12 +32,12 @@ put_summary(const struct tlsconn *conn, struct buf *body)
 static int
 put_facts(const struct tlsconn *conn, struct buf *body)
 {
-	struct facts *facts = facts_new();
+	struct tlsvars *vars = tlsvars_new();
 	int r = -1;
 
-	if (facts != NULL && tlsinfo_walk(conn, facts_add, facts) == 0)
-		r = facts_encode(facts, body);
-	facts_free(facts);
+	if (vars != NULL && tlsinfo_walk(conn, tlsvars_add, vars) == 0)
+		r = facts_encode(vars, body);
+	tlsvars_free(vars);
 	return r;
 }
 

@@ -20,7 +20,7 @@
 
 #define KILL_MS 5000 /* from SIGTERM to SIGKILL */
 /* Variables in one EXEC: addresses and names, those of TLS, of rules. */
-#define OVER_MAX (32 + FACTS_COUNT_MAX + 1 + 200)
+#define OVER_MAX (32 + TLSVARS_COUNT_MAX + 1 + 200)
 
 static void
 tell_execfailed(struct master *master, uint64_t conn, const char *reason)

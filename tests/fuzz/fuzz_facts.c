@@ -31,7 +31,7 @@ compare(const struct msg *msg, const struct buf *block)
 		text = msg_get_text(&r);
 		assert(text != NULL);
 		len = strlen(text);
-		assert(len <= FACTS_TEXT_MAX && strchr(text, '=') != NULL);
+		assert(len <= TLSVARS_TEXT_MAX && strchr(text, '=') != NULL);
 		assert(strncmp(text, "SSL_", 4) == 0);
 		assert(environment_is_ours(text));
 		assert(at + len + 1 < block->len);
@@ -65,7 +65,7 @@ believe(const unsigned char *bytes, size_t len)
  * made longer.  They become the kinds' values in their order.
  */
 static int
-add_next(struct facts *facts, struct tlsinfo_fact *fact, const uint8_t **data,
+add_next(struct tlsvars *facts, struct tlsinfo_fact *fact, const uint8_t **data,
     size_t *size)
 {
 	static char longer[200000];
@@ -83,13 +83,13 @@ add_next(struct facts *facts, struct tlsinfo_fact *fact, const uint8_t **data,
 	}
 	*data += 1 + len;
 	*size -= 1 + len;
-	return facts_add(facts, fact);
+	return tlsvars_add(facts, fact);
 }
 
 static void
 be_honest(const uint8_t *data, size_t size)
 {
-	struct facts *facts = facts_new();
+	struct tlsvars *facts = tlsvars_new();
 	struct tlsinfo_fact fact = { .party = TLSINFO_CONNECTION };
 	struct buf body;
 	unsigned kind = 0;
@@ -109,7 +109,7 @@ be_honest(const uint8_t *data, size_t size)
 	assert(facts_encode(facts, &body) == 0);
 	assert(facts_check(body.data, body.len) == 0);
 	believe(body.data, body.len);
-	facts_free(facts);
+	tlsvars_free(facts);
 	buf_free(&body);
 }
 

@@ -165,7 +165,7 @@ gap(void)
 static void
 large(void)
 {
-	put_long(TLSINFO_S_DN, FACTS_TEXT_MAX);
+	put_long(TLSINFO_S_DN, TLSVARS_TEXT_MAX);
 }
 
 static void

@@ -16,14 +16,14 @@
 
 #define INTERFACE_NAME "SSL_VERSION_INTERFACE="
 
-static struct facts *facts;
+static struct tlsvars *facts;
 static struct buf body, block;
 
 static int
 begin(void **state)
 {
 	(void)state;
-	facts = facts_new();
+	facts = tlsvars_new();
 	buf_init(&body, FACTS_BODY_MAX);
 	buf_init(&block, FACTS_TEXTS_MAX + 1);
 	return facts == NULL;
@@ -33,8 +33,8 @@ static int
 end(void **state)
 {
 	(void)state;
-	facts_free(facts);
-	facts_free(NULL);
+	tlsvars_free(facts);
+	tlsvars_free(NULL);
 	buf_free(&body);
 	buf_free(&block);
 	return 0;
@@ -46,7 +46,7 @@ add_bytes(enum tlsinfo_party party, enum tlsinfo_kind kind, unsigned index,
 {
 	const struct tlsinfo_fact fact = { party, kind, index, bytes, len };
 
-	assert_int_equal(facts_add(facts, &fact), 0);
+	assert_int_equal(tlsvars_add(facts, &fact), 0);
 }
 
 static void
@@ -219,8 +219,8 @@ takes(enum tlsinfo_kind kind, const char *bytes, size_t len)
 	bool is_of_both = kind < TLSINFO_M_VERSION;
 	bool is_there;
 
-	facts_free(facts);
-	facts = facts_new();
+	tlsvars_free(facts);
+	facts = tlsvars_new();
 	add_bytes(is_of_both ? TLSINFO_CONNECTION : TLSINFO_CLIENT, kind, 0,
 	    bytes, len);
 	encode();
@@ -282,18 +282,18 @@ parts_of_names_are_utf8(void **state)
 	assert_false(takes(TLSINFO_S_DN_PART, "\0", 1));
 }
 
-/* With its name a text has at most FACTS_TEXT_MAX bytes. */
+/* With its name a text has at most TLSVARS_TEXT_MAX bytes. */
 static void
 one_text_has_a_limit(void **state)
 {
-	size_t room = FACTS_TEXT_MAX - strlen("SSL_CLIENT_S_DN=");
+	size_t room = TLSVARS_TEXT_MAX - strlen("SSL_CLIENT_S_DN=");
 
 	(void)state;
 	add_long(TLSINFO_CLIENT, TLSINFO_S_DN, 0, room);
 	encode();
 	assert_int_equal(strlen(value("SSL_CLIENT_S_DN")), room);
-	facts_free(facts);
-	facts = facts_new();
+	tlsvars_free(facts);
+	facts = tlsvars_new();
 	add_long(TLSINFO_CLIENT, TLSINFO_S_DN, 0, room + 1);
 	add(TLSINFO_CLIENT, TLSINFO_I_DN, 0, "small");
 	encode();
@@ -306,7 +306,7 @@ a_chain_ends_where_one_is_left_out(void **state)
 {
 	(void)state;
 	add(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, 0, "0");
-	add_long(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, 1, FACTS_TEXT_MAX);
+	add_long(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, 1, TLSVARS_TEXT_MAX);
 	add(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, 2, "2");
 	encode();
 	assert_string_equal(value("SSL_CLIENT_CERT_CHAIN_0"), "0");
@@ -320,7 +320,7 @@ more_chain_than_there_are_names(void **state)
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < FACTS_CHAIN_MAX + 10; i++)
+	for (i = 0; i < TLSVARS_CHAIN_MAX + 10; i++)
 		add(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, i, "x");
 	encode();
 	assert_string_equal(value("SSL_CLIENT_CERT_CHAIN_999"), "x");
@@ -370,8 +370,8 @@ then_certificates_and_then_the_longest(void **state)
 	assert_null(value("SSL_CLIENT_CERT"));
 	assert_non_null(value("SSL_SERVER_CERT"));
 	assert_non_null(value("SSL_CLIENT_S_DN"));
-	facts_free(facts);
-	facts = facts_new();
+	tlsvars_free(facts);
+	facts = tlsvars_new();
 	add(TLSINFO_CONNECTION, TLSINFO_PROTOCOL, 0, "TLSv1.3");
 	add_long(TLSINFO_SERVER, TLSINFO_CERT, 0, 10);
 	add_long(TLSINFO_CLIENT, TLSINFO_S_DN, 0, 120000);
@@ -400,8 +400,8 @@ the_sum_has_a_limit(void **state)
 	add_long(TLSINFO_CLIENT, TLSINFO_V_END, 0, rest);
 	encode();
 	assert_int_equal(block.len, FACTS_TEXTS_MAX + 1);
-	facts_free(facts);
-	facts = facts_new();
+	tlsvars_free(facts);
+	facts = tlsvars_new();
 	add_long(TLSINFO_CLIENT, TLSINFO_S_DN, 0, one);
 	add_long(TLSINFO_CLIENT, TLSINFO_I_DN, 0, one + 1);
 	add_long(TLSINFO_CLIENT, TLSINFO_V_END, 0, rest);
@@ -520,7 +520,7 @@ indexes_out_of_range_are_refused(void **state)
 	assert_int_equal(verdict(), -1);
 	put(TLSINFO_CLIENT, TLSINFO_CERT, 1);
 	assert_int_equal(verdict(), -1);
-	put(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, FACTS_CHAIN_MAX);
+	put(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, TLSVARS_CHAIN_MAX);
 	assert_int_equal(verdict(), -1);
 }
 
@@ -548,7 +548,7 @@ order_and_repetition(void **state)
 	put(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, 1);
 	assert_int_equal(verdict(), -1);
 	put(TLSINFO_CONNECTION, TLSINFO_PROTOCOL, 0);
-	for (i = 0; i < FACTS_CHAIN_MAX; i++)
+	for (i = 0; i < TLSVARS_CHAIN_MAX; i++)
 		put(TLSINFO_CLIENT, TLSINFO_CERT_CHAIN, i);
 	assert_int_equal(verdict(), 0);
 }
@@ -583,8 +583,8 @@ bad_values_are_refused(void **state)
 static void
 limits_hold_for_the_monitor_too(void **state)
 {
-	static char bytes[FACTS_TEXT_MAX];
-	size_t room = FACTS_TEXT_MAX - strlen("SSL_CLIENT_S_DN=");
+	static char bytes[TLSVARS_TEXT_MAX];
+	size_t room = TLSVARS_TEXT_MAX - strlen("SSL_CLIENT_S_DN=");
 
 	(void)state;
 	memset(bytes, 'x', sizeof(bytes));
