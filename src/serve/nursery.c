@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sig.h"
@@ -147,6 +148,7 @@ become_session(struct nursery *nursery, const struct msg *msg)
 		.greeting_len = config->greeting_len };
 	int control_fd = msg->fds[START_CONTROL];
 
+	arena_begin_child();
 	sig_release();
 	if (dup2(control_fd, ROLE_LIFE_FD) == -1 ||
 	    start_get(&session.start, msg) == -1)

@@ -1,0 +1,402 @@
+/*
+ * arena: memory of a process that forks often, kept apart from its children's.
+ *
+ * Runs in nursery and sessions.  A block is a head of 16 bytes and its
+ * content; sizes are classes, up to a quarter apart; free blocks of a class
+ * are a list; new ones are cut from pages that nobody has used yet, so that
+ * they are zero already.  Large ones lie apart from small ones: buffers are
+ * touched only as far as they are used.
+ *
+ * Heads carry a check made of address, class and a secret: what a peer may
+ * bring to write beyond a block's end ends the session, no more.
+ */
+#include "base/arena.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#define UNIT 16
+
+/* Classes: each unit up to FINE of them, then four to a doubling. */
+#define FINE 32
+#define CLASSES (FINE + 1 + 4 * 12)
+/* The largest class; beyond it a block is a mapping of its own. */
+#define LARGEST ((size_t)1 << 20)
+#define CLASS_MAPPED 0xfffe
+/* Its content begins later, for alignment; `extra` says how much. */
+#define CLASS_MOVED 0xffff
+
+/* From here on a block counts as large. */
+#define LARGE ((size_t)16 << 10)
+
+/* How much is mapped at a time, and at least what a child finds ready. */
+#define CHUNK ((size_t)256 << 10)
+#define CHILD_SMALL ((size_t)256 << 10)
+#define CHILD_LARGE ((size_t)768 << 10)
+/* What every session uses: there after one call instead of 16 faults. */
+#define CHILD_PRESENT ((size_t)36 << 10)
+
+struct head {
+	uint16_t class;
+	uint16_t generation;
+	uint32_t check;
+	uint64_t extra; /* of mapped and moved blocks */
+};
+
+struct free_block {
+	struct head head;
+	struct free_block *next;
+};
+
+/* Pages that nobody has used yet. */
+struct fresh {
+	unsigned char *at, *end;
+};
+
+/* One page, written all the time: nothing else may lie on it. */
+static struct {
+	uint32_t secret;
+	uint16_t generation; /* 0: parent, 1: child */
+	struct fresh small, large;
+	struct free_block *lists[CLASSES];
+	unsigned char *child_area; /* mapped, not used yet */
+} arena __attribute__((aligned(4096)));
+
+enum { IS_USED = 0x55555555, IS_FREE = 0x2aaaaaaa };
+
+/* Something has overwritten what nobody may write to. */
+static _Noreturn void
+damaged(void)
+{
+	abort();
+}
+
+/* A few instructions: it is computed ten thousand times a handshake. */
+static inline uint32_t
+check_of(const struct head *head, uint32_t state)
+{
+	uint32_t kind = (uint32_t)head->generation << 16 | head->class;
+
+	return ((uint32_t)((uintptr_t)head / UNIT) + state) *
+	    (arena.secret ^ kind);
+}
+
+static struct head *
+head_of(void *content)
+{
+	struct head *head = (struct head *)content - 1;
+
+	if (head->check != check_of(head, IS_USED))
+		damaged();
+	return head;
+}
+
+/* The class that holds size bytes; size is at most LARGEST. */
+static inline unsigned
+class_of(size_t size)
+{
+	size_t units = (size + UNIT - 1) / UNIT;
+	unsigned log, step;
+
+	if (units <= FINE)
+		return (unsigned)units;
+	log = 63 - (unsigned)__builtin_clzll(units - 1);
+	step = (unsigned)((units - 1) >> (log - 2)) & 3;
+	return FINE + 1 + (log - 5) * 4 + step;
+}
+
+static size_t
+size_of_class(unsigned class)
+{
+	unsigned log = (class - FINE - 1) / 4 + 5;
+	size_t step = (class - FINE - 1) % 4 + 1;
+
+	if (class <= FINE)
+		return (size_t)(class == 0 ? 1 : class) * UNIT;
+	return (((size_t)1 << log) + (step << (log - 2))) * UNIT;
+}
+
+static void *
+map(size_t size)
+{
+	void *area = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return area == MAP_FAILED ? NULL : area;
+}
+
+/*
+ * The secret, and the area of children, so that they need not map one.
+ * The random bytes themselves guard the stack as well, and stay hidden.
+ */
+static bool
+begin(void)
+{
+	const unsigned char *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t words[2] = { 1, 1 };
+
+	if (random != NULL)
+		memcpy(words, random, sizeof(words));
+	arena.secret = (uint32_t)((words[0] * 0x9e3779b97f4a7c15U ^
+				      words[1] * 0xc2b2ae3d27d4eb4fU) >>
+			   32) |
+	    1;
+	arena.child_area = map(CHILD_SMALL + CHILD_LARGE);
+	return arena.child_area != NULL;
+}
+
+static bool
+more(struct fresh *fresh, size_t size)
+{
+	size_t len = size > CHUNK ? size + CHUNK : CHUNK;
+	unsigned char *area;
+
+	area = map(len);
+	if (area == NULL)
+		return false;
+	fresh->at = area;
+	fresh->end = area + len;
+	return true;
+}
+
+static void *
+hand_out(struct head *head, unsigned class, uint64_t extra)
+{
+	head->class = (uint16_t) class;
+	head->generation = arena.generation;
+	head->extra = extra;
+	head->check = check_of(head, IS_USED);
+	return head + 1;
+}
+
+static void *
+map_block(size_t size)
+{
+	struct head *head = NULL;
+
+	if (size < SIZE_MAX / 2) {
+		size += sizeof(*head);
+		head = map(size);
+	}
+	if (head == NULL)
+		return NULL;
+	return hand_out(head, CLASS_MAPPED, size);
+}
+
+/* A block that nobody has used yet. */
+static __attribute__((noinline)) void *
+cut(unsigned class)
+{
+	size_t size = sizeof(struct head) + size_of_class(class);
+	struct fresh *fresh = size < LARGE ? &arena.small : &arena.large;
+	struct head *head;
+
+	if ((size_t)(fresh->end - fresh->at) < size && !more(fresh, size))
+		return NULL;
+	head = (struct head *)fresh->at;
+	fresh->at += size;
+	return hand_out(head, class, 0);
+}
+
+/* A block that was freed, or NULL. */
+static inline void *
+reuse(unsigned class)
+{
+	struct free_block *block = arena.lists[class];
+
+	if (block == NULL)
+		return NULL;
+	if (block->head.check != check_of(&block->head, IS_FREE))
+		damaged();
+	arena.lists[class] = block->next;
+	block->head.check = check_of(&block->head, IS_USED);
+	return &block->head + 1;
+}
+
+static size_t
+room_of(const struct head *head)
+{
+	if (head->class == CLASS_MAPPED)
+		return (size_t)head->extra - sizeof(*head);
+	return size_of_class(head->class);
+}
+
+void
+arena_begin_child(void)
+{
+	unsigned char *area = arena.child_area;
+
+	if (area == NULL || arena.generation != 0)
+		return;
+	arena.generation = 1;
+	memset(arena.lists, 0, sizeof(arena.lists));
+	arena.small.at = area;
+	arena.small.end = arena.large.at = area + CHILD_SMALL;
+	arena.large.end = area + CHILD_SMALL + CHILD_LARGE;
+#ifdef MADV_POPULATE_WRITE
+	/* Where the kernel cannot, pages come one by one. */
+	(void)madvise(area, CHILD_PRESENT, MADV_POPULATE_WRITE);
+#endif
+}
+
+/*
+ * malloc(3) and its kin.
+ */
+
+/* A block whose bytes are zero, or NULL with errno. */
+static void *
+take_unused(size_t size)
+{
+	void *content = NULL;
+
+	if (arena.child_area != NULL || begin())
+		content =
+		    size > LARGEST ? map_block(size) : cut(class_of(size));
+	if (content == NULL)
+		errno = ENOMEM;
+	return content;
+}
+
+void *
+malloc(size_t size)
+{
+	void *content = NULL;
+
+	if (size <= LARGEST)
+		content = reuse(class_of(size));
+	return content != NULL ? content : take_unused(size);
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	void *content = NULL;
+
+	if (size != 0 && count > SIZE_MAX / size) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	size *= count;
+	if (size <= LARGEST)
+		content = reuse(class_of(size));
+	if (content == NULL)
+		return take_unused(size);
+	return memset(content, 0, size);
+}
+
+/* Where the block itself begins, of one that was moved for alignment. */
+static struct head *
+origin_of(struct head *head)
+{
+	if (head->class != CLASS_MOVED)
+		return head;
+	return head_of((unsigned char *)(head + 1) - head->extra);
+}
+
+/* One that is no plain block of this process. */
+static __attribute__((noinline)) void
+free_other(struct head *head)
+{
+	head = origin_of(head);
+	if (head->generation != arena.generation)
+		return;
+	if (head->class == CLASS_MAPPED)
+		munmap(head, (size_t)head->extra);
+	else
+		free(head + 1);
+}
+
+void
+free(void *content)
+{
+	struct free_block *block;
+	struct head *head;
+
+	if (content == NULL)
+		return;
+	head = head_of(content);
+	if (head->generation != arena.generation || head->class >= CLASSES) {
+		free_other(head);
+		return;
+	}
+	block = (struct free_block *)head;
+	block->head.check = check_of(head, IS_FREE);
+	block->next = arena.lists[head->class];
+	arena.lists[head->class] = block;
+}
+
+size_t
+malloc_usable_size(void *content)
+{
+	struct head *head;
+
+	if (content == NULL)
+		return 0;
+	head = head_of(content);
+	if (head->class == CLASS_MOVED)
+		return room_of(origin_of(head)) - (size_t)head->extra;
+	return room_of(head);
+}
+
+void *
+realloc(void *content, size_t size)
+{
+	size_t room;
+	void *moved;
+
+	if (content == NULL)
+		return malloc(size);
+	room = malloc_usable_size(content);
+	if (size <= room)
+		return content;
+	moved = malloc(size);
+	if (moved == NULL)
+		return NULL;
+	memcpy(moved, content, room);
+	free(content);
+	return moved;
+}
+
+void *
+memalign(size_t alignment, size_t size)
+{
+	unsigned char *block, *content;
+
+	if (alignment <= UNIT)
+		return malloc(size);
+	if ((alignment & (alignment - 1)) != 0 ||
+	    size > SIZE_MAX / 2 - alignment) {
+		errno = EINVAL;
+		return NULL;
+	}
+	block = malloc(size + alignment + UNIT);
+	if (block == NULL)
+		return NULL;
+	content = block + UNIT + alignment -
+	    ((uintptr_t)(block + UNIT) & (alignment - 1));
+	return hand_out((struct head *)content - 1, CLASS_MOVED,
+	    (uint64_t)(content - block));
+}
+
+void *
+aligned_alloc(size_t alignment, size_t size)
+{
+	return memalign(alignment, size);
+}
+
+int
+posix_memalign(void **place, size_t alignment, size_t size)
+{
+	void *content = memalign(alignment, size);
+
+	if (content == NULL)
+		return errno;
+	*place = content;
+	return 0;
+}

@@ -1,0 +1,9 @@
+/*
+ * arena_none: the C library's allocator, for those who do not fork often.
+ */
+#include "base/arena.h"
+
+void
+arena_begin_child(void)
+{
+}

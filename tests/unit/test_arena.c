@@ -1,0 +1,279 @@
+/*
+ * test_arena: blocks do not overlap, keep what is in them, and a child has
+ * memory of its own; what was damaged is noticed.
+ *
+ * This program has its malloc(3) from arena.c, cmocka included.
+ */
+#include "base/arena.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BLOCKS 400
+
+/* Called by way of these, so that the compiler assumes nothing. */
+static void *(*volatile take)(size_t) = malloc;
+static void *(*volatile take_zero)(size_t, size_t) = calloc;
+static void *(*volatile resize)(void *, size_t) = realloc;
+static void (*volatile give)(void *) = free;
+
+struct block {
+	unsigned char *bytes;
+	size_t len;
+	unsigned char mark;
+};
+
+static uint32_t seed = 7;
+
+static size_t
+any_size(void)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % ((size_t)1 << (4 + (seed >> 4) % 18));
+}
+
+static void
+check(const struct block *block)
+{
+	size_t i;
+
+	for (i = 0; i < block->len; i++)
+		if (block->bytes[i] != block->mark)
+			fail_msg("byte %zu of %zu has changed", i, block->len);
+}
+
+static void
+make(struct block *block, unsigned number)
+{
+	block->len = any_size();
+	block->mark = (unsigned char)number;
+	block->bytes =
+	    number % 3 == 0 ? take_zero(1, block->len) : take(block->len);
+	assert_non_null(block->bytes);
+	assert_int_equal((uintptr_t)block->bytes % 16, 0);
+	assert_true(malloc_usable_size(block->bytes) >= block->len);
+	if (number % 3 == 0) {
+		unsigned char mark = block->mark;
+
+		block->mark = 0;
+		check(block);
+		block->mark = mark;
+	}
+	memset(block->bytes, block->mark, block->len);
+}
+
+static void
+change(struct block *block)
+{
+	size_t len = any_size(), kept = len < block->len ? len : block->len;
+
+	block->bytes = resize(block->bytes, len == 0 ? 1 : len);
+	assert_non_null(block->bytes);
+	block->len = kept;
+	check(block);
+	block->len = len;
+	memset(block->bytes, block->mark, len);
+}
+
+static void
+blocks_keep_what_is_in_them(void **state)
+{
+	static struct block blocks[BLOCKS];
+	unsigned i, at;
+
+	(void)state;
+	for (i = 0; i < 50 * BLOCKS; i++) {
+		at = (unsigned)any_size() % BLOCKS;
+		if (blocks[at].bytes == NULL) {
+			make(&blocks[at], i);
+			continue;
+		}
+		check(&blocks[at]);
+		if (i % 2 == 0) {
+			change(&blocks[at]);
+			continue;
+		}
+		give(blocks[at].bytes);
+		blocks[at].bytes = NULL;
+	}
+	for (at = 0; at < BLOCKS; at++) {
+		if (blocks[at].bytes != NULL)
+			check(&blocks[at]);
+		give(blocks[at].bytes);
+	}
+}
+
+static void
+freed_blocks_are_used_again(void **state)
+{
+	void *first = take(1000), *again;
+
+	(void)state;
+	give(first);
+	again = take(1000);
+	assert_ptr_equal(again, first);
+	give(again);
+}
+
+static void
+blocks_can_be_aligned(void **state)
+{
+	size_t alignment;
+	void *block;
+
+	(void)state;
+	for (alignment = 8; alignment <= 8192; alignment *= 2) {
+		assert_int_equal(posix_memalign(&block, alignment, 100), 0);
+		assert_int_equal((uintptr_t)block % alignment, 0);
+		assert_true(malloc_usable_size(block) >= 100);
+		memset(block, 1, 100);
+		block = resize(block, 5000);
+		assert_int_equal(((unsigned char *)block)[99], 1);
+		give(block);
+	}
+}
+
+static void
+too_much_is_refused(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_null(take(SIZE_MAX - 100));
+	assert_int_equal(errno, ENOMEM);
+	assert_null(take_zero(SIZE_MAX / 2, 3));
+	assert_null(take(SIZE_MAX / 4));
+	give(NULL);
+}
+
+/* What a child that calls work ends with. */
+static int
+status_of(void (*work)(void *), void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid != -1);
+	if (pid == 0) {
+		work(arg);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+be_a_child(void *arg)
+{
+	unsigned char *old = arg, *block, copy[100];
+	size_t i;
+
+	arena_begin_child();
+	memcpy(copy, old - 16, sizeof(copy));
+	give(old);
+	if (memcmp(copy, old - 16, sizeof(copy)) != 0)
+		_exit(1); /* the parent's block was written to */
+	for (i = 0; i < 1000; i++) {
+		block = take(200);
+		if (block == NULL || (block < old + 200 && old < block + 200))
+			_exit(2); /* it was handed out again */
+		memset(block, 3, 200);
+		if (i % 2 == 0)
+			give(block);
+	}
+	old = resize(old, 3000);
+	if (old == NULL || old[0] != 5 || old[199] != 5)
+		_exit(3);
+	give(take((size_t)8 << 20));
+}
+
+static void
+a_child_has_memory_of_its_own(void **state)
+{
+	unsigned char *block = take(200);
+
+	(void)state;
+	memset(block, 5, 200);
+	assert_int_equal(status_of(be_a_child, block), 0);
+	assert_int_equal(block[0], 5);
+	give(block);
+}
+
+static void
+free_twice(void *arg)
+{
+	void *block = take(50);
+
+	(void)arg;
+	give(block);
+	give(block);
+}
+
+static void
+write_past_the_end(void *arg)
+{
+	unsigned char *block, *next = take(64);
+
+	(void)arg;
+	/* The blocks that earlier tests freed are used up first. */
+	do {
+		block = next;
+		next = take(64);
+	} while (next != block + 64 + 16);
+	memset(block, 1, 64 + 12);
+	give(next);
+}
+
+static void
+write_after_free(void *arg)
+{
+	unsigned char *block = take(64);
+
+	(void)arg;
+	give(block);
+	memset(block - 16, 1, 16);
+	take(64);
+}
+
+static void
+damage_is_noticed(void **state)
+{
+	static void (*const damages[])(
+	    void *) = { free_twice, write_past_the_end, write_after_free };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		int status = status_of(damages[i], NULL);
+
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGABRT);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_keep_what_is_in_them),
+		cmocka_unit_test(freed_blocks_are_used_again),
+		cmocka_unit_test(blocks_can_be_aligned),
+		cmocka_unit_test(too_much_is_refused),
+		cmocka_unit_test(a_child_has_memory_of_its_own),
+		cmocka_unit_test(damage_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
