@@ -43,8 +43,12 @@ struct tlschoice_slot {
 	EVP_PKEY *key;
 };
 
-/* Where an SSL is marked as refused for its name; the same for all. */
+/*
+ * Where an SSL is marked as refused, and for what; the same for all.  What
+ * the library says of it is its own affair, if it says anything.
+ */
 static int place = -1;
+static char bad_name, bad_protocol;
 
 /* tlsremote_fn */
 static int
@@ -196,6 +200,14 @@ tlschoice_try(struct tlschoice *choice, SSL_CTX *ctx, size_t number)
 	return r;
 }
 
+static int
+find_place(void)
+{
+	if (place == -1)
+		place = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return place == -1 ? -1 : 0;
+}
+
 /*
  * Server names
  */
@@ -227,9 +239,7 @@ fail(int *alert)
 static int
 refuse(SSL *ssl, int *alert)
 {
-	static char mark;
-
-	SSL_set_ex_data(ssl, place, &mark);
+	SSL_set_ex_data(ssl, place, &bad_name);
 	*alert = SSL_AD_UNRECOGNIZED_NAME;
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -243,7 +253,8 @@ use_named(struct tlschoice *choice, SSL *ssl, size_t first, size_t count)
 {
 	size_t i;
 
-	tlscompat_forget_certs(ssl);
+	if (tlscompat_forget_certs(ssl, choice->bare) == -1)
+		return -1;
 	for (i = first; i < first + count; i++)
 		if (make(choice, i) == -1 || give(&choice->slots[i], ssl) == -1)
 			return -1;
@@ -276,30 +287,11 @@ on_name(SSL *ssl, int *alert, void *arg)
 int
 tlschoice_by_name(struct tlschoice *choice, SSL_CTX *ctx)
 {
-	if (place == -1)
-		place = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-	if (place == -1)
+	if (find_place() == -1)
 		return -1;
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, choice);
 	return 0;
-}
-
-bool
-tlschoice_refused(const SSL *ssl, char text[TEXT_PRINTABLE_SIZE])
-{
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	char sentence[TEXT_PRINTABLE_SIZE + 300];
-
-	if (place == -1 || SSL_get_ex_data(ssl, place) == NULL)
-		return false;
-	if (name == NULL)
-		text_copy(sentence, sizeof(sentence), "no server name");
-	else
-		text_format(
-		    sentence, sizeof(sentence), "unknown server name %s", name);
-	text_printable(text, sentence, strlen(sentence));
-	return true;
 }
 
 /*
@@ -337,7 +329,6 @@ on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
 	const unsigned char *at, *end;
 	unsigned i;
 
-	(void)ssl;
 	end = choice->protocols + choice->protocols_len;
 	for (at = choice->protocols; at < end; at += *at + 1)
 		for (i = 0; i < len; i += offered[i] + 1u)
@@ -347,6 +338,7 @@ on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
 				*chosen_len = *at;
 				return SSL_TLSEXT_ERR_OK;
 			}
+	SSL_set_ex_data(ssl, place, &bad_protocol);
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -359,8 +351,10 @@ tlschoice_by_protocol(
 	if (list == NULL || *list == '\0')
 		return 0;
 	*what = "out of memory";
+	free(choice->protocols);
+	choice->protocols_len = 0;
 	choice->protocols = malloc(strlen(list) + 1);
-	if (choice->protocols == NULL)
+	if (choice->protocols == NULL || find_place() == -1)
 		return -1;
 	for (;; list += len + 1) {
 		len = strcspn(list, ",");
@@ -372,6 +366,31 @@ tlschoice_by_protocol(
 	}
 	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, choice);
 	return 0;
+}
+
+/*
+ * The object
+ */
+
+bool
+tlschoice_refused(const SSL *ssl, char text[TEXT_PRINTABLE_SIZE])
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const void *mark = place == -1 ? NULL : SSL_get_ex_data(ssl, place);
+	char sentence[TEXT_PRINTABLE_SIZE + 300];
+
+	if (mark == NULL)
+		return false;
+	if (mark == &bad_protocol)
+		text_copy(
+		    sentence, sizeof(sentence), "no application protocol");
+	else if (name == NULL)
+		text_copy(sentence, sizeof(sentence), "no server name");
+	else
+		text_format(
+		    sentence, sizeof(sentence), "unknown server name %s", name);
+	text_printable(text, sentence, strlen(sentence));
+	return true;
 }
 
 int
@@ -400,8 +419,10 @@ tlschoice_clear(struct tlschoice *choice)
 
 	for (i = 0; i < choice->count; i++)
 		forget(&choice->slots[i]);
+	SSL_CTX_free(choice->bare);
 	free(choice->slots);
 	free(choice->protocols);
+	choice->bare = NULL;
 	choice->protocols = NULL;
 	choice->slots = NULL;
 	choice->count = 0;

@@ -24,6 +24,8 @@ struct tlschoice {
 	const struct tlscerts *certs;
 	struct tlschoice_slot *slots; /* one for each certificate */
 	size_t count;
+	/* Ours; see tlscompat_forget_certs.  NULL: it is not needed. */
+	struct ssl_ctx_st *bare;
 	bool is_strict;		  /* names that are not known are refused */
 	bool is_blind;		  /* names do not matter, for a while */
 	unsigned char *protocols; /* each behind its length; NULL: none */
@@ -81,7 +83,7 @@ int tlschoice_by_name(struct tlschoice *choice, struct ssl_ctx_st *ctx);
 int tlschoice_by_protocol(struct tlschoice *choice, struct ssl_ctx_st *ctx,
     const char *list, const char **what);
 
-/* A handshake has failed: was it for the name?  Then say so in text. */
+/* A handshake has failed: for name or protocol?  Then say so in text. */
 bool tlschoice_refused(
     const struct ssl_st *ssl, char text[TEXT_PRINTABLE_SIZE]);
 

@@ -277,15 +277,33 @@ tlscompat_has_pending(const SSL *ssl)
 #endif
 }
 
-void
-tlscompat_forget_certs(SSL *server)
-{
 #ifdef HAVE_SSL_CERTS_CLEAR
+int
+tlscompat_forget_certs(SSL *server, SSL_CTX *bare)
+{
+	(void)bare;
 	SSL_certs_clear(server);
-#else
-	(void)server;
-#endif
+	return 0;
 }
+
+bool
+tlscompat_needs_bare(void)
+{
+	return false;
+}
+#else
+int
+tlscompat_forget_certs(SSL *server, SSL_CTX *bare)
+{
+	return SSL_set_SSL_CTX(server, bare) == bare ? 0 : -1;
+}
+
+bool
+tlscompat_needs_bare(void)
+{
+	return true;
+}
+#endif
 
 void
 tlscompat_want_ecdsa(SSL *client)

@@ -59,10 +59,12 @@ struct evp_pkey_st *tlscompat_make_key(void);
 
 /*
  * The connection uses none of its context's certificates any more; those
- * it is given next are all it has.  Where the library cannot do that they
- * are only replaced, kind by kind.
+ * it is given next are all it has.  bare is a context like its own, but
+ * without certificates, where the library needs one for that; else NULL.
+ * 0, or -1: memory is short.
  */
-void tlscompat_forget_certs(struct ssl_st *server);
+int tlscompat_forget_certs(struct ssl_st *server, struct ssl_ctx_st *bare);
+bool tlscompat_needs_bare(void);
 
 /* Have a client ask for ECDSA alone, if the library can. */
 void tlscompat_want_ecdsa(struct ssl_st *client);

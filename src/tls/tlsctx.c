@@ -54,6 +54,7 @@ struct tlsctx {
 /* What tlsctx_new is at, for messages. */
 struct making {
 	struct tlsctx *ctx;
+	SSL_CTX *ssl; /* its own, or the bare one of its choice */
 	const struct tls_settings *settings;
 	const struct tls_public *public;
 	char *error;
@@ -180,7 +181,7 @@ set_ciphers(const struct making *making, unsigned min)
 	if (*tls12 == '\0')
 		text_copy(tls12, size, min < 2 ? CIPHERS_OLD : CIPHERS_DEFAULT);
 	text_copy(tls12 + strlen(tls12), size - strlen(tls12), CIPHERS_REMOVED);
-	r = apply_ciphers(making->ctx->ssl, tls12, tls13);
+	r = apply_ciphers(making->ssl, tls12, tls13);
 	if (r == -1)
 		text_format(making->error, making->error_size,
 		    "no usable cipher in CIPHERS %.200s",
@@ -199,7 +200,7 @@ out:
 static int
 set_versions(const struct making *making, unsigned *min)
 {
-	SSL_CTX *ssl = making->ctx->ssl;
+	SSL_CTX *ssl = making->ssl;
 	unsigned max;
 
 	if (tls_settings_versions(making->settings, min, &max, making->error,
@@ -258,8 +259,7 @@ set_groups(const struct making *making)
 		return -1;
 	}
 	copy = strdup(groups); /* the macro below casts const away */
-	ok = copy != NULL &&
-	    SSL_CTX_set1_groups_list(making->ctx->ssl, copy) == 1;
+	ok = copy != NULL && SSL_CTX_set1_groups_list(making->ssl, copy) == 1;
 	free(copy);
 	if (ok)
 		return 0;
@@ -291,12 +291,10 @@ use_certs(const struct making *making)
 	const struct tlscerts *certs = &making->public->certs;
 	size_t i, nameless = tlscerts_nameless(certs);
 
-	if (tlschoice_init(choice, certs) == -1)
-		return blame(making, "certificates", "");
 	if (certs->count == 0)
 		return blame_cert(making, 0);
 	for (i = 0; i < nameless; i++)
-		if (tlschoice_use(choice, making->ctx->ssl, i) == -1)
+		if (tlschoice_use(choice, making->ssl, i) == -1)
 			return blame_cert(making, i);
 	return 0;
 }
@@ -314,12 +312,12 @@ use_names(const struct making *making)
 		making->error, making->error_size) == -1)
 		return -1;
 	for (; i < certs->count; i++)
-		if (tlschoice_try(choice, making->ctx->ssl, i) == -1)
+		if (tlschoice_try(choice, making->ssl, i) == -1)
 			return blame(making, "CERTDIR, certificate of",
 			    certs->all[i].name);
 	if (!has_names && !choice->is_strict)
 		return 0;
-	if (tlschoice_by_name(choice, making->ctx->ssl) == 0)
+	if (tlschoice_by_name(choice, making->ssl) == 0)
 		return 0;
 	return blame(making, "SNI", "");
 }
@@ -334,7 +332,7 @@ use_dh(const struct making *making)
 	if (public->dh == NULL)
 		return 0;
 	if (tlsscheme_dh(&policy, public->dh, public->dh_len) == 0 &&
-	    tlscompat_set_dh(making->ctx->ssl, policy.dh_p, policy.dh_p_len,
+	    tlscompat_set_dh(making->ssl, policy.dh_p, policy.dh_p_len,
 		policy.dh_g, policy.dh_g_len) == 0)
 		return 0;
 	return blame(making, "DHFILE", path == NULL ? "" : path);
@@ -346,7 +344,7 @@ use_protocols(const struct making *making)
 	const char *list = making->settings->alpn, *what;
 
 	if (tlschoice_by_protocol(
-		&making->ctx->choice, making->ctx->ssl, list, &what) == 0)
+		&making->ctx->choice, making->ssl, list, &what) == 0)
 		return 0;
 	text_format(
 	    making->error, making->error_size, "ALPN %.200s: %s", list, what);
@@ -360,7 +358,7 @@ use_protocols(const struct making *making)
 static int
 use_trust(const struct making *making)
 {
-	if (tlsstore_fill(making->ctx->ssl, &making->public->trust) == 0)
+	if (tlsstore_fill(making->ssl, &making->public->trust) == 0)
 		return 0;
 	return blame(making, "certificates of CAs", "");
 }
@@ -391,21 +389,38 @@ set_behaviour(SSL_CTX *ssl)
 	tlscompat_set_behaviour(ssl, READ_BUFFER_SIZE);
 }
 
+/* All but certificates. */
 static int
-configure(const struct making *making)
+configure_bare(const struct making *making)
 {
 	unsigned min;
 
-	set_behaviour(making->ctx->ssl);
-	if (tlsresume_prepare(making->ctx->ssl, making->settings->session_s) ==
-	    -1)
+	set_behaviour(making->ssl);
+	if (tlsresume_prepare(making->ssl, making->settings->session_s) == -1)
 		return blame(making, "SESSIONTIME", "");
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
-	    use_certs(making) == -1 || use_names(making) == -1 ||
 	    use_protocols(making) == -1 || use_trust(making) == -1)
 		return -1;
 	return use_dh(making);
+}
+
+static int
+configure(struct making *making)
+{
+	const struct tlscerts *certs = &making->public->certs;
+
+	if (tlschoice_init(&making->ctx->choice, certs) == -1)
+		return blame(making, "certificates", "");
+	if (configure_bare(making) == -1 || use_certs(making) == -1 ||
+	    use_names(making) == -1)
+		return -1;
+	if (tlscerts_nameless(certs) == certs->count || !tlscompat_needs_bare())
+		return 0;
+	making->ssl = making->ctx->choice.bare = tlscompat_ctx_new(true);
+	if (making->ssl == NULL)
+		return blame(making, "certificates", "");
+	return configure_bare(making);
 }
 
 /*
@@ -418,7 +433,7 @@ use_own_cert(const struct making *making, const struct tlskey *key)
 	const struct tlscerts *certs = &making->public->certs;
 
 	if (certs->count == 0 || key == NULL ||
-	    tlschoice_own(making->ctx->ssl, &certs->all[0], key) == 0)
+	    tlschoice_own(making->ssl, &certs->all[0], key) == 0)
 		return 0;
 	return blame_cert(making, 0);
 }
@@ -428,7 +443,7 @@ configure_client(const struct making *making, const struct tlskey *key)
 {
 	unsigned min;
 
-	set_behaviour(making->ctx->ssl);
+	set_behaviour(making->ssl);
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
 	    use_trust(making) == -1)
@@ -459,16 +474,18 @@ begin(struct making *making, bool is_server)
 	tlslib_start();
 	ERR_clear_error();
 	making->ctx = make_empty(is_server);
-	if (making->ctx != NULL)
-		return 0;
-	return blame(making, "unable to start the TLS library", "");
+	if (making->ctx == NULL)
+		return blame(making, "unable to start the TLS library", "");
+	making->ssl = making->ctx->ssl;
+	return 0;
 }
 
 struct tlsctx *
 tlsctx_new(const struct tls_settings *settings, const struct tls_public *public,
     char *error, size_t error_size)
 {
-	struct making making = { NULL, settings, public, error, error_size };
+	struct making making = { NULL, NULL, settings, public, error,
+		error_size };
 
 	if (begin(&making, true) == -1)
 		return NULL;
@@ -484,7 +501,8 @@ tlsctx_new_client(const struct tls_settings *settings,
     const struct tls_public *public, const struct tlskey *key, char *error,
     size_t error_size)
 {
-	struct making making = { NULL, settings, public, error, error_size };
+	struct making making = { NULL, NULL, settings, public, error,
+		error_size };
 
 	if (begin(&making, false) == -1)
 		return NULL;

@@ -346,14 +346,15 @@ struct meeting {
 	char reason[TLSCONN_TEXT_SIZE];
 };
 
-static void
-take_alert(const SSL *ssl, int where, int value)
+/* Which alert has ended this handshake, or 0. */
+static int
+alert_of(unsigned long code)
 {
-	struct meeting *meeting = SSL_get_app_data(ssl);
+	int reason =
+	    ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 
-	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
-	    (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
-		meeting->alert = value & 0xff;
+	return reason > SSL_AD_REASON_OFFSET ? reason - SSL_AD_REASON_OFFSET
+					     : 0;
 }
 
 static void
@@ -382,8 +383,6 @@ meet(struct server *server, int version, const char *name, const char *sigalgs,
 	if (sigalgs != NULL)
 		lib_set_sigalgs(ctx, sigalgs);
 	ssl = SSL_new(ctx);
-	SSL_set_app_data(ssl, &meeting);
-	SSL_set_info_callback(ssl, take_alert);
 	if (name != NULL) {
 		snprintf(copy, sizeof(copy), "%s", name);
 		assert_int_equal(SSL_set_tlsext_host_name(ssl, copy), 1);
@@ -396,6 +395,7 @@ meet(struct server *server, int version, const char *name, const char *sigalgs,
 		meeting.key = (int)server->number;
 		look_at_peer(&meeting, ssl);
 	}
+	meeting.alert = alert_of(ERR_peek_error());
 	shutdown(ends[1], SHUT_RDWR);
 	pthread_join(thread, NULL);
 	snprintf(meeting.reason, sizeof(meeting.reason), "%s", answer.reason);
@@ -454,6 +454,8 @@ a_client_gets_the_kind_that_it_can_do(void **state)
 
 static const int both_versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 
+#define ANY_KEY (-2)
+
 static void
 expect_name(
     struct server *server, const char *asked, int key, const char *shown)
@@ -464,12 +466,12 @@ expect_name(
 	for (i = 0; i < 2; i++) {
 		meeting = meet(server, both_versions[i], asked, NULL, NULL);
 		assert_string_equal(meeting.reason, "");
-		assert_int_equal(meeting.key, key);
+		assert_true(key == ANY_KEY || meeting.key == key);
 		assert_string_equal(meeting.name, shown);
 	}
 	/* Asked twice, after a retry request. */
 	meeting = meet(server, TLS1_3_VERSION, asked, NULL, "P-256:X25519");
-	assert_int_equal(meeting.key, key);
+	assert_true(key == ANY_KEY || meeting.key == key);
 }
 
 static void
@@ -508,10 +510,13 @@ a_client_gets_the_name_it_asks_for(void **state)
 	server_start(&all);
 	expect_name(&all, NULL, 0, "localhost");
 	expect_name(&all, "b.example.org", 1, "_.example.org");
-	expect_name(&all, "A.EXAMPLE.org", 2, "a.example.org");
+	/* Without a wish of the client's some libraries take the other. */
+	expect_name(&all, "A.EXAMPLE.org", LIB_HAS_SIGALGS ? 2 : ANY_KEY,
+	    "a.example.org");
 	expect_name(&all, "example.org", 0, "localhost");
 	expect_name(&all, "b.a.example.org", 0, "localhost");
-	expect_name(&all, "not a name", 0, "localhost");
+	if (LIB_TAKES_ANY_NAME)
+		expect_name(&all, "not a name", 0, "localhost");
 	if (!LIB_HAS_SIGALGS) {
 		server_clear(&all);
 		return;
@@ -542,8 +547,11 @@ a_strict_server_knows_whom_it_serves(void **state)
 	expect_name(&all, "b.example.org", 1, "_.example.org");
 	expect_name(&all, "LOCALHOST", 0, "localhost");
 	expect_refusal(&all, "example.com", "unknown server name example.com");
-	expect_refusal(&all, "x%\n", "unknown server name x??");
-	expect_refusal(&all, ".localhost", "unknown server name .localhost");
+	if (LIB_TAKES_ANY_NAME) {
+		expect_refusal(&all, "x%\n", "unknown server name x??");
+		expect_refusal(
+		    &all, ".localhost", "unknown server name .localhost");
+	}
 	assert_int_equal(tlsctx_warm_up(all.ctx), 0);
 	expect_refusal(&all, "example.com", "unknown server name example.com");
 	server_clear(&all);
@@ -582,11 +590,12 @@ strict_without_names_is_the_certificate_s_own(void **state)
 static void
 named_certificates_are_checked_at_start(void **state)
 {
-	struct server all = { .settings = { .certfile = "a" } };
+	struct server all = { .settings = { .certfile = "a",
+				  .ciphers = "HIGH:@SECLEVEL=3" } };
 
 	(void)state;
 	server_add(&all, NULL, "RSA3072");
-	server_add(&all, "weak.example", "RSA1024");
+	server_add(&all, "weak.example", "RSA2048");
 	assert_null(
 	    tlsctx_new(&all.settings, &all.public, error, sizeof(error)));
 	assert_non_null(
@@ -607,14 +616,11 @@ agree(struct server *server, int version, const char *offered, size_t len)
 	struct answer answer = { .server = server };
 	SSL_CTX *ctx = client_make(version, NULL, NULL);
 	SSL *ssl = SSL_new(ctx);
-	struct meeting meeting = { .key = -1 };
 	const unsigned char *chosen;
 	unsigned chosen_len;
 	pthread_t thread;
-	int ends[2];
+	int ends[2], alert;
 
-	SSL_set_app_data(ssl, &meeting);
-	SSL_set_info_callback(ssl, take_alert);
 	if (len > 0)
 		assert_int_equal(
 		    SSL_set_alpn_protos(
@@ -629,11 +635,12 @@ agree(struct server *server, int version, const char *offered, size_t len)
 		snprintf(text, sizeof(text), "agreed %.*s", (int)chosen_len,
 		    (const char *)chosen);
 	}
+	alert = alert_of(ERR_peek_error());
 	shutdown(ends[1], SHUT_RDWR);
 	pthread_join(thread, NULL);
 	if (answer.reason[0] != '\0')
-		snprintf(text, sizeof(text), "alert %d: %s", meeting.alert,
-		    answer.reason);
+		snprintf(
+		    text, sizeof(text), "alert %d: %s", alert, answer.reason);
 	close(ends[0]);
 	close(ends[1]);
 	SSL_free(ssl);
