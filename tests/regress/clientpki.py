@@ -145,12 +145,16 @@ class ClientPki:
             self.write(name + '.pem', self.read(name + '.pem') + ''.join(
                 self.read(other + '.pem') for other in behind))
 
-    def _make_lists(self):
+    def revoke(self, name):
+        """One that root has made, and the lists anew."""
         self._openssl('ca', '-config', 'config', '-name', 'root', '-revoke',
-                      'revoked.pem')
-        for name in ('root', 'middle', 'second'):
-            self._openssl('ca', '-config', 'config', '-name', name,
-                          '-gencrl', '-out', name + '.crl')
+                      name + '.pem')
+        for issuer in ('root', 'middle', 'second'):
+            self._openssl('ca', '-config', 'config', '-name', issuer,
+                          '-gencrl', '-out', issuer + '.crl')
+
+    def _make_lists(self):
+        self.revoke('revoked')
         # Only OpenSSL 3's command can date one back.
         self._openssl('ca', '-config', 'config', '-name', 'root', '-gencrl',
                       '-crlsec', '1', '-out', 'expired.crl')
