@@ -47,31 +47,33 @@ write_body(
 }
 
 static enum fetch_end
-judge(const struct http *http, int report_fd)
+judge(const struct http *http, struct fetch_server *server)
 {
 	if (http->state == HTTP_BAD)
 		return FETCH_BAD;
 	if (http->state == HTTP_HEAD)
 		return FETCH_NO_ANSWER;
-	if (http_is_whole(http, false) ||
-	    (http_is_whole(http, true) && report_is_end(report_fd)))
+	if (http_is_whole(http, false))
 		return FETCH_WHOLE;
-	return FETCH_CUT;
+	if (!http_is_whole(http, true))
+		return FETCH_CUT;
+	fd_close(&server->out);
+	return report_is_end(server->report_fd) ? FETCH_WHOLE : FETCH_CUT;
 }
 
 enum fetch_end
-fetch(struct http *http, int server_in, int output, int report_fd)
+fetch(struct http *http, struct fetch_server *server, int output)
 {
 	unsigned char bytes[PIECE_SIZE];
 	ssize_t n = 1;
 
 	http_begin(http);
 	while (n != 0 && http->state != HTTP_WHOLE && http->state != HTTP_BAD) {
-		n = read(server_in, bytes, sizeof(bytes));
+		n = read(server->in, bytes, sizeof(bytes));
 		if (n == -1 && errno != EINTR)
 			return FETCH_READ_FAILED;
 		if (n > 0 && write_body(http, bytes, (size_t)n, output) == -1)
 			return FETCH_WRITE_FAILED;
 	}
-	return judge(http, report_fd);
+	return judge(http, server);
 }

@@ -4,6 +4,7 @@
  */
 #include "client/fetch.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -58,18 +59,20 @@ endings(void **state)
 		{ OK "Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n",
 		    "end\n", "he", FETCH_BAD },
 	};
-	int server_in, report_fd, output[2];
+	struct fetch_server server;
+	int closed[2], output[2];
 	char body[64];
 	ssize_t len;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < COUNT(cases); i++) {
-		server_in = pipe_of(cases[i].answer);
-		report_fd = pipe_of(cases[i].report);
+		assert_int_equal(fd_pipe(closed), 0);
+		server.in = pipe_of(cases[i].answer);
+		server.out = closed[1];
+		server.report_fd = pipe_of(cases[i].report);
 		assert_int_equal(fd_pipe(output), 0);
-		if (fetch(&http, server_in, output[1], report_fd) !=
-		    cases[i].end)
+		if (fetch(&http, &server, output[1]) != cases[i].end)
 			fail_msg(
 			    "\"%s\", \"%s\"", cases[i].answer, cases[i].report);
 		fd_close(&output[1]);
@@ -78,8 +81,10 @@ endings(void **state)
 		body[len] = '\0';
 		assert_string_equal(body, cases[i].body);
 		fd_close(&output[0]);
-		fd_close(&server_in);
-		fd_close(&report_fd);
+		fd_close(&server.in);
+		fd_close(&server.out);
+		fd_close(&server.report_fd);
+		fd_close(&closed[0]);
 	}
 }
 
@@ -88,20 +93,66 @@ static void
 a_framed_answer_needs_no_end(void **state)
 {
 	static const char answer[] = OK "Content-Length: 1\r\n\r\nx";
-	int server_in[2], report[2], output[2];
+	int in[2], out[2], report[2], output[2];
+	struct fetch_server server;
 
 	(void)state;
-	assert_int_equal(fd_pipe(server_in), 0);
+	assert_int_equal(fd_pipe(in), 0);
+	assert_int_equal(fd_pipe(out), 0);
 	assert_int_equal(fd_pipe(report), 0);
 	assert_int_equal(fd_pipe(output), 0);
-	assert_int_equal(
-	    fd_write_all(server_in[1], answer, sizeof(answer) - 1), 0);
-	assert_int_equal(
-	    fetch(&http, server_in[0], output[1], report[0]), FETCH_WHOLE);
-	close(server_in[0]);
-	close(server_in[1]);
+	assert_int_equal(fd_write_all(in[1], answer, sizeof(answer) - 1), 0);
+	server.in = in[0];
+	server.out = out[1];
+	server.report_fd = report[0];
+	assert_int_equal(fetch(&http, &server, output[1]), FETCH_WHOLE);
+	close(in[0]);
+	close(in[1]);
+	close(out[0]);
+	close(out[1]);
 	close(report[0]);
 	close(report[1]);
+	close(output[0]);
+	close(output[1]);
+}
+
+/* The TLS process: waits for our end, then reports. */
+static void *
+report_at_our_end(void *arg)
+{
+	int *fds = arg; /* the other end of out, and of the report */
+	char byte;
+
+	assert_int_equal(fd_read_all(fds[0], &byte, 1), 0);
+	assert_int_equal(fd_write_all(fds[1], "end\n", 4), 0);
+	close(fds[1]);
+	return NULL;
+}
+
+static void
+our_end_comes_before_the_report(void **state)
+{
+	int out[2], report[2], output[2], fds[2];
+	struct fetch_server server;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(fd_pipe(out), 0);
+	assert_int_equal(fd_pipe(report), 0);
+	assert_int_equal(fd_pipe(output), 0);
+	fds[0] = out[0];
+	fds[1] = report[1];
+	assert_int_equal(
+	    pthread_create(&thread, NULL, report_at_our_end, fds), 0);
+	server.in = pipe_of(OK "\r\nhello");
+	server.out = out[1];
+	server.report_fd = report[0];
+	assert_int_equal(fetch(&http, &server, output[1]), FETCH_WHOLE);
+	assert_int_equal(server.out, -1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(server.in);
+	close(out[0]);
+	close(report[0]);
 	close(output[0]);
 	close(output[1]);
 }
@@ -109,18 +160,18 @@ a_framed_answer_needs_no_end(void **state)
 static void
 descriptors_that_fail(void **state)
 {
-	int server_in = pipe_of(OK "\r\nhello"), output[2];
+	struct fetch_server server = { pipe_of(OK "\r\nhello"), -1, -1 };
+	int output[2];
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(fd_pipe(output), 0);
 	fd_close(&output[0]);
-	assert_int_equal(
-	    fetch(&http, server_in, output[1], -1), FETCH_WRITE_FAILED);
+	assert_int_equal(fetch(&http, &server, output[1]), FETCH_WRITE_FAILED);
 	assert_int_equal(errno, EPIPE);
 	fd_close(&output[1]);
-	fd_close(&server_in);
-	assert_int_equal(fetch(&http, -1, 1, -1), FETCH_READ_FAILED);
+	fd_close(&server.in);
+	assert_int_equal(fetch(&http, &server, 1), FETCH_READ_FAILED);
 	assert_int_equal(errno, EBADF);
 }
 
@@ -130,6 +181,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(endings),
 		cmocka_unit_test(a_framed_answer_needs_no_end),
+		cmocka_unit_test(our_end_comes_before_the_report),
 		cmocka_unit_test(descriptors_that_fail),
 	};
 
