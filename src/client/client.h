@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/starttls.h"
 #include "net/ip.h"
 #include "net/resolvconf.h"
 #include "serve/settings.h"
@@ -54,6 +55,8 @@ struct client_settings {
 	const char *phrase_file; /* -K, or NULL */
 
 	/* the connection */
+	bool has_starttls; /* --starttls: first speak this */
+	enum starttls_protocol starttls;
 	unsigned idle_s; /* -w */
 	int report_fd;	 /* --report, or -1 */
 

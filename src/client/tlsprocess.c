@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "client/starttls.h"
 #include "net/sock.h"
 #include "serve/emptydir.h"
 #include "serve/facts.h"
@@ -269,7 +270,7 @@ __attribute__((noreturn)) static void
 refuse(enum tlsverify_refusal refusal, bool was_truncated, const char *reason,
     const char *subject)
 {
-	unsigned char body[512];
+	unsigned char body[1024];
 	struct msg_writer w;
 	size_t len;
 
@@ -300,7 +301,8 @@ tlsprocess_get_failure(
 	    reason == NULL || subject == NULL)
 		return -1;
 	failure->refusal = (enum tlsverify_refusal)refusal;
-	text_printable(failure->reason, reason, strlen(reason));
+	text_copy(failure->reason, sizeof(failure->reason), reason);
+	text_clean(failure->reason);
 	text_printable(failure->subject, subject, strlen(subject));
 	return 0;
 }
@@ -362,6 +364,19 @@ make_verify(const struct client_settings *s)
 	else if (s->verifies_chain)
 		verify.mode = TLSVERIFY_CERT;
 	return verify;
+}
+
+/* What the protocol says in plain text first. */
+static void
+dance(const struct tlsprocess *process)
+{
+	const struct client_settings *s = process->settings;
+	char why[STARTTLS_WHY_SIZE];
+
+	if (s->has_starttls &&
+	    starttls(process->server_fd, s->starttls, s->host,
+		clock_after(clock_now(), client_handshake_ms(s)), why) == -1)
+		refuse(TLSVERIFY_NOT_REFUSED, false, why, "");
 }
 
 static struct tlsconn *
@@ -458,6 +473,7 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 	get_phrase(&process);
 	load_files(&process);
 	get_ready(&process);
+	dance(&process);
 	conn = greet(&process);
 	sock_acknowledge(process.server_fd);
 	tell_facts(&process, conn);

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "client/client.h"
+#include "client/starttls.h"
 
 struct msg;
 
@@ -27,9 +28,9 @@ enum {
 
 /* Why there is no connection, the body of DONE. */
 struct tlsprocess_failure {
-	enum tlsverify_refusal refusal; /* of the server's certificate */
-	bool was_truncated;		/* the server left in between */
-	char reason[TEXT_PRINTABLE_SIZE];
+	enum tlsverify_refusal refusal;	   /* of the server's certificate */
+	bool was_truncated;		   /* the server left in between */
+	char reason[STARTTLS_WHY_SIZE];	   /* printable, as the next */
 	char subject[TEXT_PRINTABLE_SIZE]; /* of the certificate refused */
 };
 

@@ -21,7 +21,7 @@
 #include "serve/profile.h"
 
 /* Codes of long options without a letter. */
-enum { STRICT_NAMES = 256, REPORT, HELP, VERSION_OPTION };
+enum { STRICT_NAMES = 256, STARTTLS, REPORT, HELP, VERSION_OPTION };
 
 static const struct optiontable_row rows[] = {
 	{ 'q', "quiet", NULL, "print nothing but why there is no connection" },
@@ -65,6 +65,9 @@ static const struct optiontable_row rows[] = {
 	    "never match a certificate's CN" },
 	{ 'm', "sni", NULL, "tell the server its name (default)" },
 	{ 'M', "no-sni", NULL, "do not" },
+	{ STARTTLS, "starttls", "protocol",
+	    "begin in plain text: smtp, imap, pop3, ftp, sieve, ldap, xmpp,\n"
+	    "        postgres or mysql" },
 	{ REPORT, "report", "fd",
 	    "at the end write `end' or `truncated' to fd" },
 	{ HELP, "help", NULL, "this text" },
@@ -172,6 +175,19 @@ set_local_name(struct clientoptions *o, const char *shown, const char *word,
 }
 
 static int
+set_starttls(struct client_settings *s, const char *shown, const char *word,
+    char error[CLIENTOPTIONS_ERROR_SIZE])
+{
+	s->has_starttls = true;
+	if (starttls_named(word, &s->starttls) == 0)
+		return 0;
+	return optiontable_refuse_option(error, shown,
+	    "takes smtp, imap, pop3, ftp, sieve, ldap, xmpp, postgres or "
+	    "mysql, not ",
+	    word);
+}
+
+static int
 apply_word(struct clientoptions *o, int code, const char *shown,
     const char *word, char error[CLIENTOPTIONS_ERROR_SIZE])
 {
@@ -206,6 +222,8 @@ apply_word(struct clientoptions *o, int code, const char *shown,
 		break;
 	case 'l':
 		return set_local_name(o, shown, word, error);
+	case STARTTLS:
+		return set_starttls(s, shown, word, error);
 	case 'T':
 		return set_timeouts(s, shown, word, error);
 	default:

@@ -114,7 +114,7 @@ int
 optiontable_refuse_option(char error[OPTIONTABLE_ERROR_SIZE], const char *shown,
     const char *sentence, const char *word)
 {
-	char whole[SHOWN_SIZE + 96];
+	char whole[SHOWN_SIZE + 128];
 
 	text_format(whole, sizeof(whole), "%s %s", shown, sentence);
 	return optiontable_refuse(error, whole, word);
