@@ -6,7 +6,7 @@
  * While FLAGFILE holds a line "CALL PID", with dup2, execve or openat, each
  * child of the process PID is stopped with SIGSTOP where it makes that call for the first
  * time, before the call is made, and its process id is appended to
- * FLAGFILE.hits.  SIGCONT after FLAGFILE is gone lets it go on.  What a
+ * FLAGFILE.hits.  SIGCONT lets it go on.  What a
  * sibling that kills at random hits now and then, this hits always.
  *
  * The calls are handed to a supervisor by a seccomp filter.  It is no child
@@ -109,11 +109,29 @@ is_wanted(const char *flagfile, const char *call, int pid)
 	return answer;
 }
 
+/* Was it stopped before?  A hundred are more than a scenario needs. */
+static int hit[100];
+static size_t hit_count;
+
+static int
+was_hit(int pid)
+{
+	size_t i;
+
+	for (i = 0; i < hit_count; i++)
+		if (hit[i] == pid)
+			return 1;
+	return 0;
+}
+
 static void
 note(const char *flagfile, int pid)
 {
 	char name[4096];
 	FILE *hits;
+
+	if (hit_count < sizeof(hit) / sizeof(hit[0]))
+		hit[hit_count++] = pid;
 
 	snprintf(name, sizeof(name), "%s.hits", flagfile);
 	hits = fopen(name, "ae");
@@ -137,7 +155,8 @@ answer_one(int listener, const char *flagfile)
 	    : request.data.nr == __NR_openat  ? "openat"
 					      : "dup2";
 	/* The signal withdraws the call; SIGCONT makes it come again. */
-	if (is_wanted(flagfile, call, (int)request.pid) &&
+	if (!was_hit((int)request.pid) &&
+	    is_wanted(flagfile, call, (int)request.pid) &&
 	    kill((pid_t)request.pid, SIGSTOP) == 0) {
 		note(flagfile, (int)request.pid);
 		return;
