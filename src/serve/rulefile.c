@@ -196,6 +196,7 @@ start_copy(struct rulefile *file, bool is_hasty, int64_t now)
 	pid_t pid;
 
 	file->restless = 0;
+	file->is_asked = false;
 	file->is_hasty = is_hasty;
 	file->copy_fd = sealed_make();
 	pid = file->copy_fd == -1 ? -1 : fork();
@@ -242,7 +243,7 @@ consider(struct rulefile *file, const struct stat *status, int64_t now)
 	 * The first one is not waited for: until there is a table everybody
 	 * is refused, or with -X let in.
 	 */
-	if (has_rested || is_unknown(file) ||
+	if (has_rested || file->is_asked || is_unknown(file) ||
 	    file->restless >= RULEFILE_RESTLESS_LOOKS)
 		start_copy(file, !has_rested, now);
 }
@@ -296,7 +297,8 @@ rulefile_saw(
 	/* To open a FIFO or a device can do something to it. */
 	if (!S_ISREG(sight->status.st_mode))
 		return tell(file, RULEFILE_IRREGULAR);
-	if (file->has_copied && is_same(&sight->status, &file->copied))
+	if (file->has_copied && !file->is_asked &&
+	    is_same(&sight->status, &file->copied))
 		settle_change(file);
 	else
 		consider(file, &sight->status, now);
@@ -448,6 +450,16 @@ judge(struct rulefile *file, int status, int64_t now, int *fd)
 				   : take_failure(file, code, now);
 	fd_close(&file->copy_fd);
 	return news;
+}
+
+void
+rulefile_reload(struct rulefile *file)
+{
+	file->is_asked = true;
+	file->has_copied = false;
+	file->copy_not_before = 0;
+	if (!is_unknown(file))
+		file->told = RULEFILE_NEW;
 }
 
 bool

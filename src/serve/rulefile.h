@@ -62,6 +62,7 @@ struct rulefile {
 	struct stat candidate;	/* as it was at the last look */
 	struct stat copied;	/* as it was when it was copied */
 	bool has_candidate, has_copied;
+	bool is_asked;		 /* to be copied at the next look */
 	unsigned restless;	 /* looks in a row that saw it change */
 	unsigned missing;	 /* looks in a row that found none */
 	int64_t changed_at;	 /* since then it is not what was copied */
@@ -82,6 +83,12 @@ struct rulefile {
 
 /* Make *file watch path (NULL: nothing). */
 void rulefile_init(struct rulefile *file, const char *path);
+
+/*
+ * Copy it at the next look, changed or not, and tell again what cannot be
+ * used.  A file that is missing is looked for as ever.
+ */
+void rulefile_reload(struct rulefile *file);
 
 /*
  * Every RULEFILE_LOOK_MS: ask for a look, and keep deadlines.  Returns SAME

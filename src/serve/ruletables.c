@@ -291,6 +291,35 @@ ruletables_look(struct master *master)
 	}
 }
 
+/* As if it had changed; that it cannot be opened is told only here. */
+static void
+reload_names(struct master *master)
+{
+	struct stat st;
+	int fd;
+
+	if (!master->settings->has_resolv_conf)
+		return;
+	master->names_changed = (struct timespec){ 0, 0 };
+	fd = fd_open_regular(RESOLV_CONF, &st);
+	if (fd == -1)
+		events_error(&master->events,
+		    RESOLV_CONF ": %s; the old name servers stay in force",
+		    strerror(errno));
+	fd_close(&fd);
+}
+
+void
+ruletables_reload(struct master *master)
+{
+	size_t i;
+
+	for (i = 0; i < RULE_FILES; i++)
+		rulefile_reload(&master->rulefiles[i]);
+	reload_names(master);
+	master->look_at = 0;
+}
+
 void
 ruletables_hear(struct master *master, size_t which)
 {

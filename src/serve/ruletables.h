@@ -17,6 +17,12 @@ void ruletables_prepare(struct master *master);
 /* Look at the files, if it is time; what is new goes to those who use it. */
 void ruletables_look(struct master *master);
 
+/*
+ * Look at them at once and take each as if it had changed; a line about one
+ * that cannot be used comes again.
+ */
+void ruletables_reload(struct master *master);
+
 /* The watcher of rule file which, below RULE_FILES, has something to say. */
 void ruletables_hear(struct master *master, size_t which);
 

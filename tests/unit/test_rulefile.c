@@ -902,6 +902,56 @@ kinds_come_with_the_copy(void **state)
 	free(table.bytes);
 }
 
+/* At once, though nothing has changed; the same bytes are no news. */
+static void
+what_is_asked_for_is_copied_again(void **state)
+{
+	struct rulefile file;
+	int fd;
+
+	(void)state;
+	write_file(path, "first");
+	rulefile_init(&file, path);
+	assert_int_equal(look(&file, &fd), RULEFILE_NEW);
+	file.in_force = fd;
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_SAME);
+	rulefile_reload(&file);
+	assert_look(&file, RULEFILE_SAME);
+	/* One that was written within a tick of the clock. */
+	assert_look(&file, RULEFILE_SAME);
+	write_file(path, "other");
+	assert_int_equal(stat(path, &file.copied), 0);
+	assert_look(&file, RULEFILE_SAME);
+	rulefile_reload(&file);
+	close(assert_copy(&file, "other"));
+	close(file.in_force);
+}
+
+/* What cannot be used is told again; what is missing, after three looks. */
+static void
+what_is_asked_for_is_told_again(void **state)
+{
+	struct rulefile file;
+
+	(void)state;
+	write_bytes(path, "no table", 8);
+	rulefile_init(&file, path);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_look(&file, RULEFILE_SAME);
+	rulefile_reload(&file);
+	/* It may be half-written, so once more when it has rested. */
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_look(&file, RULEFILE_SAME);
+	write_file(path, "here");
+	rulefile_reload(&file);
+	close(assert_copy(&file, "here"));
+	assert_int_equal(unlink(path), 0);
+	rulefile_reload(&file);
+	assert_missing(&file);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
@@ -936,6 +986,8 @@ main(void)
 		TEST(time_grows_with_the_file),
 		TEST(the_header_is_looked_at_before_copying),
 		TEST(kinds_come_with_the_copy),
+		TEST(what_is_asked_for_is_copied_again),
+		TEST(what_is_asked_for_is_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
