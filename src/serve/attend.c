@@ -21,6 +21,7 @@
 #include "serve/facts.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/nurseries.h"
 #include "serve/resuming.h"
 #include "serve/signing.h"
 
@@ -374,6 +375,7 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	struct monitor *m = ev_userdata(loop);
 	struct connection *conn = timer->data;
 	bool has_asked = !conn->session_is_gone;
+	uint64_t nursery = nurseries_pid(conn);
 
 	(void)revents;
 	if (conn->state == CONN_LOOKUP) {
@@ -392,7 +394,8 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 		life_kill_session(m, conn);
 	/* All this time, and no word of a session. */
 	if (conn->session == 0 && has_asked)
-		monitor_tell_stuck(m, MSG_STUCK_NURSERY, MSG_STUCK_SILENT);
+		monitor_tell_stuck(
+		    m, MSG_STUCK_NURSERY, MSG_STUCK_SILENT, nursery);
 }
 
 void

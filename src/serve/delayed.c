@@ -21,6 +21,7 @@
 #include "serve/facts.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/nurseries.h"
 
 /* The socket is new and empty: it takes a greeting whole. */
 static void
@@ -99,12 +100,12 @@ ask_for_session(struct monitor *m, struct connection *conn)
 {
 	int fds[START_FDS];
 
-	if (m->nursery.fd == -1)
+	if (!nurseries_are_ready(m))
 		return;
 	if (make_ends(conn, fds, &conn->control_fd) == -1)
 		refuse(m, conn, errno);
 	else if (monitor_start_session(m, conn, fds) == -1) {
-		conn->session_is_gone = true;
+		nurseries_end_session(m, conn);
 		fd_close(&conn->control_fd);
 		/* It is dead, and we shall hear of it. */
 		if (errno != EPIPE && errno != ECONNRESET)
@@ -117,13 +118,13 @@ ask_for_session(struct monitor *m, struct connection *conn)
  * tell any more: it ends with its control socket.
  */
 bool
-delayed_waits_again(struct connection *conn)
+delayed_waits_again(struct monitor *m, struct connection *conn)
 {
 	if (!conn->is_delayed || conn->state != CONN_HANDSHAKE ||
 	    conn->session != 0)
 		return false;
 	fd_close(&conn->control_fd);
-	conn->session_is_gone = true;
+	nurseries_end_session(m, conn);
 	return true;
 }
 

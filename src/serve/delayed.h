@@ -32,7 +32,7 @@ void delayed_on_program(struct ev_loop *loop, ev_io *io, int revents);
  * The nursery is gone.  Has the program asked, and nobody told of a session?
  * Then it waits for the next nursery, as long as -T lasts.
  */
-bool delayed_waits_again(struct connection *conn);
+bool delayed_waits_again(struct monitor *m, struct connection *conn);
 
 /* There is a nursery again: for those who wait for one. */
 void delayed_nursery_is_there(struct monitor *m);

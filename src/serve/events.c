@@ -267,6 +267,15 @@ events_setting(
 	    shown_whole(shown, value));
 }
 
+void
+events_reloaded(struct events *events, unsigned long generation)
+{
+	say(events, VERBOSITY_ALL,
+	    "info: certificates, keys and lists are loaded anew, "
+	    "generation %lu",
+	    generation);
+}
+
 __attribute__((format(printf, 3, 0))) static void
 say_sentence(
     struct events *events, const char *kind, const char *format, va_list args)

@@ -84,6 +84,9 @@ void events_unable_to_run(
 void events_setting(
     struct events *events, const char *name, pid_t pid, const char *value);
 
+/* Certificates, keys and lists of that generation are in force. */
+void events_reloaded(struct events *events, unsigned long generation);
+
 /* A warning or error about ourselves, in one sentence. */
 void events_warning(struct events *events, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -13,6 +13,14 @@
 #include "base/fd.h"
 #include "serve/master_state.h"
 
+/* Could this one give it to another?  One that is to leave may not. */
+static bool
+can_give(const struct child *child)
+{
+	return child->kind == ROLE_KEEPER && child->state == ROLE_READY &&
+	    child->life_fd != -1;
+}
+
 bool
 handover_is_possible(const struct master *master)
 {
@@ -20,8 +28,8 @@ handover_is_possible(const struct master *master)
 
 	if (!master->settings->reads_phrase || master->phrase_fd != -1)
 		return true;
-	for (i = KEEPER; i < master->child_count; i++)
-		if (master->children[i].state == ROLE_READY)
+	for (i = GENERATIONS; i < master->child_count; i++)
+		if (can_give(&master->children[i]))
 			return true;
 	return false;
 }
@@ -33,14 +41,14 @@ ask_keeper(struct master *master, int end)
 	const struct msg ask = {
 		.type = MSG_PHRASE, .fds = { end }, .fd_count = 1
 	};
-	size_t keepers = master->child_count - KEEPER, i;
+	size_t count = master->child_count - GENERATIONS, i;
 	const struct child *child;
 
-	for (i = 0; i < keepers; i++) {
+	for (i = 0; i < count; i++) {
 		/* In turn: one that hangs is not asked again and again. */
-		master->last_giver = (master->last_giver + 1) % keepers;
-		child = &master->children[KEEPER + master->last_giver];
-		if (child->state == ROLE_READY && child->life_fd != -1 &&
+		master->last_giver = (master->last_giver + 1) % count;
+		child = &master->children[GENERATIONS + master->last_giver];
+		if (can_give(child) &&
 		    msg_send(child->life_fd, &ask, true) == 0)
 			return 0;
 	}
@@ -82,8 +90,9 @@ handover_check(struct master *master)
 	    master->is_stopping || master->must_stop)
 		return;
 	/* One that is starting may have it already. */
-	for (i = KEEPER; i < master->child_count; i++)
-		if (master->children[i].state != ROLE_DOWN)
+	for (i = GENERATIONS; i < master->child_count; i++)
+		if (master->children[i].kind == ROLE_KEEPER &&
+		    master->children[i].state != ROLE_DOWN)
 			return;
 	events_fatal(&master->events,
 	    "all keepers are lost and the pass phrase with them; "

@@ -14,6 +14,7 @@
 #include "serve/admission.h"
 #include "serve/delayed.h"
 #include "serve/monitor_state.h"
+#include "serve/nurseries.h"
 #include "serve/resuming.h"
 
 #define GRACE_SECONDS 1.0 /* for a session that was told to end */
@@ -115,7 +116,7 @@ life_kill_session(struct monitor *m, const struct connection *conn)
 	} else {
 		msg.type = MSG_KILL;
 		msg.len = sizeof(body[0]);
-		monitor_send_nursery(m, &msg);
+		nurseries_send(m, conn, &msg);
 	}
 }
 
@@ -238,7 +239,7 @@ conclude_session(struct monitor *m, struct connection *conn)
 		return;
 	}
 	ev_timer_stop(m->loop, &conn->deadline);
-	conn->session_is_gone = true;
+	nurseries_end_session(m, conn);
 	life_leave_program(m, conn);
 	life_release_if_over(m, conn);
 }

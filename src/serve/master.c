@@ -9,7 +9,8 @@
  * through exec to the program.
  *
  * Start: logger, first keeper, the other keepers and the nursery (with what
- * the keeper read), monitor.  Afterwards whoever dies is started again.
+ * the keeper read), monitor.  Afterwards whoever dies is started again; and
+ * keepers and nursery are made anew beside the old ones by a reload.
  */
 #include "serve/master.h"
 
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@
 #include "base/fd.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "serve/generation.h"
 #include "serve/master_state.h"
 #include "serve/privs.h"
 #include "serve/programs.h"
@@ -47,31 +50,60 @@
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
+/* The role that the monitor means, which may be replaced by now: or NULL. */
+static struct child *
+find_role(struct master *master, enum role_kind kind, uint64_t pid)
+{
+	struct child *child;
+	size_t i;
+
+	for (i = 0; i < master->child_count; i++) {
+		child = &master->children[i];
+		if (child->kind == kind && child->pid > 0 &&
+		    (uint64_t)child->pid == pid)
+			return child;
+	}
+	return NULL;
+}
+
 /*
- * It is of no use to the monitor: a new one will be.  Unless it has been
- * replaced already, or is dying; then its status says why.
+ * It is of no use to the monitor: a new one will be.  Unless it is dying;
+ * then its status says why.
  */
 static void
 kill_stuck(struct master *master, const struct msg *msg)
 {
 	struct msg_reader r;
 	struct child *child;
-	uint64_t which, why, pid;
+	uint64_t which, why;
 
 	msg_read_from(&r, msg);
 	which = msg_get_number(&r);
 	why = msg_get_number(&r);
-	pid = msg_get_number(&r);
-	child = &master->children[which == MSG_STUCK_RESOLVER ? RESOLVER
-		: which == MSG_STUCK_CACHE		      ? CACHE
-							      : NURSERY];
-	if (msg_read_all(&r) == -1 || child->state != ROLE_READY ||
-	    child->pid <= 0 || (uint64_t)child->pid != pid)
+	child = find_role(master,
+	    which == MSG_STUCK_RESOLVER	   ? ROLE_RESOLVER
+		: which == MSG_STUCK_CACHE ? ROLE_CACHE
+					   : ROLE_NURSERY,
+	    msg_get_number(&r));
+	if (msg_read_all(&r) == -1 || child == NULL ||
+	    child->state != ROLE_READY)
 		return;
 	if (why != MSG_STUCK_CLOSED)
 		child->fault = why == MSG_STUCK_SILENT ? "did not answer"
 						       : "talked nonsense";
 	kill(child->pid, SIGKILL);
+}
+
+static void
+take_spent(struct master *master, const struct msg *msg)
+{
+	struct msg_reader r;
+	uint64_t number;
+
+	msg_read_from(&r, msg);
+	number = msg_get_number(&r);
+	if (msg_read_all(&r) == 0)
+		generation_is_spent(master, number);
 }
 
 static void
@@ -98,6 +130,9 @@ obey_monitor(struct master *master, struct msg *msg)
 		break;
 	case MSG_KILL_SESSION:
 		programs_kill_orphan(master, msg);
+		break;
+	case MSG_SPENT:
+		take_spent(master, msg);
 		break;
 	case MSG_IDLE:
 		master->is_idle = true;
@@ -146,6 +181,7 @@ stop(struct master *master)
 	if (master->listen_fd != -1)
 		shutdown(master->listen_fd, SHUT_RDWR);
 	fd_close(&master->listen_fd);
+	generation_stop(master);
 	chan_send_bytes(&master->monitor, MSG_STOP, 0, NULL, 0);
 	msg_send_bytes(master->front_fd, MSG_STOPPED, 0, NULL, 0, true);
 	if (!master->is_serving)
@@ -153,6 +189,16 @@ stop(struct master *master)
 	if (master->settings->drain_s != SETTINGS_NEVER)
 		master->drain_at =
 		    clock_after(clock_now(), master->settings->drain_s * 1000);
+}
+
+/* Everything that was read from files; a server that stops needs none. */
+static void
+reload(struct master *master)
+{
+	if (master->is_stopping)
+		return;
+	ruletables_reload(master);
+	generation_start(master);
 }
 
 static void
@@ -165,6 +211,10 @@ hear_front(struct master *master)
 	r = msg_receive(master->front_fd, &master->room, &msg, 0, true, &more);
 	if (r == 0)
 		return;
+	if (r == 1 && msg.type == MSG_RELOAD) {
+		reload(master);
+		return;
+	}
 	stop(master);
 	if (r == -1)
 		fd_close(&master->front_fd);
@@ -189,6 +239,7 @@ keep_deadlines(struct master *master)
 		pids_signal_all(&master->programs, SIGKILL);
 	}
 	roles_keep_deadlines(master, now);
+	generation_turn(master, now);
 }
 
 static void
@@ -234,9 +285,15 @@ collect(struct master *master)
 	for (i = 0; i < RULE_FILES; i++)
 		p[n++] = (struct pollfd){ master->rulefiles[i].watcher.fd,
 			POLLIN, 0 };
+	/* Few of them are there: poll(2) may not see more than are open. */
+	master->heard_count = 0;
 	for (i = 0; i < master->child_count; i++)
-		p[n++] =
-		    (struct pollfd){ master->children[i].life_fd, POLLIN, 0 };
+		if (master->children[i].life_fd != -1) {
+			master->heard[master->heard_count++] =
+			    &master->children[i];
+			p[n++] = (struct pollfd){ master->children[i].life_fd,
+				POLLIN, 0 };
+		}
 	for (i = 0; i < master->starting_count; i++)
 		p[n++] =
 		    (struct pollfd){ master->starting[i].exec_fd, POLLIN, 0 };
@@ -246,11 +303,11 @@ collect(struct master *master)
 static int
 timeout(const struct master *master)
 {
-	int64_t next = CLOCK_NEVER, now = clock_now();
+	int64_t next = generation_deadline(master), now = clock_now();
 	const struct child *child;
 	size_t i;
 
-	if (chan_is_held(&master->monitor))
+	if (chan_is_held(&master->monitor) && clock_after(now, HELD_MS) < next)
 		next = clock_after(now, HELD_MS);
 	if (master->look_at < next)
 		next = master->look_at;
@@ -274,16 +331,17 @@ static void
 turn(struct master *master)
 {
 	struct pollfd *p = master->polled;
-	size_t n, i;
+	size_t n, i, first;
 
 	n = collect(master);
 	if (poll(p, n, timeout(master)) == -1)
 		return;
+	first = FIXED + master->heard_count;
 	/* From the end, as programs_tell_outcome moves the last one forward. */
-	for (i = n; i-- > FIXED + master->child_count;)
+	for (i = n; i-- > first;)
 		if (p[i].revents != 0)
-			programs_tell_outcome(master,
-			    &master->starting[i - FIXED - master->child_count]);
+			programs_tell_outcome(
+			    master, &master->starting[i - first]);
 	if (p[2].revents & POLLOUT)
 		chan_flush(&master->monitor);
 	if (p[2].revents & ~POLLOUT)
@@ -291,10 +349,10 @@ turn(struct master *master)
 	for (i = 0; i < RULE_FILES; i++)
 		if (p[3 + i].revents != 0)
 			ruletables_hear(master, i);
-	for (i = 0; i < master->child_count; i++)
+	for (i = 0; i < master->heard_count; i++)
 		if (p[FIXED + i].revents != 0 &&
-		    p[FIXED + i].fd == master->children[i].life_fd)
-			roles_hear(master, &master->children[i]);
+		    p[FIXED + i].fd == master->heard[i]->life_fd)
+			roles_hear(master, master->heard[i]);
 	if (p[0].revents != 0)
 		reap(master);
 	if (p[1].revents != 0)
@@ -308,6 +366,33 @@ keeps_inputs(const struct settings *settings)
 	return settings->strict_close || settings->is_delayed;
 }
 
+/* Without generations but two: the newest, and one that is coming. */
+static size_t
+descriptors_needed(const struct master *master)
+{
+	const struct settings *settings = master->settings;
+
+	return GENERATIONS + OWN_DESCRIPTORS +
+	    GENERATIONS_MIN * generation_descriptors(settings->keepers) +
+	    (keeps_inputs(settings) ? settings->limit : 0);
+}
+
+/* What is not needed: half for more generations, half for more programs. */
+static void
+share_descriptors(struct master *master, rlim_t left)
+{
+	rlim_t each = generation_descriptors(master->settings->keepers);
+	rlim_t more = left / 2 / each;
+
+	if (more > GENERATIONS_MAX - GENERATIONS_MIN)
+		more = GENERATIONS_MAX - GENERATIONS_MIN;
+	master->generation_limit = GENERATIONS_MIN + (size_t)more;
+	left = left - more * each + SPAWN_DESCRIPTORS;
+	master->starting_limit = master->settings->limit;
+	if (left < master->starting_limit)
+		master->starting_limit = (size_t)left;
+}
+
 /*
  * Master's own limit is the program's, so it is not raised.  poll(2) fails
  * for more descriptors than it says, and so must we before.
@@ -315,25 +400,44 @@ keeps_inputs(const struct settings *settings)
 static void
 check_descriptors(struct master *master)
 {
-	rlim_t need = (rlim_t)(master->child_count + OWN_DESCRIPTORS +
-	    (keeps_inputs(master->settings) ? master->settings->limit : 0));
+	rlim_t need = (rlim_t)descriptors_needed(master);
 	char sentence[128];
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
 		roles_give_up(master, "unable to read the limit of open files");
-	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < need) {
+	/* More than anybody can use, and safe to count with. */
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT_MAX)
+		limit.rlim_cur = INT_MAX;
+	if (limit.rlim_cur < need) {
 		text_format(sentence, sizeof(sentence),
 		    "sslserver needs %lu open files, the limit is %lu",
 		    (unsigned long)need, (unsigned long)limit.rlim_cur);
 		roles_give_up(master, sentence);
 	}
-	master->starting_limit = master->settings->limit;
-	if (limit.rlim_cur != RLIM_INFINITY &&
-	    limit.rlim_cur - (need - SPAWN_DESCRIPTORS) <
-		master->starting_limit)
-		master->starting_limit =
-		    (size_t)(limit.rlim_cur - (need - SPAWN_DESCRIPTORS));
+	share_descriptors(master, limit.rlim_cur - need);
+}
+
+static void
+prepare_children(struct master *master)
+{
+	static const char *const names[] = { [ROLE_LOGGER] = "logger",
+		[ROLE_MONITOR] = "monitor",
+		[ROLE_RESOLVER] = "resolver",
+		[ROLE_CACHE] = "cache",
+		[ROLE_NURSERY] = "nursery",
+		[ROLE_KEEPER] = "keeper" };
+	size_t i;
+
+	master->children[LOGGER].kind = ROLE_LOGGER;
+	master->children[MONITOR].kind = ROLE_MONITOR;
+	master->children[RESOLVER].kind = ROLE_RESOLVER;
+	master->children[CACHE].kind = ROLE_CACHE;
+	generation_prepare(master, &master->children[GENERATIONS]);
+	for (i = 0; i < master->child_count; i++) {
+		master->children[i].life_fd = -1;
+		master->children[i].name = names[master->children[i].kind];
+	}
 }
 
 static void
@@ -341,33 +445,25 @@ prepare(struct master *master)
 {
 	const struct settings *settings = master->settings;
 	char error[CHILDREN_ERROR_SIZE];
-	size_t i;
 
-	master->child_count = KEEPER + settings->keepers;
+	master->child_count =
+	    GENERATIONS + generation_children(settings->keepers);
 	check_descriptors(master);
 	master->children =
 	    calloc(master->child_count, sizeof(*master->children));
+	master->heard = calloc(master->child_count, sizeof(*master->heard));
 	master->starting = calloc(settings->limit, sizeof(*master->starting));
 	master->polled = calloc(FIXED + master->child_count + settings->limit,
 	    sizeof(*master->polled));
 	chan_init(&master->monitor,
 	    settings->limit * QUEUE_PER_CONNECTION + QUEUE_EXTRA);
-	if (master->children == NULL || master->starting == NULL ||
-	    master->polled == NULL ||
+	if (master->children == NULL || master->heard == NULL ||
+	    master->starting == NULL || master->polled == NULL ||
 	    pids_init(&master->programs, settings->limit) == -1)
 		roles_give_up(master, "out of memory");
-	for (i = 0; i < master->child_count; i++) {
-		master->children[i].life_fd = -1;
-		master->children[i].name = i == LOGGER ? "logger"
-		    : i == MONITOR		       ? "monitor"
-		    : i == NURSERY		       ? "nursery"
-		    : i == RESOLVER		       ? "resolver"
-		    : i == CACHE		       ? "cache"
-						       : "keeper";
-	}
+	prepare_children(master);
 	events_init(&master->events, -1, settings->verbosity);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
-	master->public_fd = -1;
 	ruletables_prepare(master);
 	/* Nobody to ask for: ready as it is. */
 	if (!settings->wants_resolver)
@@ -396,6 +492,8 @@ master_run(const struct settings *settings, const struct program *program,
 	privs_hide();
 	sig_ignore_terminal();
 	prepare(&master);
+	generation_start(&master);
+	generation_turn(&master, clock_now());
 	while (!(master.is_stopping && master.is_idle &&
 	    master.programs.count == 0)) {
 		roles_start_due(&master);

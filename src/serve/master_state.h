@@ -2,7 +2,8 @@
  * master_state: what master's own files share, and nobody else.
  *
  * master.c has the loop and the ways to front and monitor, roles.c the
- * role processes, programs.c the programs.
+ * role processes, generation.c those that are made anew by a reload,
+ * programs.c the programs.
  */
 #ifndef SERVE_MASTER_STATE_H
 #define SERVE_MASTER_STATE_H
@@ -24,25 +25,55 @@
 #include "serve/role.h"
 #include "serve/rulefile.h"
 #include "serve/settings.h"
+#include "serve/succession.h"
 
 struct program;
 
 enum role_state { ROLE_DOWN, ROLE_STARTING, ROLE_READY };
 
+enum role_kind {
+	ROLE_LOGGER,
+	ROLE_MONITOR,
+	ROLE_RESOLVER,
+	ROLE_CACHE,
+	ROLE_NURSERY,
+	ROLE_KEEPER
+};
+
+struct generation;
+
 struct child {
+	enum role_kind kind;
 	const char *name;
+	struct generation *generation; /* of a nursery, a keeper */
+	size_t number;		       /* of a keeper in it */
 	enum role_state state;
 	pid_t pid;
 	int life_fd;
 	int64_t started, retry_at;
 	int64_t retry_ms;  /* doubles with each start that fails */
 	const char *fault; /* what it was killed for; NULL: nothing */
+	bool is_dismissed; /* by us: it is to end, which is no news */
 };
 
 #define RULE_FILES 2
 
-/* Slots of children[]. */
-enum { LOGGER, MONITOR, NURSERY, RESOLVER, CACHE, KEEPER };
+/* Slots of children[]; in each generation a nursery and the keepers. */
+enum { LOGGER, MONITOR, RESOLVER, CACHE, GENERATIONS };
+
+/* What one load of certificates, keys and lists has made: see generation.h. */
+struct generation {
+	enum succession_state state;
+	uint64_t number;
+	struct child *nursery, *keepers; /* in children[] */
+	int public_fd; /* what the first keeper read, sealed; -1 */
+	unsigned char public_digest[ROLE_DIGEST_SIZE];
+	unsigned char profile[CACHE_PROFILE_SIZE]; /* says the nursery */
+	bool was_newest;			   /* so the monitor knows it */
+	bool is_outdated;      /* a keeper has found other files */
+	int64_t keepers_until; /* OLD: no handshake is older than that */
+	int64_t until;	       /* OLD: it leaves; LEAVING: it is killed */
+};
 
 /* A program between fork and exec. */
 struct starting {
@@ -55,15 +86,22 @@ struct master {
 	const struct settings *settings;
 	const struct program *program;
 	struct children how;
-	struct child *children; /* KEEPER + keepers of them */
+	struct child *children;
 	size_t child_count;
+	struct child **heard; /* those of them that poll(2) looked at */
+	size_t heard_count;
+	struct generation generations[GENERATIONS_MAX];
+	size_t generation_limit;     /* what open files permit */
+	struct generation *newest;   /* NULL: none yet */
+	uint64_t generation_serial;  /* the last number given */
+	bool wants_generation;	     /* as soon as there can be one */
+	bool has_told_wait;	     /* that there cannot */
+	int64_t generation_at;	     /* to be tried again */
+	int64_t generation_retry_ms; /* doubles with each that fails */
 	struct chan monitor;
 	struct events events;
-	int public_fd; /* what the first keeper read, sealed; -1 */
-	unsigned char public_digest[ROLE_DIGEST_SIZE];
-	unsigned char profile[CACHE_PROFILE_SIZE]; /* says the nursery */
-	struct rulefile rulefiles[RULE_FILES];	   /* -y, -x */
-	int rule_fds[RULE_FILES]; /* the last sound copies; -1 */
+	struct rulefile rulefiles[RULE_FILES]; /* -y, -x */
+	int rule_fds[RULE_FILES];	       /* the last sound copies; -1 */
 	enum rulefile_news rule_news[RULE_FILES];
 	bool rules_untold[RULE_FILES]; /* the monitor has to be told yet */
 	unsigned

@@ -27,8 +27,8 @@
 #include "serve/delayed.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/nurseries.h"
 #include "serve/resuming.h"
-#include "serve/signing.h"
 
 /*
  * Per connection: control socket, the program's two pipe ends and, with
@@ -39,6 +39,8 @@
 #define DESCRIPTORS_PER_DELAYED 9
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
+/* A nursery, and one that is being replaced; a keeper has one. */
+#define DESCRIPTORS_PER_NURSERY 2
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
@@ -62,7 +64,7 @@ monitor_watch(struct monitor *m, struct chan *chan, ev_io *io)
 void
 monitor_watch_listener(struct monitor *m)
 {
-	bool wants = m->listen_fd != -1 && m->nursery.fd != -1 &&
+	bool wants = m->listen_fd != -1 && nurseries_are_ready(m) &&
 	    m->table.count < m->table.limit && !ev_is_active(&m->pause);
 
 	if (wants && !ev_is_active(&m->listen_io))
@@ -86,10 +88,10 @@ pause_accepting(struct monitor *m, int error)
 }
 
 /* Descriptors are held back by the kernel: time is what helps. */
-static void
-pause_if_held(struct monitor *m)
+void
+monitor_pause_if_held(struct monitor *m)
 {
-	if (chan_is_held(&m->master) || chan_is_held(&m->nursery))
+	if (chan_is_held(&m->master) || nurseries_are_held(m))
 		pause_accepting(m, ETOOMANYREFS);
 }
 
@@ -99,29 +101,16 @@ monitor_send_master(struct monitor *m, const struct msg *msg)
 	int r = chan_send(&m->master, msg);
 
 	monitor_watch(m, &m->master, &m->master_io);
-	pause_if_held(m);
-	return r;
-}
-
-int
-monitor_send_nursery(struct monitor *m, const struct msg *msg)
-{
-	int r = chan_send(&m->nursery, msg);
-
-	monitor_watch(m, &m->nursery, &m->nursery_io);
-	pause_if_held(m);
+	monitor_pause_if_held(m);
 	return r;
 }
 
 void
-monitor_tell_stuck(
-    struct monitor *m, enum msg_stuck which, enum msg_stuck_why why)
+monitor_tell_stuck(struct monitor *m, enum msg_stuck which,
+    enum msg_stuck_why why, uint64_t pid)
 {
 	/* With its pid: master may have replaced it already. */
-	uint64_t body[3] = { which, why,
-		which == MSG_STUCK_RESOLVER    ? m->resolver_pid
-		    : which == MSG_STUCK_CACHE ? m->cache_pid
-					       : m->nursery_pid };
+	uint64_t body[3] = { which, why, pid };
 	const struct msg msg = { .type = MSG_STUCK,
 		.body = (unsigned char *)body,
 		.len = sizeof(body) };
@@ -138,11 +127,9 @@ on_pause_over(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	if (chan_is_held(&m->master))
 		chan_flush(&m->master);
-	if (chan_is_held(&m->nursery))
-		chan_flush(&m->nursery);
 	monitor_watch(m, &m->master, &m->master_io);
-	monitor_watch(m, &m->nursery, &m->nursery_io);
-	pause_if_held(m);
+	nurseries_flush(m);
+	monitor_pause_if_held(m);
 	monitor_watch_listener(m);
 }
 
@@ -228,11 +215,10 @@ monitor_start_session(
 		.fd_count = START_FDS };
 
 	memcpy(msg.fds, fds, START_FDS * sizeof(fds[0]));
-	conn->session_is_gone = false;
 	msg_write_to(&w, body, sizeof(body));
 	start_put(&start, &w); /* host is a DNS name: it fits */
 	msg_written(&w, &msg.len);
-	return monitor_send_nursery(m, &msg);
+	return nurseries_start_session(m, conn, &msg);
 }
 
 /* Nobody but the session ever reads from client_fd. */
@@ -267,14 +253,14 @@ take_spare(struct monitor *m, struct connection *conn)
 	forget_spare(spare);
 }
 
-static void
-refuse(struct monitor *m, struct connection *conn, int error)
+void
+monitor_refuse_session(struct monitor *m, struct connection *conn, int error)
 {
 	char reason[96];
 
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
 	    strerror(error));
-	conn->session_is_gone = true;
+	nurseries_end_session(m, conn);
 	if (!conn->is_delayed)
 		events_unable_to_accept(
 		    &m->events, &conn->remote.ip, 0, reason, false);
@@ -306,7 +292,7 @@ monitor_prepare(struct monitor *m, struct connection *conn)
 bool
 monitor_is_ready(struct monitor *m)
 {
-	return m->nursery.fd != -1 && make_spare(m) == 0;
+	return nurseries_are_ready(m) && make_spare(m) == 0;
 }
 
 void
@@ -322,7 +308,7 @@ monitor_admit(struct monitor *m, struct connection *conn, int client_fd)
 	}
 	conn->state = CONN_HANDSHAKE;
 	if (ask_for_session(m, conn, client_fd) == -1) {
-		refuse(m, conn, errno);
+		monitor_refuse_session(m, conn, errno);
 		return;
 	}
 	ev_timer_set(&conn->deadline, (double)m->settings->handshake_s, 0);
@@ -408,102 +394,6 @@ why_replaced(int received)
 					    : MSG_STUCK_NONSENSE;
 }
 
-/* What the nursery says. */
-
-static void
-session_has_started(struct monitor *m, const struct msg *msg)
-{
-	struct connection *conn = table_find(&m->table, msg->conn);
-	struct msg_reader r;
-	uint64_t number;
-
-	msg_read_from(&r, msg);
-	number = msg_get_number(&r);
-	if (conn == NULL || conn->session != 0 || conn->control_fd == -1 ||
-	    msg_read_all(&r) == -1)
-		return;
-	if (msg->type == MSG_FAILED) {
-		ev_timer_stop(m->loop, &conn->deadline);
-		refuse(m, conn, (int)number);
-		return;
-	}
-	m->is_short = false;
-	conn->session = (pid_t)number;
-	conn->session_start = clock_since_boot();
-	fd_close(&conn->session_out); /* with -n it is a copy */
-	if (!conn->is_delayed)
-		events_pid(&m->events, conn->session, &conn->remote.ip);
-	ev_io_set(&conn->control, conn->control_fd, EV_READ);
-	ev_io_start(m->loop, &conn->control);
-	if (conn->state == CONN_CLOSING)
-		life_kill_session(m, conn);
-}
-
-/* Its sessions go on; those it had not told of yet are lost. */
-static void
-nursery_is_gone(struct monitor *m)
-{
-	struct connection *conn;
-
-	ev_io_stop(m->loop, &m->nursery_io);
-	/* It must not see an end of us: it would kill every session then. */
-	fd_close(&m->lost_nursery_fd);
-	m->lost_nursery_fd = m->nursery.fd;
-	m->nursery.fd = -1;
-	chan_close(&m->nursery);
-	monitor_watch_listener(m);
-	for (conn = table_next(&m->table, NULL); conn != NULL;
-	     conn = table_next(&m->table, conn))
-		if (conn->state != CONN_LOOKUP && !conn->session_is_gone &&
-		    !delayed_waits_again(conn))
-			life_session_is_orphan(m, conn);
-}
-
-/* -1: it talks nonsense. */
-static int
-obey_nursery(struct monitor *m, const struct msg *msg)
-{
-	struct connection *conn;
-
-	switch (msg->type) {
-	case MSG_STARTED:
-	case MSG_FAILED:
-		session_has_started(m, msg);
-		return 0;
-	case MSG_GONE:
-		conn = table_find(&m->table, msg->conn);
-		if (conn != NULL && conn->session != 0)
-			attend_reaped(m, conn);
-		return 0;
-	default:
-		return -1;
-	}
-}
-
-static void
-on_nursery(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct monitor *m = ev_userdata(loop);
-	struct msg msg;
-	bool more;
-	int r, i;
-
-	if (revents & EV_WRITE)
-		chan_flush(&m->nursery);
-	monitor_watch(m, &m->nursery, io);
-	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
-		r = msg_receive(m->nursery.fd, &m->room, &msg, 0, true, &more);
-		if (r == 0)
-			return;
-		if (r == -1 || more || obey_nursery(m, &msg) == -1) {
-			monitor_tell_stuck(
-			    m, MSG_STUCK_NURSERY, why_replaced(r));
-			nursery_is_gone(m);
-			return;
-		}
-	}
-}
-
 /* What the resolver says. */
 
 static void
@@ -522,7 +412,7 @@ resolver_is_gone(struct monitor *m)
 void
 monitor_replace_resolver(struct monitor *m, enum msg_stuck_why why)
 {
-	monitor_tell_stuck(m, MSG_STUCK_RESOLVER, why);
+	monitor_tell_stuck(m, MSG_STUCK_RESOLVER, why, m->resolver_pid);
 	resolver_is_gone(m);
 }
 
@@ -562,19 +452,6 @@ take_listener(struct monitor *m, int fd)
 	m->listen_fd = fd;
 	ev_io_set(&m->listen_io, fd, EV_READ);
 	monitor_watch_listener(m);
-}
-
-static void
-take_nursery(struct monitor *m, uint64_t pid, int fd)
-{
-	if (m->nursery.fd != -1)
-		nursery_is_gone(m);
-	fd_close(&m->lost_nursery_fd); /* master has reaped it */
-	m->nursery_pid = pid;
-	chan_open(&m->nursery, fd);
-	monitor_watch(m, &m->nursery, &m->nursery_io);
-	monitor_watch_listener(m);
-	delayed_nursery_is_there(m);
 }
 
 static void
@@ -643,8 +520,7 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		take_listener(m, fd);
 		break;
 	case MSG_NURSERY:
-		resuming_take_profile(m, &r);
-		take_nursery(m, number, fd);
+		nurseries_take(m, number, &r, fd);
 		break;
 	case MSG_RESOLVER:
 		take_resolver(m, number, fd);
@@ -653,7 +529,7 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		resuming_take_cache(m, number, fd);
 		break;
 	case MSG_KEEPER:
-		signing_take_keeper(m, number, fd);
+		nurseries_take_keeper(m, number, msg_get_number(&r), fd);
 		break;
 	default:
 		fd_close(&m->events.fd);
@@ -672,6 +548,7 @@ obey_master(struct monitor *m, struct msg *msg)
 		{ MSG_EXECFAILED, CONN_EXECFAILED },
 		{ MSG_EXITED, CONN_EXITED } };
 	struct connection *conn = table_find(&m->table, msg->conn);
+	struct msg_reader r;
 	size_t i;
 
 	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
@@ -690,6 +567,10 @@ obey_master(struct monitor *m, struct msg *msg)
 		break;
 	case MSG_END:
 		end_everything(m);
+		break;
+	case MSG_LEFT:
+		msg_read_from(&r, msg);
+		nurseries_forget(m, msg_get_number(&r));
 		break;
 	default:
 		take_descriptor(m, msg);
@@ -725,7 +606,9 @@ monitor_raise_descriptors(
 {
 	size_t each = settings->is_delayed ? DESCRIPTORS_PER_DELAYED
 					   : DESCRIPTORS_PER_CONNECTION;
-	rlim_t need = (rlim_t)(settings->limit * each + DESCRIPTORS_EXTRA);
+	size_t generation = settings->keepers + DESCRIPTORS_PER_NURSERY;
+	rlim_t need = (rlim_t)(settings->limit * each + DESCRIPTORS_EXTRA +
+	    GENERATIONS_MAX * generation);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
@@ -744,21 +627,20 @@ static int
 prepare(struct monitor *m, const struct settings *settings, int master_fd)
 {
 	m->settings = settings;
-	m->listen_fd = m->lost_nursery_fd = -1;
+	m->listen_fd = -1;
 	forget_spare(&m->spare);
 	/* NOENV: the environment has no say in how we wait. */
 	m->loop = ev_loop_new(EVFLAG_NOENV);
 	if (m->loop == NULL || table_init(&m->table, settings->limit) == -1 ||
-	    limits_init(&m->limits, settings->limit + 1) == -1)
+	    limits_init(&m->limits, settings->limit + 1) == -1 ||
+	    nurseries_prepare(m) == -1)
 		return -1;
 	ev_set_userdata(m->loop, m);
 	events_init(&m->events, -1, settings->verbosity);
 	/* A connection has at most so many messages under way. */
 	chan_init(&m->master, settings->limit * 8 + 64);
-	chan_init(&m->nursery, settings->limit * 4 + 64);
 	chan_init(&m->resolver, settings->limit * 4 + 64);
 	ev_io_init(&m->master_io, on_master, -1, EV_READ);
-	ev_io_init(&m->nursery_io, on_nursery, -1, EV_READ);
 	ev_io_init(&m->resolver_io, on_resolver, -1, EV_READ);
 	ev_io_init(&m->listen_io, on_listener, -1, EV_READ);
 	ev_prepare_init(&m->rest, before_waiting);
@@ -766,7 +648,6 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	ev_prepare_start(m->loop, &m->rest);
 	ev_timer_init(&m->pause, on_pause_over, PAUSE_SECONDS, 0);
 	m->pause.data = m;
-	signing_prepare(m);
 	resuming_prepare(m);
 	admission_prepare(m);
 	chan_open(&m->master, master_fd);

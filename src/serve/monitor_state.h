@@ -2,9 +2,9 @@
  * monitor_state: what the monitor's own files share, and nobody else.
  *
  * monitor.c has the loop and the sockets, admission.c and lookup.c the way to
- * a session, life.c how a connection ends, signing.c the way to the keepers,
- * resuming.c to the cache,
- * attend.c what sessions and programs report.
+ * a session, life.c how a connection ends, nurseries.c, signing.c and
+ * resuming.c the ways to nurseries, keepers and cache, attend.c what sessions
+ * and programs report.
  */
 #ifndef SERVE_MONITOR_STATE_H
 #define SERVE_MONITOR_STATE_H
@@ -19,12 +19,26 @@
 #include "serve/msg.h"
 #include "serve/settings.h"
 #include "serve/start.h"
+#include "serve/succession.h"
 #include "serve/table.h"
 
 struct keeper {
 	struct chan chan;
 	ev_io io;
 	unsigned load; /* requests not yet answered */
+};
+
+/* The ways to the processes of one generation. */
+struct generation {
+	uint64_t number; /* 0: none */
+	struct chan nursery;
+	ev_io nursery_io;
+	uint64_t nursery_pid;	/* as master told it */
+	int lost_fd;		/* of a nursery that is to be killed; -1 */
+	struct keeper *keepers; /* as many as the settings say */
+	size_t sessions;	/* asked for, and not gone */
+	unsigned char profile[CACHE_PROFILE_SIZE]; /* a digest */
+	bool has_profile;
 };
 
 /* The descriptors of the next connection; -1 where there is none. */
@@ -63,9 +77,11 @@ struct monitor {
 	struct ev_loop *loop;
 	struct table table;
 	struct events events;
-	struct chan master, nursery, resolver;
-	uint64_t nursery_pid, resolver_pid, cache_pid; /* says master */
-	ev_io master_io, nursery_io, resolver_io, listen_io;
+	struct chan master, resolver;
+	uint64_t resolver_pid, cache_pid; /* as master told them */
+	struct generation generations[GENERATIONS_MAX];
+	struct generation *newest;
+	ev_io master_io, resolver_io, listen_io;
 	struct limits limits;
 	struct rule_table early_rules, rules;
 	struct local_name local_names[LOCAL_NAMES_MAX];
@@ -75,16 +91,12 @@ struct monitor {
 	ev_timer leavers;	      /* see admission.c */
 	struct connection *looked_at; /* last; NULL: begin */
 	ev_timer pause;
-	struct keeper keepers[SETTINGS_KEEPERS_MAX];
 	struct chan cache;
 	ev_io cache_io;
 	unsigned cache_waits; /* questions it has not answered */
 	bool cache_is_late;
 	ev_timer cache_silence;
-	unsigned char profile[CACHE_PROFILE_SIZE]; /* of sessions, a digest */
-	bool has_profile;
 	int listen_fd;
-	int lost_nursery_fd; /* of one that is to be killed; -1 */
 	struct spare spare;
 	bool is_short;	  /* told that accepting pauses */
 	bool is_refusing; /* the last turn of the listener did nothing else */
@@ -96,13 +108,15 @@ struct monitor {
 /* Flush the channel's queue when its socket takes more; read always. */
 void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);
 
-/* chan_send to master, or to the nursery. */
+/* chan_send to master. */
 int monitor_send_master(struct monitor *m, const struct msg *msg);
-int monitor_send_nursery(struct monitor *m, const struct msg *msg);
+
+/* Accept nobody for a while if the kernel holds descriptors back. */
+void monitor_pause_if_held(struct monitor *m);
 
 /* Tell master that a role is of no use any more: it is to be replaced. */
-void monitor_tell_stuck(
-    struct monitor *m, enum msg_stuck which, enum msg_stuck_why why);
+void monitor_tell_stuck(struct monitor *m, enum msg_stuck which,
+    enum msg_stuck_why why, uint64_t pid);
 
 /* Have another resolver; what this one was asked is unknown. */
 void monitor_replace_resolver(struct monitor *m, enum msg_stuck_why why);
@@ -125,6 +139,10 @@ void monitor_admit(struct monitor *m, struct connection *conn, int client_fd);
 /* Have a session made; takes the descriptors.  0, or -1 with errno. */
 int monitor_start_session(
     struct monitor *m, struct connection *conn, const int fds[START_FDS]);
+
+/* None could be made, for that errno.  May release the connection. */
+void monitor_refuse_session(
+    struct monitor *m, struct connection *conn, int error);
 
 /* The `status:' line. */
 void monitor_tell_status(struct monitor *m);

@@ -30,16 +30,18 @@ enum msg_type {
 	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h;
 			 * nursery: digest of its profile, see cache.h */
 	MSG_FAILED,	/* one sentence */
+	MSG_RELOAD,	/* load certificates, keys, lists and rules anew */
 	MSG_STOP,	/* close the listener, take no more clients */
 	MSG_STOPPED,	/* listener is closed */
 	MSG_END,	/* end every connection now */
 	/* master to monitor */
 	MSG_LISTENER,	/* fd */
-	MSG_NURSERY,	/* its pid, digest of its profile; fd */
-	MSG_KEEPER,	/* number; fd */
+	MSG_NURSERY,	/* generation, its pid, digest of its profile; fd */
+	MSG_KEEPER,	/* generation, number; fd */
 	MSG_LOGGER,	/* fd */
 	MSG_RESOLVER,	/* its pid; fd */
 	MSG_CACHE,	/* its pid; fd */
+	MSG_LEFT,	/* generation: its processes are gone */
 	MSG_RULES,	/* which, enum rulefile_news, errno; fd if new */
 	MSG_STARTED,	/* pid of the program, or of the session */
 	MSG_EXECED,	/* the program runs */
@@ -54,6 +56,7 @@ enum msg_type {
 	MSG_KILL_SESSION, /* pid, its latest possible start time */
 	MSG_CLOSE_INPUT,  /* pid: let the program see its end of file */
 	MSG_STUCK,	  /* enum msg_stuck, why, pid: kill it */
+	MSG_SPENT,	  /* an old generation has no session any more */
 	MSG_IDLE,	  /* stopped, and no connection is left */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* see start.h; fds: client, control, program in, out */

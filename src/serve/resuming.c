@@ -27,12 +27,13 @@ _Static_assert(BODY_MAX <= MSG_PIECE_MAX, "STORE is a message of one piece");
 
 /* The start values of the server do not change while a cache lives. */
 static void
-make_binding(const struct monitor *m, const struct certpolicy *cert,
-    unsigned char binding[CACHE_BINDING_SIZE])
+make_binding(
+    const struct connection *conn, unsigned char binding[CACHE_BINDING_SIZE])
 {
 	unsigned char *policy = binding + CACHE_PROFILE_SIZE;
+	const struct certpolicy *cert = &conn->cert;
 
-	memcpy(binding, m->profile, CACHE_PROFILE_SIZE);
+	memcpy(binding, conn->generation->profile, CACHE_PROFILE_SIZE);
 	policy[0] = (unsigned char)cert->mode;
 	policy[1] = (unsigned char)cert->depth;
 	policy[2] = cert->matches_name;
@@ -47,9 +48,10 @@ forward(struct monitor *m, const struct connection *conn, const struct msg *msg)
 	struct msg_writer w;
 	int r;
 
-	if (m->cache.fd == -1 || m->cache_is_late || !m->has_profile)
+	if (m->cache.fd == -1 || m->cache_is_late || conn->generation == NULL ||
+	    !conn->generation->has_profile)
 		return -1;
-	make_binding(m, &conn->cert, binding);
+	make_binding(conn, binding);
 	msg_write_to(&w, body, sizeof(body));
 	msg_put_bytes(&w, binding, sizeof(binding));
 	memcpy(body + w.len, msg->body, msg->len);
@@ -128,7 +130,7 @@ cache_is_gone(struct monitor *m)
 static void
 replace_cache(struct monitor *m, enum msg_stuck_why why)
 {
-	monitor_tell_stuck(m, MSG_STUCK_CACHE, why);
+	monitor_tell_stuck(m, MSG_STUCK_CACHE, why, m->cache_pid);
 	cache_is_gone(m);
 }
 
@@ -209,14 +211,14 @@ resuming_take_cache(struct monitor *m, uint64_t pid, int fd)
 }
 
 void
-resuming_take_profile(struct monitor *m, struct msg_reader *r)
+resuming_take_profile(struct generation *generation, struct msg_reader *r)
 {
 	size_t len;
 	const unsigned char *digest = msg_get_bytes(r, &len);
 
-	m->has_profile = len == CACHE_PROFILE_SIZE;
-	if (m->has_profile)
-		memcpy(m->profile, digest, CACHE_PROFILE_SIZE);
+	generation->has_profile = len == CACHE_PROFILE_SIZE;
+	if (generation->has_profile)
+		memcpy(generation->profile, digest, CACHE_PROFILE_SIZE);
 }
 
 void

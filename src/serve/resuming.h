@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct connection;
+struct generation;
 struct monitor;
 struct msg;
 struct msg_reader;
@@ -23,10 +24,10 @@ void resuming_begin(struct connection *conn);
 void resuming_take_cache(struct monitor *m, uint64_t pid, int fd);
 
 /*
- * The next field: the digest of the profile that sessions are made with.
+ * The next field: the digest of the profile that its sessions are made with.
  * Anything else but CACHE_PROFILE_SIZE bytes: nothing is resumed.
  */
-void resuming_take_profile(struct monitor *m, struct msg_reader *r);
+void resuming_take_profile(struct generation *generation, struct msg_reader *r);
 
 /*
  * Forward a FETCH or a STORE, unread, with the connection's binding.  A

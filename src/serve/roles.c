@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "serve/generation.h"
 #include "serve/handover.h"
 #include "serve/master_state.h"
 #include "serve/programs.h"
@@ -49,24 +50,23 @@ roles_fail(struct master *master, struct child *child, const char *sentence)
 {
 	if (!master->is_serving)
 		roles_give_up(master, sentence);
-	events_error(&master->events, "%s: %s", child->name, sentence);
+	if (generation_is_coming(master, child))
+		generation_fail(master, child, sentence, true);
+	else if (!child->is_dismissed)
+		events_error(&master->events, "%s: %s", child->name, sentence);
 	if (child->pid > 0)
 		kill(child->pid, SIGKILL);
 }
 
-static bool
-is_keeper(const struct master *master, const struct child *child)
-{
-	return child >= &master->children[KEEPER];
-}
-
-/* Hand the monitor one end of something, with a number. */
+/* Hand the monitor one end of something, with two numbers. */
 static void
-give_monitor(struct master *master, enum msg_type type, uint64_t number, int fd)
+give_monitor(struct master *master, enum msg_type type, uint64_t first,
+    uint64_t second, int fd)
 {
+	const uint64_t body[2] = { first, second };
 	struct msg msg = { .type = type,
-		.body = (unsigned char *)&number,
-		.len = sizeof(number),
+		.body = (const unsigned char *)body,
+		.len = sizeof(body),
 		.fds = { fd },
 		.fd_count = 1 };
 
@@ -76,17 +76,19 @@ give_monitor(struct master *master, enum msg_type type, uint64_t number, int fd)
 
 /* With what its sessions are bound to. */
 static void
-give_nursery(struct master *master, uint64_t pid, int fd)
+give_nursery(struct master *master, const struct child *nursery, int fd)
 {
-	unsigned char body[2 * sizeof(uint64_t) + CACHE_PROFILE_SIZE];
+	const struct generation *generation = nursery->generation;
+	unsigned char body[3 * sizeof(uint64_t) + CACHE_PROFILE_SIZE];
 	struct msg msg = {
 		.type = MSG_NURSERY, .body = body, .fds = { fd }, .fd_count = 1
 	};
 	struct msg_writer w;
 
 	msg_write_to(&w, body, sizeof(body));
-	msg_put_number(&w, pid);
-	msg_put_bytes(&w, master->profile, sizeof(master->profile));
+	msg_put_number(&w, generation->number);
+	msg_put_number(&w, (uint64_t)nursery->pid);
+	msg_put_bytes(&w, generation->profile, sizeof(generation->profile));
 	msg_written(&w, &msg.len);
 	chan_send(&master->monitor, &msg);
 }
@@ -95,22 +97,21 @@ give_nursery(struct master *master, uint64_t pid, int fd)
 static void
 give_work(struct master *master, const struct child *child, int fd)
 {
-	size_t slot = (size_t)(child - master->children);
 	uint64_t pid = (uint64_t)child->pid;
 
-	if (slot >= KEEPER)
-		give_monitor(master, MSG_KEEPER, slot - KEEPER, fd);
-	else if (slot == RESOLVER)
-		give_monitor(master, MSG_RESOLVER, pid, fd);
-	else if (slot == CACHE)
-		give_monitor(master, MSG_CACHE, pid, fd);
+	if (child->kind == ROLE_RESOLVER)
+		give_monitor(master, MSG_RESOLVER, pid, 0, fd);
+	else if (child->kind == ROLE_CACHE)
+		give_monitor(master, MSG_CACHE, pid, 0, fd);
+	else if (child->kind == ROLE_NURSERY)
+		give_nursery(master, child, fd);
 	else
-		give_nursery(master, pid, fd);
+		give_monitor(master, MSG_KEEPER, child->generation->number,
+		    child->number, fd);
 }
 
-/* A work socket between a ready role and the monitor. */
-static void
-connect_role(struct master *master, struct child *child)
+void
+roles_connect(struct master *master, struct child *child)
 {
 	struct msg msg = { .type = MSG_WORK, .fd_count = 1 };
 	int ends[2];
@@ -154,6 +155,7 @@ note_start(struct child *child, pid_t pid, enum role_state state)
 	child->pid = pid;
 	child->state = pid == -1 ? ROLE_DOWN : state;
 	child->started = clock_now();
+	child->is_dismissed = false;
 	if (pid == -1)
 		plan_retry(child, false);
 }
@@ -183,7 +185,7 @@ start_logger(struct master *master, struct child *child)
 	/* That line went to nobody. */
 	if (master->is_serving)
 		events_warning(&master->events, "logger started again");
-	give_monitor(master, MSG_LOGGER, 0, fd_dup_above(ends[1], 3));
+	give_monitor(master, MSG_LOGGER, 0, 0, fd_dup_above(ends[1], 3));
 }
 
 static void
@@ -192,9 +194,9 @@ configure(struct master *master, struct child *child)
 	enum role_phrase phrase;
 	int phrase_fd, r;
 
-	if (!is_keeper(master, child))
+	if (child->kind == ROLE_NURSERY)
 		r = children_configure_nursery(
-		    &master->how, child->life_fd, master->public_fd);
+		    &master->how, child->life_fd, child->generation->public_fd);
 	else if (handover_begin(master, &phrase, &phrase_fd) == 0) {
 		r = children_configure_keeper(
 		    &master->how, child->life_fd, phrase, phrase_fd);
@@ -213,7 +215,7 @@ static void
 start_executable(struct master *master, struct child *child)
 {
 	enum children_kind kind =
-	    is_keeper(master, child) ? CHILD_KEEPER : CHILD_NURSERY;
+	    child->kind == ROLE_KEEPER ? CHILD_KEEPER : CHILD_NURSERY;
 	char sentence[128];
 	pid_t pid;
 
@@ -244,12 +246,14 @@ start_monitor(struct master *master, struct child *child)
 	chan_open(&master->monitor, child->life_fd);
 	child->life_fd = -1;
 	master->is_idle = false;
-	give_monitor(master, MSG_LOGGER, 0, fd_dup_above(master->events.fd, 3));
-	for (i = NURSERY; i < master->child_count; i++)
-		connect_role(master, &master->children[i]);
+	give_monitor(
+	    master, MSG_LOGGER, 0, 0, fd_dup_above(master->events.fd, 3));
+	for (i = RESOLVER; i < master->child_count; i++)
+		if (generation_serves(&master->children[i]))
+			roles_connect(master, &master->children[i]);
 	ruletables_tell(master);
 	give_monitor(
-	    master, MSG_LISTENER, 0, fd_dup_above(master->listen_fd, 3));
+	    master, MSG_LISTENER, 0, 0, fd_dup_above(master->listen_fd, 3));
 	if (master->is_stopping)
 		chan_send_bytes(&master->monitor, MSG_STOP, 0, NULL, 0);
 }
@@ -276,35 +280,39 @@ start_cache(struct master *master, struct child *child)
 		roles_fail(master, child, "unable to fork the cache");
 }
 
+static bool
+all_are_ready(const struct master *master)
+{
+	return master->newest != NULL &&
+	    master->children[RESOLVER].state == ROLE_READY &&
+	    master->children[CACHE].state == ROLE_READY;
+}
+
+/* At zero: not while a program of the last one lives. */
+static bool
+monitor_is_due(const struct master *master)
+{
+	return !master->settings->only_checks && master->programs.count == 0 &&
+	    ruletables_are_settled(master) &&
+	    (master->is_serving || all_are_ready(master));
+}
+
 /* May this role be started now? */
 static bool
 is_due(const struct master *master, const struct child *child)
 {
-	size_t i;
-
 	if (child->state != ROLE_DOWN || clock_now() < child->retry_at)
 		return false;
-	switch (child - master->children) {
-	case LOGGER:
-	case RESOLVER:
-	case CACHE:
-		return true;
-	case KEEPER:
-		return handover_is_possible(master);
-	case MONITOR:
-		/* At zero: not while a program of the last one lives. */
-		if (master->settings->only_checks ||
-		    master->programs.count > 0 ||
-		    !ruletables_are_settled(master))
-			return false;
-		for (i = NURSERY;
-		     i < master->child_count && !master->is_serving; i++)
-			if (master->children[i].state != ROLE_READY)
-				return false;
-		return true;
+	switch (child->kind) {
+	case ROLE_MONITOR:
+		return monitor_is_due(master);
+	case ROLE_NURSERY:
+		return generation_wants(master, child);
+	case ROLE_KEEPER:
+		return generation_wants(master, child) &&
+		    handover_is_possible(master);
 	default:
-		return master->public_fd != -1 &&
-		    (!is_keeper(master, child) || handover_is_possible(master));
+		return true;
 	}
 }
 
@@ -319,38 +327,35 @@ roles_begin_serving(struct master *master)
 		_exit(0);
 }
 
-static bool
-all_are_ready(const struct master *master)
+static void
+start(struct master *master, struct child *child)
 {
-	size_t i;
-
-	for (i = NURSERY; i < master->child_count; i++)
-		if (master->children[i].state != ROLE_READY)
-			return false;
-	return true;
+	switch (child->kind) {
+	case ROLE_LOGGER:
+		start_logger(master, child);
+		break;
+	case ROLE_MONITOR:
+		start_monitor(master, child);
+		break;
+	case ROLE_RESOLVER:
+		start_resolver(master, child);
+		break;
+	case ROLE_CACHE:
+		start_cache(master, child);
+		break;
+	default:
+		start_executable(master, child);
+	}
 }
 
 void
 roles_start_due(struct master *master)
 {
-	struct child *child;
 	size_t i;
 
-	for (i = 0; i < master->child_count; i++) {
-		child = &master->children[i];
-		if (!is_due(master, child))
-			continue;
-		if (i == LOGGER)
-			start_logger(master, child);
-		else if (i == MONITOR)
-			start_monitor(master, child);
-		else if (i == RESOLVER)
-			start_resolver(master, child);
-		else if (i == CACHE)
-			start_cache(master, child);
-		else
-			start_executable(master, child);
-	}
+	for (i = 0; i < master->child_count; i++)
+		if (is_due(master, &master->children[i]))
+			start(master, &master->children[i]);
 	if (master->settings->only_checks && all_are_ready(master) &&
 	    ruletables_are_settled(master))
 		roles_begin_serving(master);
@@ -364,13 +369,28 @@ refuse_public(struct master *master, struct child *child, const char *sentence)
 	child->state = ROLE_STARTING;
 }
 
+/* The files are not what they were when the first keeper read them. */
+static void
+take_change(struct master *master, struct child *child)
+{
+	if (master->is_serving && generation_serves(child)) {
+		generation_is_outdated(master, child);
+		child->state = ROLE_STARTING;
+	} else
+		refuse_public(master, child,
+		    "certificate or parameter files have changed while they "
+		    "were loaded");
+}
+
 /*
- * What all keepers read must be the same; the first one decides.  Its bytes
- * are for the nursery, master goes by the digest.
+ * What all keepers of a generation read must be the same; the first one
+ * decides.  Its bytes are for the nursery, master goes by the digest.
  */
 static void
 take_public(struct master *master, struct child *child, struct msg *msg)
 {
+	struct generation *generation = child->generation;
+
 	if (msg->fd_count != 1 || msg->len != ROLE_DIGEST_SIZE)
 		refuse_public(master, child, "the keeper sent no certificates");
 	else if (sealed_check(msg->fds[0], ROLE_PUBLIC_MAX, NULL) == -1)
@@ -378,27 +398,32 @@ take_public(struct master *master, struct child *child, struct msg *msg)
 		    errno == EFBIG
 			? "the keeper's certificates are larger than 32 MiB"
 			: "the keeper's certificates are not in sealed memory");
-	else if (master->public_fd == -1) {
-		memcpy(master->public_digest, msg->body, ROLE_DIGEST_SIZE);
-		master->public_fd = msg->fds[0];
+	else if (generation->public_fd == -1) {
+		memcpy(generation->public_digest, msg->body, ROLE_DIGEST_SIZE);
+		generation->public_fd = msg->fds[0];
 		msg->fd_count = 0;
-	} else if (memcmp(master->public_digest, msg->body, ROLE_DIGEST_SIZE) !=
-	    0)
-		refuse_public(master, child,
-		    "certificate or parameter files have "
-		    "changed since the start; restart sslserver to use them");
+	} else if (memcmp(generation->public_digest, msg->body,
+		       ROLE_DIGEST_SIZE) != 0)
+		take_change(master, child);
 }
 
 static void
 role_is_ready(struct master *master, struct child *child, struct msg *msg)
 {
+	/* It may have said so before it could see that it shall leave. */
+	if (child->is_dismissed)
+		return;
 	child->state = ROLE_READY;
-	if (is_keeper(master, child))
+	if (child->kind == ROLE_KEEPER)
 		take_public(master, child, msg);
-	else if (child == &master->children[NURSERY] &&
-	    msg->len == sizeof(master->profile))
-		memcpy(master->profile, msg->body, sizeof(master->profile));
-	connect_role(master, child);
+	else if (child->kind == ROLE_NURSERY &&
+	    msg->len == sizeof(child->generation->profile))
+		memcpy(child->generation->profile, msg->body,
+		    sizeof(child->generation->profile));
+	if (child->generation == NULL)
+		roles_connect(master, child);
+	else if (child->state == ROLE_READY)
+		generation_role_is_ready(master, child);
 }
 
 static void
@@ -410,8 +435,7 @@ take_note(
 	uint64_t kind;
 
 	/* Each keeper reads the same; one of them may tell. */
-	if (child != &master->children[KEEPER] &&
-	    child != &master->children[NURSERY])
+	if (child->number != 0)
 		return;
 	msg_read_from(&r, msg);
 	kind = msg_get_number(&r);
@@ -459,13 +483,17 @@ obey_role(struct master *master, struct child *child, struct msg *msg)
 		take_note(master, child, msg);
 		break;
 	case MSG_SILENCE:
-		if (child == &master->children[RESOLVER])
+		if (child->kind == ROLE_RESOLVER)
 			tell_silence(master);
 		break;
 	case MSG_FAILED:
 		text_format(sentence, sizeof(sentence), "%.*s", (int)msg->len,
 		    (const char *)msg->body);
-		roles_fail(master, child, sentence);
+		/* As a rule it is about a file, which it names. */
+		if (generation_is_coming(master, child))
+			generation_fail(master, child, sentence, false);
+		else
+			roles_fail(master, child, sentence);
 		break;
 	default:
 		break;
@@ -480,7 +508,7 @@ roles_hear(struct master *master, struct child *child)
 	int r;
 
 	r = msg_receive(child->life_fd, &master->room, &msg,
-	    is_keeper(master, child) ? 1 : 0, true, &more);
+	    child->kind == ROLE_KEEPER ? 1 : 0, true, &more);
 	if (r == 0)
 		return false;
 	if (r == -1) {
@@ -518,6 +546,45 @@ describe_end(const struct child *child, int status, char *sentence, size_t size)
 					: WEXITSTATUS(status));
 }
 
+/* If it is news: one that was told to leave has left, or what had to come. */
+static void
+tell_end(struct master *master, struct child *child, const char *sentence)
+{
+	if (child->is_dismissed ||
+	    (master->is_stopping && child->kind == ROLE_LOGGER))
+		return;
+	if (generation_is_coming(master, child))
+		generation_fail(master, child, sentence, true);
+	else
+		events_warning(&master->events, "%s", sentence);
+}
+
+/* What others lose with it. */
+static void
+take_leave(struct master *master, struct child *child)
+{
+	switch (child->kind) {
+	case ROLE_MONITOR:
+		chan_close(&master->monitor);
+		programs_end(master);
+		generation_lost_monitor(master);
+		break;
+	case ROLE_LOGGER:
+		fd_close(&master->events.fd);
+		break;
+	case ROLE_KEEPER:
+		handover_check(master);
+		generation_role_died(master, child);
+		break;
+	case ROLE_NURSERY:
+		generation_role_died(master, child);
+		break;
+	case ROLE_RESOLVER:
+	case ROLE_CACHE:
+		break;
+	}
+}
+
 void
 roles_died(struct master *master, struct child *child, int status)
 {
@@ -533,21 +600,13 @@ roles_died(struct master *master, struct child *child, int status)
 		continue;
 	if (!master->is_serving)
 		roles_give_up(master, sentence);
-	if (!master->is_stopping || child != &master->children[LOGGER])
-		events_warning(&master->events, "%s", sentence);
+	tell_end(master, child, sentence);
 	fd_close(&child->life_fd);
 	child->fault = NULL;
 	plan_retry(child, child->state == ROLE_READY);
 	child->state = ROLE_DOWN;
 	child->pid = 0;
-	if (child == &master->children[MONITOR]) {
-		chan_close(&master->monitor);
-		programs_end(master);
-	}
-	if (child == &master->children[LOGGER])
-		fd_close(&master->events.fd);
-	if (is_keeper(master, child))
-		handover_check(master);
+	take_leave(master, child);
 }
 
 void

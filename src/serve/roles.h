@@ -18,6 +18,12 @@ __attribute__((noreturn)) void roles_give_up(
 void roles_fail(
     struct master *master, struct child *child, const char *sentence);
 
+/*
+ * Make a work socket between a role and the monitor, if both can have one.
+ * For a role of a generation only when that serves.
+ */
+void roles_connect(struct master *master, struct child *child);
+
 /* Start every role whose turn it is. */
 void roles_start_due(struct master *master);
 

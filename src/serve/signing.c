@@ -15,15 +15,19 @@
 #include "serve/monitor_state.h"
 
 static struct keeper *
-least_loaded(struct monitor *m)
+least_loaded(const struct monitor *m, const struct generation *generation)
 {
-	struct keeper *best = NULL;
+	struct keeper *best = NULL, *keeper;
 	size_t i;
 
-	for (i = 0; i < m->settings->keepers; i++)
-		if (m->keepers[i].chan.fd != -1 &&
-		    (best == NULL || m->keepers[i].load < best->load))
-			best = &m->keepers[i];
+	if (generation == NULL)
+		return NULL;
+	for (i = 0; i < m->settings->keepers; i++) {
+		keeper = &generation->keepers[i];
+		if (keeper->chan.fd != -1 &&
+		    (best == NULL || keeper->load < best->load))
+			best = keeper;
+	}
 	return best;
 }
 
@@ -31,7 +35,7 @@ static int
 ask_keeper(struct monitor *m, struct connection *conn,
     const unsigned char *body, size_t len)
 {
-	struct keeper *keeper = least_loaded(m);
+	struct keeper *keeper = least_loaded(m, conn->generation);
 	int r;
 
 	if (keeper == NULL)
@@ -40,9 +44,19 @@ ask_keeper(struct monitor *m, struct connection *conn,
 	monitor_watch(m, &keeper->chan, &keeper->io);
 	if (r == -1)
 		return -1;
-	conn->keeper = (int)(keeper - m->keepers);
+	conn->keeper = keeper;
 	keeper->load++;
 	return 0;
+}
+
+static void
+tell_failure(const struct connection *conn)
+{
+	const uint64_t body[2] = { MSG_SIGN_FAILED, 0 };
+
+	if (conn->control_fd != -1)
+		msg_send_bytes(conn->control_fd, MSG_SIGNATURE, conn->id, body,
+		    sizeof(body), true);
 }
 
 /* To a keeper, unread; or wait until there is one again. */
@@ -56,6 +70,10 @@ signing_request(
 	}
 	if (ask_keeper(m, conn, msg->body, msg->len) == 0)
 		return;
+	if (conn->generation != m->newest) {
+		tell_failure(conn);
+		return;
+	}
 	conn->unsigned_request = malloc(msg->len + 1);
 	if (conn->unsigned_request == NULL) {
 		life_fail(m, conn, "out of memory");
@@ -66,14 +84,34 @@ signing_request(
 }
 
 static void
-ask_again(struct monitor *m, struct connection *conn)
+forget_request(struct connection *conn)
 {
-	if (conn->unsigned_request == NULL ||
-	    ask_keeper(m, conn, conn->unsigned_request, conn->unsigned_len) ==
-		-1)
-		return;
 	free(conn->unsigned_request);
 	conn->unsigned_request = NULL;
+}
+
+static void
+ask_again(struct monitor *m, struct connection *conn)
+{
+	if (conn->unsigned_request != NULL &&
+	    ask_keeper(m, conn, conn->unsigned_request, conn->unsigned_len) ==
+		0)
+		forget_request(conn);
+}
+
+void
+signing_is_old(struct monitor *m, struct generation *generation)
+{
+	struct connection *conn;
+
+	for (conn = table_next(&m->table, NULL); conn != NULL;
+	     conn = table_next(&m->table, conn)) {
+		if (conn->generation != generation ||
+		    conn->unsigned_request == NULL)
+			continue;
+		forget_request(conn);
+		tell_failure(conn);
+	}
 }
 
 /* The keeper's answer.  A refusal is the session's end, in any state. */
@@ -84,9 +122,9 @@ forward_signature(
 	struct connection *conn = table_find(&m->table, msg->conn);
 	uint64_t outcome = 0;
 
-	if (conn == NULL || conn->keeper != (int)(keeper - m->keepers))
+	if (conn == NULL || conn->keeper != keeper)
 		return;
-	conn->keeper = -1;
+	conn->keeper = NULL;
 	if (msg->len >= sizeof(outcome))
 		memcpy(&outcome, msg->body, sizeof(outcome));
 	/* Whatever it has become since: such a session is not to be trusted. */
@@ -108,7 +146,6 @@ forward_signature(
 static void
 keeper_is_gone(struct monitor *m, struct keeper *keeper)
 {
-	uint64_t body[2] = { MSG_SIGN_FAILED, 0 };
 	struct connection *conn;
 
 	ev_io_stop(m->loop, &keeper->io);
@@ -116,12 +153,10 @@ keeper_is_gone(struct monitor *m, struct keeper *keeper)
 	keeper->load = 0;
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn)) {
-		if (conn->keeper != (int)(keeper - m->keepers))
+		if (conn->keeper != keeper)
 			continue;
-		conn->keeper = -1;
-		if (conn->control_fd != -1)
-			msg_send_bytes(conn->control_fd, MSG_SIGNATURE,
-			    conn->id, body, sizeof(body), true);
+		conn->keeper = NULL;
+		tell_failure(conn);
 	}
 }
 
@@ -152,7 +187,8 @@ on_keeper(struct ev_loop *loop, ev_io *io, int revents)
 }
 
 void
-signing_take_keeper(struct monitor *m, uint64_t number, int fd)
+signing_take_keeper(
+    struct monitor *m, struct generation *generation, uint64_t number, int fd)
 {
 	struct connection *conn;
 	struct keeper *keeper;
@@ -161,24 +197,42 @@ signing_take_keeper(struct monitor *m, uint64_t number, int fd)
 		fd_close(&fd);
 		return;
 	}
-	keeper = &m->keepers[number];
+	keeper = &generation->keepers[number];
 	if (keeper->chan.fd != -1)
 		keeper_is_gone(m, keeper);
 	chan_open(&keeper->chan, fd);
 	monitor_watch(m, &keeper->chan, &keeper->io);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
-		ask_again(m, conn);
+		if (conn->generation == generation)
+			ask_again(m, conn);
 }
 
 void
-signing_prepare(struct monitor *m)
+signing_forget(struct monitor *m, struct generation *generation)
 {
 	size_t i;
 
+	for (i = 0; i < m->settings->keepers; i++)
+		if (generation->keepers[i].chan.fd != -1)
+			keeper_is_gone(m, &generation->keepers[i]);
+}
+
+int
+signing_prepare(struct monitor *m, struct generation *generation)
+{
+	struct keeper *keeper;
+	size_t i;
+
+	generation->keepers =
+	    calloc(m->settings->keepers, sizeof(*generation->keepers));
+	if (generation->keepers == NULL)
+		return -1;
 	for (i = 0; i < m->settings->keepers; i++) {
-		chan_init(&m->keepers[i].chan, m->settings->limit + 64);
-		ev_io_init(&m->keepers[i].io, on_keeper, -1, EV_READ);
-		m->keepers[i].io.data = &m->keepers[i];
+		keeper = &generation->keepers[i];
+		chan_init(&keeper->chan, m->settings->limit + 64);
+		ev_io_init(&keeper->io, on_keeper, -1, EV_READ);
+		keeper->io.data = keeper;
 	}
+	return 0;
 }

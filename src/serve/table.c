@@ -46,7 +46,6 @@ table_take(struct table *table)
 	conn->control_fd = conn->program_in = conn->program_out =
 	    conn->session_in = conn->session_out = conn->input_fd = -1;
 	conn->program_client = conn->program_asks = conn->asks_fd = -1;
-	conn->keeper = -1;
 	conn->program_is_gone = true;
 	msg_join_init(&conn->joined, FACTS_BODY_MAX);
 	return conn;

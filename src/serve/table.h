@@ -18,6 +18,9 @@
 #include "serve/limits.h"
 #include "serve/msg.h"
 
+struct generation;
+struct keeper;
+
 #define TABLE_LIMIT_MAX 1000000
 
 struct connection {
@@ -49,7 +52,8 @@ struct connection {
 	ev_timer deadline;   /* handshake, then the session's grace */
 	ev_timer kill_after; /* --kill-after */
 
-	pid_t session;	      /* 0: not known yet */
+	struct generation *generation; /* of its session; NULL: none */
+	pid_t session;		       /* 0: not known yet */
 	double session_start; /* it began no later, seconds since boot */
 	bool is_orphan;	      /* its nursery is gone */
 	bool control_has_ended;
@@ -70,7 +74,7 @@ struct connection {
 	ev_io asks;
 	struct buf answer; /* to `Y', what is not written yet */
 
-	int keeper;			 /* which one signs; -1: none */
+	struct keeper *keeper;		 /* which one signs; NULL: none */
 	unsigned char *unsigned_request; /* waits for a keeper; owned */
 	size_t unsigned_len;
 

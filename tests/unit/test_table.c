@@ -146,7 +146,7 @@ a_fresh_connection_owns_nothing(void **state)
 	assert_int_equal(conn->variables_len, 0);
 	assert_null(conn->local_host);
 	assert_false(conn->has_early_limit || conn->skips_rules);
-	assert_int_equal(conn->keeper, -1);
+	assert_null(conn->keeper);
 	assert_null(conn->unsigned_request);
 	assert_false(conn->wants_term || conn->wants_go || conn->is_orphan);
 	assert_false(conn->session_is_gone || conn->is_reaped);
