@@ -118,6 +118,15 @@ stop(struct front *front)
 	return EXIT_NOT_YET;
 }
 
+/* Master may be too busy to take it: one is as good as several. */
+static void
+reload(const struct front *front)
+{
+	if (!front->is_stopping)
+		(void)msg_send_bytes(
+		    front->master_fd, MSG_RELOAD, 0, NULL, 0, true);
+}
+
 static int
 take_signals(struct front *front)
 {
@@ -126,6 +135,8 @@ take_signals(struct front *front)
 	while (code == EXIT_NOT_YET && (signo = sig_next()) != 0) {
 		if (signo == SIGTERM || signo == SIGINT)
 			code = stop(front);
+		else if (signo == SIGHUP)
+			reload(front);
 		else if (signo == SIGCHLD)
 			while (waitpid(-1, NULL, WNOHANG) > 0)
 				continue;
@@ -140,7 +151,7 @@ prepare_signals(void)
 
 	if (signal_fd == -1 || sig_ignore_terminal() == -1 ||
 	    sig_catch(SIGTERM) == -1 || sig_catch(SIGINT) == -1 ||
-	    sig_catch(SIGCHLD) == -1)
+	    sig_catch(SIGHUP) == -1 || sig_catch(SIGCHLD) == -1)
 		return -1;
 	return signal_fd;
 }
