@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "net/dnshost.h"
 #include "serve/privs.h"
 
 enum failure { FOUND, NO_RIGHTS, NO_HOST, NO_PORT, FAILURES };
@@ -53,8 +54,34 @@ take(struct answer *answer, const struct addrinfo *list)
 	}
 }
 
+/* By the servers of DNSCACHEIP. */
 static void
-look_up_host(const struct client_settings *settings, struct answer *answer)
+ask_servers(const struct client_settings *settings, struct answer *answer)
+{
+	struct ip found[DNSHOST_ADDRESSES_MAX];
+	size_t i, count;
+
+	switch (
+	    dnshost_find(&settings->names, settings->lookup, settings->family,
+		clock_after(clock_now(), client_handshake_ms(settings)), found,
+		&count)) {
+	case DNS_FOUND:
+		for (i = 0; i < count && i < CONNECT_TARGETS_MAX; i++)
+			answer->found[answer->count++].ip = found[i];
+		break;
+	case DNS_NONE:
+		answer->failure = NO_HOST;
+		answer->gai = EAI_NONAME;
+		break;
+	default:
+		answer->failure = NO_HOST;
+		answer->gai = EAI_AGAIN;
+	}
+}
+
+/* As the system does it. */
+static void
+ask_system(const struct client_settings *settings, struct answer *answer)
 {
 	struct addrinfo hints = { .ai_family = settings->family,
 		.ai_socktype = SOCK_STREAM },
@@ -98,7 +125,8 @@ look_up(const struct client_settings *settings, int report_fd)
 	if (answer.failure == FOUND && settings->port != NULL)
 		look_up_port(settings, &answer);
 	if (answer.failure == FOUND && settings->host != NULL)
-		look_up_host(settings, &answer);
+		(settings->has_dnscache ? ask_servers : ask_system)(
+		    settings, &answer);
 	_exit(fd_write_all(report_fd, &answer, sizeof(answer)) == -1);
 }
 
@@ -133,13 +161,31 @@ read_answer(int fd, struct answer *answer, int64_t deadline)
 	return 0;
 }
 
+/* No answer in time is what a name server that is silent means, too. */
+static int
+take_answer(
+    const struct client_settings *settings, int fd, struct answer *answer)
+{
+	int64_t deadline =
+	    clock_after(clock_now(), client_handshake_ms(settings));
+
+	if (read_answer(fd, answer, deadline) == 0) {
+		if (answer->count <= CONNECT_TARGETS_MAX &&
+		    answer->failure >= FOUND && answer->failure < FAILURES)
+			return 0;
+		errno = EPROTO;
+	}
+	if (errno != ETIMEDOUT)
+		return -1;
+	*answer = (struct answer){ .failure = NO_HOST, .gai = EAI_AGAIN };
+	return 0;
+}
+
 /* 0 and a sound answer, or -1 with errno. */
 static int
 ask_child(const struct client_settings *settings, struct answer *answer)
 {
-	int64_t deadline =
-	    clock_after(clock_now(), client_handshake_ms(settings));
-	int ends[2], r, error;
+	int ends[2], r = -1, error;
 	pid_t pid;
 
 	if (fd_pipe(ends) == -1)
@@ -147,23 +193,16 @@ ask_child(const struct client_settings *settings, struct answer *answer)
 	pid = fork();
 	if (pid == 0)
 		look_up(settings, ends[1]);
-	r = pid == -1 ? -1 : 0;
 	error = errno;
 	fd_close(&ends[1]);
-	if (r == 0) {
-		r = read_answer(ends[0], answer, deadline);
+	if (pid != -1) {
+		r = take_answer(settings, ends[0], answer);
 		error = errno;
 		kill(pid, SIGKILL);
 		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 			continue;
 	}
 	fd_close(&ends[0]);
-	if (r == 0 &&
-	    (answer->count > CONNECT_TARGETS_MAX || answer->failure < FOUND ||
-		answer->failure >= FAILURES)) {
-		r = -1;
-		error = EPROTO;
-	}
 	errno = error;
 	return r;
 }
