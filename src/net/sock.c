@@ -251,3 +251,16 @@ sock_linger(int fd, int cancel_fd, int ms, bool is_idle)
 		now = clock_now();
 	}
 }
+
+void
+sock_cut(int fd)
+{
+	char bytes[16384];
+	ssize_t n;
+
+	shutdown(fd, SHUT_RDWR);
+	/* MSG_TRUNC: TCP copies nothing (tcp(7)).  Nothing more comes now. */
+	do
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+	while (n > 0 || (n == -1 && errno == EINTR));
+}

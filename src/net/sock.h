@@ -92,4 +92,11 @@ void sock_acknowledge(int fd);
  */
 void sock_linger(int fd, int cancel_fd, int ms, bool is_idle);
 
+/*
+ * Shut a connection down in both directions, for all who hold it, and have
+ * the kernel throw away what has come and nobody has read: shutdown(2)
+ * leaves that to be read.  None of it is seen by us.  Does not block.
+ */
+void sock_cut(int fd);
+
 #endif

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "net/sock.h"
 #include "serve/attend.h"
 #include "serve/facts.h"
 #include "serve/life.h"
@@ -287,7 +288,7 @@ delayed_end(struct monitor *m, struct connection *conn)
 	if (!conn->is_delayed)
 		return;
 	if (conn->client_fd != -1)
-		shutdown(conn->client_fd, SHUT_RDWR);
+		sock_cut(conn->client_fd);
 	fd_close(&conn->client_fd);
 	fd_close(&conn->session_in);
 	fd_close(&conn->session_out);

@@ -42,7 +42,7 @@ void delayed_run(struct monitor *m, struct connection *conn);
 
 /*
  * The connection has ended: neither its client nor its program can go on in
- * plain text, and the program sees the end of its control socket.  What it
+ * plain text, what nobody has read of it is thrown away, and the program sees the end of its control socket.  What it
  * is being told there it may still read.  Without -n: nothing.
  */
 void delayed_end(struct monitor *m, struct connection *conn);

@@ -34,12 +34,13 @@ static struct msg_room room;
 
 /*
  * Leave at once.  The client's socket may be the program's too (-n): it is
- * shut down, so that nobody goes on in plain text.
+ * cut, so that nobody goes on in plain text, nor reads what the client sent
+ * in plain text behind its question for TLS and the library has left.
  */
 __attribute__((noreturn)) static void
 leave(const struct session *session)
 {
-	shutdown(session->client_fd, SHUT_RDWR);
+	sock_cut(session->client_fd);
 	_exit(0);
 }
 

@@ -15,8 +15,8 @@ import pytest
 
 from admission import denied, make_rules
 from harness import (HERE, PATIENCE, ROOT, SLOW, TLS12, TLS13, Client,
-                     Truncated, descriptors, find_command, hold, kill,
-                     read_text, tls_context, wait_for)
+                     Truncated, descriptors, find_command, hold,
+                     is_stopped, kill, read_text, tls_context, wait_for)
 from pki import openssl
 from test_failures import forks  # noqa: F401  a fixture
 
@@ -663,6 +663,20 @@ def test_session_that_is_killed_in_the_handshake(start, notes):
     server.wait_log((ACCEPTED % notes.pid())
                     + 'session ended unexpectedly$')
     check_works(server)
+
+
+def test_plain_text_that_nobody_has_read(start, notes):
+    """What the session has not taken is not the program's, either."""
+    server = start(*notes.command('probe'), options=['-n'])
+    with Plain(server) as client:
+        client.start_tls()
+        session = server.pid('session')
+        kill(session, signal.SIGSTOP)
+        wait_for(lambda: is_stopped(session), what='a stopped session')
+        client.say('BULK 10')
+        kill(session)
+        assert client.plain_rest() == b''
+    expect_no_plain_text(notes)
 
 
 @pytest.mark.parametrize('limits', [TLS12, TLS13], ids=['1.2', '1.3'])

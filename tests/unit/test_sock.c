@@ -15,6 +15,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 #include <cmocka.h>
 
@@ -361,6 +362,39 @@ lingering_ends_with_the_peer(void **state)
 	(void)close(cancel[1]);
 }
 
+/* For another holder of the socket too: nothing to read, nothing to say. */
+static void
+a_cut_leaves_nothing_to_read(void **state)
+{
+	static char bytes[40000];
+	struct ip_endpoint bound, remote;
+	int listen_fd, client_fd, fd, copy;
+	struct pollfd polled = { .events = POLLIN };
+	int there = 0;
+
+	(void)state;
+	listen_fd = listening("127.0.0.1", AF_INET, false, &bound);
+	client_fd = connected(&bound, AF_INET);
+	fd = accepted(listen_fd, &remote);
+	copy = dup(fd);
+	assert_int_equal(write(client_fd, bytes, sizeof(bytes)), sizeof(bytes));
+	while (there < (int)sizeof(bytes)) {
+		polled.fd = copy;
+		assert_int_equal(poll(&polled, 1, 30000), 1);
+		assert_int_equal(ioctl(copy, FIONREAD, &there), 0);
+	}
+	sock_cut(fd);
+	assert_int_equal(recv(copy, bytes, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(send(copy, bytes, 1, MSG_NOSIGNAL), -1);
+	/* The client sees an end, not a reset. */
+	assert_int_equal(recv(client_fd, bytes, 1, 0), 0);
+	sock_cut(fd);
+	(void)close(fd);
+	(void)close(copy);
+	(void)close(client_fd);
+	(void)close(listen_fd);
+}
+
 int
 main(void)
 {
@@ -374,6 +408,7 @@ main(void)
 		cmocka_unit_test(no_delay_is_inherited),
 		cmocka_unit_test(ip_options_are_dropped),
 		cmocka_unit_test(lingering_ends_with_the_peer),
+		cmocka_unit_test(a_cut_leaves_nothing_to_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
