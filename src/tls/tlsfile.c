@@ -321,11 +321,11 @@ static int
 keep_pair(const struct loading *loading, const struct source *cert,
     struct buf *chain, struct tlskey *key)
 {
-	if (is_second(loading, cert, key)) {
+	if (key != NULL && is_second(loading, cert, key)) {
 		tlskey_free(key);
 		return 0;
 	}
-	if (tlskeys_add(loading->keys, key) == -1) {
+	if (key != NULL && tlskeys_add(loading->keys, key) == -1) {
 		tlskey_free(key);
 		return blame(cert, "out of memory");
 	}
@@ -341,6 +341,7 @@ load_texts(const struct loading *loading, const struct source *cert,
 	const struct tlspair pair = { .cert = text_of(cert),
 		.key = text_of(key),
 		.is_chain = loading->files->is_chain,
+		.has_no_key = loading->files->has_no_keys,
 		.no_key = "KEYFILE is not set",
 		.phrase = loading->files->phrase };
 	struct tlskey *parsed;
@@ -369,7 +370,7 @@ load_pair(const struct loading *loading, struct tlsfile_pair *files)
 	int r;
 
 	r = read_file(&cert);
-	if (r == 0 && files->key.fd != -1)
+	if (r == 0 && files->key.fd != -1 && !loading->files->has_no_keys)
 		r = read_file(&key);
 	if (r == 0)
 		r = load_texts(loading, &cert, &key);

@@ -89,6 +89,8 @@ struct tlsfiles {
 	struct tlsfile dh; /* -1: no DHFILE */
 	/* set before tlsfile_load for an encrypted key; NULL: none */
 	const struct tlsphrase *phrase;
+	/* set before it: keys are elsewhere, and none is looked for */
+	bool has_no_keys;
 };
 
 /* What a nursery needs to know; nothing in it is secret. */

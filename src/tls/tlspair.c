@@ -354,7 +354,7 @@ take_pair(const struct source *source, struct found *found,
     struct found *holder, struct buf *chain, struct tlskey **key)
 {
 	if (encode_chain(found, chain) == -1 ||
-	    (*key = tlskey_new(holder->key)) == NULL) {
+	    (holder->key != NULL && (*key = tlskey_new(holder->key)) == NULL)) {
 		buf_free(chain);
 		return blame(source, "out of memory");
 	}
@@ -368,7 +368,7 @@ tlspair_load(const struct tlspair *pair, struct buf *chain, struct tlskey **key,
 {
 	const struct source certs = { &pair->cert, error, pair->phrase };
 	const struct source own = { &pair->key, error, pair->phrase };
-	bool is_one = pair->key.bytes == NULL;
+	bool is_one = pair->key.bytes == NULL && !pair->has_no_key;
 	const struct source *keys = is_one ? &certs : &own;
 	struct found found = { .wants_certs = true, .wants_key = is_one };
 	struct found other = { .wants_key = true };
@@ -380,9 +380,9 @@ tlspair_load(const struct tlspair *pair, struct buf *chain, struct tlskey **key,
 	r = walk_blocks(&certs, &found);
 	if (r == 0)
 		r = check_chain(&certs, &found, pair->is_chain);
-	if (r == 0 && !is_one)
+	if (r == 0 && !is_one && !pair->has_no_key)
 		r = walk_blocks(keys, &other);
-	if (r == 0)
+	if (r == 0 && !pair->has_no_key)
 		r = check_key(pair, keys, &found, holder);
 	if (r == 0)
 		r = take_pair(&certs, &found, holder, chain, key);

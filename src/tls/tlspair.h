@@ -27,6 +27,7 @@ struct tlspair {
 	struct tlspair_text cert;
 	struct tlspair_text key; /* bytes NULL: it is in cert's text */
 	bool is_chain;		 /* cert's text must be a chain, all of it */
+	bool has_no_key;	 /* it is elsewhere: none is looked for */
 	const char *no_key;	 /* why it is not in a text of its own */
 	const struct tlsphrase *phrase; /* for an encrypted key, or NULL */
 	const char *name; /* of the server, as in struct tlscert; or NULL */
@@ -34,7 +35,7 @@ struct tlspair {
 
 /*
  * Parse and check.  *chain, empty before, becomes a row (see tlstrust_next)
- * of DER, leaf first, and *key the caller's.  Refused, each with a sentence
+ * of DER, leaf first, and *key the caller's (NULL with has_no_key).  Refused, each with a sentence
  * of its own in error (of TLSFILE_ERROR_SIZE bytes): not PEM, no
  * certificate, no key, an encrypted key without phrase or with a wrong one,
  * a chain that is not leaf first (root first is recognised by name) or does
