@@ -9,6 +9,10 @@
  */
 #include "compat/compat.h"
 
+#ifdef HAVE___FPURGE
+#include <stdio_ext.h>
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -104,5 +108,18 @@ explicit_bzero(void *bytes, size_t len)
 
 	if (len > 0)
 		(void)wipe(bytes, 0, len);
+}
+#endif
+
+#ifndef HAVE_FPURGE
+int
+fpurge(FILE *stream)
+{
+#ifdef HAVE___FPURGE
+	__fpurge(stream);
+#else
+	(void)stream;
+#endif
+	return 0;
 }
 #endif

@@ -8,6 +8,7 @@
 #define COMPAT_COMPAT_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include <sys/socket.h>
 #include <time.h>
@@ -35,6 +36,14 @@ int close_range(unsigned int first, unsigned int last, int flags);
 /* As explicit_bzero(3): the compiler may not leave it out. */
 #ifndef HAVE_EXPLICIT_BZERO
 void explicit_bzero(void *bytes, size_t len);
+#endif
+
+/*
+ * As fpurge(3) of the BSDs: throw away what a stream has read and not handed
+ * out.  Returns 0; where there is no way to do it, too.
+ */
+#ifndef HAVE_FPURGE
+int fpurge(FILE *stream);
 #endif
 
 /* Where no clock counts the time of suspension, the monotonic one serves. */
