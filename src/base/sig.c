@@ -56,20 +56,26 @@ sig_save(struct sig_state *state)
 	return sigprocmask(SIG_SETMASK, &empty, &state->mask);
 }
 
-int
-sig_restore(const struct sig_state *state)
+bool
+sig_is_changed(int signo)
 {
 	static const int ours[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE,
 		SIGCHLD };
 	size_t i;
+
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (signo == ours[i])
+			return true;
+	return signo > 0 && signo < NSIG && is_caught[signo];
+}
+
+int
+sig_restore(const struct sig_state *state)
+{
 	int signo;
 
-	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		if (set_handler(ours[i], SIG_DFL) == -1)
-			return -1;
-	}
 	for (signo = 1; signo < NSIG; signo++) {
-		if (is_caught[signo] && set_handler(signo, SIG_DFL) == -1)
+		if (sig_is_changed(signo) && set_handler(signo, SIG_DFL) == -1)
 			return -1;
 	}
 	(void)alarm(0);

@@ -24,6 +24,9 @@ int sig_save(struct sig_state *state);
  */
 int sig_restore(const struct sig_state *state);
 
+/* Does sig_restore give this one its default action? */
+bool sig_is_changed(int signo);
+
 /* Ignore INT, TERM, HUP, QUIT and PIPE, as every role does.  0 or -1. */
 int sig_ignore_terminal(void);
 

@@ -295,8 +295,8 @@ collect(struct master *master)
 				POLLIN, 0 };
 		}
 	for (i = 0; i < master->starting_count; i++)
-		p[n++] =
-		    (struct pollfd){ master->starting[i].exec_fd, POLLIN, 0 };
+		p[n++] = (struct pollfd){ master->starting[i].start.exec_fd,
+			POLLIN, 0 };
 	return n;
 }
 

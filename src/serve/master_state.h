@@ -22,12 +22,11 @@
 #include "serve/msg.h"
 #include "net/resolvconf.h"
 #include "serve/pids.h"
+#include "serve/program.h"
 #include "serve/role.h"
 #include "serve/rulefile.h"
 #include "serve/settings.h"
 #include "serve/succession.h"
-
-struct program;
 
 enum role_state { ROLE_DOWN, ROLE_STARTING, ROLE_READY };
 
@@ -79,7 +78,7 @@ struct generation {
 struct starting {
 	pid_t pid;
 	uint64_t conn;
-	int exec_fd;
+	struct program_start start;
 };
 
 struct master {

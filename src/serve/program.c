@@ -6,9 +6,10 @@
  * before exec.  The only place that lets a descriptor live through exec:
  * 0, 1, 2, those named with --keep-fd and, with -n, three more.
  *
- * A plain fork, because a parent that shares memory or waits, as vfork
- * does, could be held up by another program of the same uid that stops
- * the fresh child.
+ * The child has no descriptors to number, as a rule, and no root to enter:
+ * then it is made by launch.  Otherwise by a plain fork.  Never by vfork: a
+ * parent that waits could be held up by another program of the same uid
+ * that stops the fresh child.
  */
 #include "serve/program.h"
 
@@ -20,13 +21,12 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "serve/environment.h"
+#include "serve/launch.h"
 #include "serve/privs.h"
 #include "serve/settings.h"
 
 extern char **environ;
 
-/* What execlp and other UCSPI tools use when PATH is unset. */
-#define DEFAULT_PATH "/bin:/usr/bin"
 #define PATH_SIZE 4096
 
 /* With -n: control socket, decrypted input, output to be encrypted. */
@@ -88,7 +88,7 @@ program_execute(char *const *argv, char *const *environment)
 	}
 	path = find_variable(environment, "PATH=");
 	if (path == NULL)
-		path = DEFAULT_PATH;
+		path = PROGRAM_DEFAULT_PATH;
 	while ((piece = text_piece(&path, ':', &len)) != NULL) {
 		if (text_format(file, sizeof(file), "%.*s/%s",
 			(int)(len ? len : 1), len ? piece : ".", argv[0]) == -1)
@@ -266,45 +266,113 @@ become_program(const struct program *program, const struct program_ends *ends,
 	return STEP_EXEC;
 }
 
-pid_t
-program_spawn(const struct program *program, const struct program_ends *ends,
-    char *const *over, size_t count, int *exec_fd)
+static pid_t
+spawn_by_fork(const struct program *program, const struct program_ends *ends,
+    char *const *over, size_t count, int report_fd)
 {
 	struct outcome outcome;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	outcome.step = become_program(program, ends, &report_fd, over, count);
+	outcome.error = errno;
+	fd_write_all(report_fd, &outcome, sizeof(outcome));
+	_exit(111);
+}
+
+static bool
+can_launch(const struct settings *settings, const struct program_ends *ends)
+{
+	return launch_is_possible() && ends->control == -1 &&
+	    settings->keep_fd_count == 0 && settings->program_root == NULL;
+}
+
+static pid_t
+spawn_by_launch(const struct program *program, const struct program_ends *ends,
+    char *const *over, size_t count, int report_fd, struct launch **launch)
+{
+	const struct settings *settings = program->settings;
+	const struct settings_identity *id = &settings->program_id;
+	struct launch_plan plan = { .in = ends->in,
+		.out = ends->out,
+		.report = report_fd,
+		.sets_id = settings->sets_uid || settings->sets_gid,
+		.gives_ends = geteuid() == 0,
+		.uid = settings->sets_uid ? id->uid : (uid_t)-1,
+		.gid = settings->sets_gid ? id->gid : (gid_t)-1,
+		.owner = settings->sets_uid ? id->uid : 0,
+		.group = settings->sets_gid ? id->gid : (gid_t)-1,
+		.signals = &program->signals,
+		.argv = settings->program,
+		.environment = program->environment,
+		.over = over,
+		.over_count = count };
+
+	return launch_start(&plan, launch);
+}
+
+pid_t
+program_spawn(const struct program *program, const struct program_ends *ends,
+    char *const *over, size_t count, struct program_start *start)
+{
 	int report[2], error;
 	pid_t pid;
 
+	start->launch = NULL;
 	if (fd_pipe(report) == -1)
 		return -1;
-	pid = fork();
-	if (pid == 0) {
-		outcome.step =
-		    become_program(program, ends, &report[1], over, count);
-		outcome.error = errno;
-		fd_write_all(report[1], &outcome, sizeof(outcome));
-		_exit(111);
-	}
+	if (can_launch(program->settings, ends))
+		pid = spawn_by_launch(
+		    program, ends, over, count, report[1], &start->launch);
+	else
+		pid = spawn_by_fork(program, ends, over, count, report[1]);
 	error = errno;
 	fd_close(&report[1]);
 	if (pid == -1)
 		fd_close(&report[0]);
-	*exec_fd = report[0];
+	start->exec_fd = report[0];
 	errno = error;
 	return pid;
 }
 
-int
-program_outcome(int *exec_fd, char reason[PROGRAM_REASON_SIZE])
+/* The same words, whoever failed. */
+static int
+step_of_launch(enum launch_step step)
 {
-	struct outcome outcome;
-	ssize_t len;
+	switch (step) {
+	case LAUNCH_DESCRIPTORS:
+		return STEP_DESCRIPTORS;
+	case LAUNCH_IDENTITY:
+		return STEP_IDENTITY;
+	case LAUNCH_NONE:
+	case LAUNCH_EXEC:
+	default:
+		return STEP_EXEC;
+	}
+}
 
-	len = fd_read_all(*exec_fd, &outcome, sizeof(outcome));
-	fd_close(exec_fd);
-	if (len == 0)
+int
+program_outcome(struct program_start *start, char reason[PROGRAM_REASON_SIZE])
+{
+	struct outcome outcome = { STEPS, 0 };
+	ssize_t len = fd_read_all(start->exec_fd, &outcome, sizeof(outcome));
+
+	/* Its end has come: a child that was launched is out of our memory. */
+	fd_close(&start->exec_fd);
+	if (start->launch != NULL) {
+		enum launch_step step =
+		    launch_end(start->launch, &outcome.error);
+
+		start->launch = NULL;
+		if (step == LAUNCH_NONE)
+			return 0;
+		outcome.step = step_of_launch(step);
+	} else if (len == 0)
 		return 0;
-	if (len != (ssize_t)sizeof(outcome) || outcome.step < 0 ||
-	    outcome.step >= STEPS)
+	else if (len != (ssize_t)sizeof(outcome))
+		outcome.step = STEPS;
+	if (outcome.step < 0 || outcome.step >= STEPS)
 		text_copy(reason, PROGRAM_REASON_SIZE, "no report");
 	else
 		text_format(reason, PROGRAM_REASON_SIZE, "%s%s",

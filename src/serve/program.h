@@ -10,6 +10,7 @@
 
 #include "base/sig.h"
 
+struct launch;
 struct settings;
 
 /* What every program gets, collected when sslserver starts. */
@@ -18,6 +19,9 @@ struct program {
 	char **environment; /* without what only we may set; NULL-ended */
 	struct sig_state signals;
 };
+
+/* What execlp and other UCSPI tools use when PATH is unset. */
+#define PROGRAM_DEFAULT_PATH "/bin:/usr/bin"
 
 /* Room for why a program could not be executed. */
 #define PROGRAM_REASON_SIZE 160
@@ -45,19 +49,29 @@ struct program_ends {
 };
 
 /*
+ * One that is being started.  When exec_fd is readable, or the process has
+ * been reaped, program_outcome has something to say.
+ */
+struct program_start {
+	int exec_fd;
+	struct launch *launch; /* NULL: it was forked */
+};
+
+/*
  * Make a process with these ends, and have it execute the program with over
  * (count `NAME=value', or NAME to remove) laid over the environment.  Does
- * not wait for it: *exec_fd, the caller's, reads program_outcome when it
- * has happened.  Returns the pid, or -1 with errno.
+ * not wait for it.  Returns the pid, and *start, the caller's, for
+ * program_outcome; or -1 with errno.
  */
 pid_t program_spawn(const struct program *program,
     const struct program_ends *ends, char *const *over, size_t count,
-    int *exec_fd);
+    struct program_start *start);
 
 /*
- * What a readable exec_fd has to say.  0: the program runs.  -1, and why
- * it does not in reason.  Closes exec_fd.
+ * How it began.  0: the program runs.  -1, and why it does not in reason.
+ * Releases what start holds.
  */
-int program_outcome(int *exec_fd, char reason[PROGRAM_REASON_SIZE]);
+int program_outcome(
+    struct program_start *start, char reason[PROGRAM_REASON_SIZE]);
 
 #endif

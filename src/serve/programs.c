@@ -41,7 +41,7 @@ programs_tell_outcome(struct master *master, struct starting *starting)
 {
 	char reason[PROGRAM_REASON_SIZE];
 
-	if (program_outcome(&starting->exec_fd, reason) == 0)
+	if (program_outcome(&starting->start, reason) == 0)
 		chan_send_bytes(
 		    &master->monitor, MSG_EXECED, starting->conn, NULL, 0);
 	else
@@ -118,7 +118,8 @@ programs_exec(struct master *master, struct msg *msg)
 	char *over[OVER_MAX];
 	struct starting *starting;
 	uint64_t number;
-	int count, exec_fd;
+	struct program_start start;
+	int count;
 	pid_t pid;
 
 	count = read_environment(msg, over);
@@ -128,8 +129,8 @@ programs_exec(struct master *master, struct msg *msg)
 		    msg->fd_count >= ends_wanted(master) ? EPROTO : EMFILE);
 		return;
 	}
-	pid = program_spawn(
-	    master->program, &ends, over, (size_t)count, &exec_fd);
+	pid =
+	    program_spawn(master->program, &ends, over, (size_t)count, &start);
 	if (pid == -1) {
 		refuse_exec(master, msg->conn, "unable to fork", errno);
 		return;
@@ -142,7 +143,7 @@ programs_exec(struct master *master, struct msg *msg)
 		take_input(master, msg)) == -1)
 		kill(pid, SIGKILL);
 	starting = &master->starting[master->starting_count++];
-	*starting = (struct starting){ pid, msg->conn, exec_fd };
+	*starting = (struct starting){ pid, msg->conn, start };
 }
 
 void

@@ -8,6 +8,7 @@ import resource
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -160,6 +161,24 @@ def check_descriptors(child):
     for number in (0, 1, report):
         assert found[number].startswith('pipe:'), found
     assert len({found[0], found[1], found[report]}) == 3, found
+
+
+@pytest.mark.root
+def test_stopped_before_exec_is_closed_to_its_uid(start, stops):
+    """It still has master's memory then, which its uid must not see."""
+    server = start(launcher=stops.launcher)
+    stops.begin('execve', server.pid('master'))
+    with server.connect():
+        child = stops.wait()
+        assert status_fields(child)['Uid'][1] == str(PROGRAM_ID)
+        for name in ('mem', 'maps', 'environ', 'cwd', 'fd/0', 'exe'):
+            result = subprocess.run(
+                ['/usr/bin/head', '-c', '1', f'/proc/{child}/{name}'],
+                user=PROGRAM_ID, group=PROGRAM_ID, extra_groups=[],
+                capture_output=True, check=False)
+            assert result.returncode != 0 and result.stdout == b'', name
+            assert b'Permission denied' in result.stderr, result.stderr
+        os.kill(child, signal.SIGCONT)
 
 
 def test_stopped_before_exec_holds_nobody_up(start, stops):

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "serve/launch.h"
 #include "serve/settings.h"
 
 extern char **environ;
@@ -24,6 +25,7 @@ static char dir[] = "/tmp/test_program.XXXXXX";
 static struct settings settings;
 static char output[4096], reason[PROGRAM_REASON_SIZE];
 static int outcome, status;
+static bool was_launched;
 
 static const char *
 in_dir(const char *name)
@@ -90,7 +92,8 @@ run_over(char *const *argv, char **environment, char *const *over, size_t count,
 	struct program program = { .settings = &settings,
 		.environment = environment };
 	struct program_ends ends = { -1, -1, -1, -1, -1 };
-	int in[2], out[2], exec_fd, before = open_descriptors();
+	struct program_start start;
+	int in[2], out[2], before = open_descriptors();
 	ssize_t got;
 	pid_t pid;
 
@@ -100,13 +103,15 @@ run_over(char *const *argv, char **environment, char *const *over, size_t count,
 	assert_int_equal(fd_pipe(out), 0);
 	ends.in = in[0];
 	ends.out = out[1];
-	pid = program_spawn(&program, &ends, over, count, &exec_fd);
+	pid = program_spawn(&program, &ends, over, count, &start);
 	assert_true(pid > 0);
+	was_launched = start.launch != NULL;
 	fd_close(&in[0]);
 	fd_close(&out[1]);
 	reason[0] = '\0';
-	outcome = program_outcome(&exec_fd, reason);
-	assert_int_equal(exec_fd, -1);
+	outcome = program_outcome(&start, reason);
+	assert_int_equal(start.exec_fd, -1);
+	assert_null(start.launch);
 	if (input[0] != '\0')
 		assert_int_equal(fd_write_all(in[1], input, strlen(input)), 0);
 	fd_close(&in[1]);
@@ -163,6 +168,7 @@ input_and_output_are_the_ends(void **state)
 	assert_int_equal(outcome, 0);
 	assert_string_equal(output, "some bytes");
 	assert_int_equal(status, 0);
+	assert_int_equal(was_launched, launch_is_possible());
 	run_shell("exit 3");
 	assert_int_equal(outcome, 0);
 	assert_int_equal(status, 3 << 8);
@@ -340,7 +346,7 @@ spawn_delayed(struct delayed *d, const char *text, pid_t *pid)
 	struct program program = { .settings = &settings,
 		.environment = environment };
 	struct program_ends ends;
-	int exec_fd;
+	struct program_start start;
 
 	snprintf(copy, sizeof(copy), "%s", text);
 	settings.program = argv;
@@ -350,13 +356,13 @@ spawn_delayed(struct delayed *d, const char *text, pid_t *pid)
 	EXPECT(fd_pipe(d->read) == 0 && fd_pipe(d->write) == 0);
 	ends = (struct program_ends){ d->client[1], d->client[1], d->control[1],
 		d->read[0], d->write[1] };
-	*pid = program_spawn(&program, &ends, over, 1, &exec_fd);
+	*pid = program_spawn(&program, &ends, over, 1, &start);
 	EXPECT(*pid > 0);
 	fd_close(&d->client[1]);
 	fd_close(&d->control[1]);
 	fd_close(&d->read[0]);
 	fd_close(&d->write[1]);
-	EXPECT(program_outcome(&exec_fd, reason) == 0);
+	EXPECT(program_outcome(&start, reason) == 0);
 	return 0;
 }
 
@@ -461,7 +467,8 @@ spawn_with_signals(void)
 	char *argv[] = { grep, e, what, where, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
 	struct program_ends ends = { 0, -1, -1, -1, -1 };
-	int out[2], exec_fd;
+	struct program_start start;
+	int out[2];
 	unsigned long long blocked = 0, ignored = 0;
 	sigset_t set;
 
@@ -474,9 +481,9 @@ spawn_with_signals(void)
 	EXPECT(sig_ignore_terminal() == 0);
 	EXPECT(fd_pipe(out) == 0);
 	ends.out = out[1];
-	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) > 0);
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &start) > 0);
 	fd_close(&out[1]);
-	EXPECT(program_outcome(&exec_fd, reason) == 0);
+	EXPECT(program_outcome(&start, reason) == 0);
 	EXPECT(fd_read_all(out[0], output, sizeof(output) - 1) > 0);
 	EXPECT(sscanf(output, "SigBlk: %llx SigIgn: %llx", &blocked,
 		   &ignored) == 2);
@@ -502,17 +509,23 @@ root_and_identity(void **state)
 {
 	static char id[] = "id -u; id -g; id -G; pwd";
 	char expected[64];
+	int i;
 
 	(void)state;
 	need_root();
 	settings.sets_uid = settings.sets_gid = true;
 	settings.program_id.uid = SOME_UID;
 	settings.program_id.gid = SOME_GID;
-	settings.program_root = "/";
-	run_shell(id);
 	snprintf(expected, sizeof(expected), "%d\n%d\n%d\n/\n", SOME_UID,
 	    SOME_GID, SOME_GID);
-	assert_string_equal(output, expected);
+	assert_int_equal(chdir("/"), 0);
+	/* Launched, as a rule, and forked. */
+	for (i = 0; i < 2; i++) {
+		settings.program_root = i == 0 ? NULL : "/";
+		run_shell(id);
+		assert_string_equal(output, expected);
+	}
+	assert_false(was_launched);
 	/* What is not set stays. */
 	settings.sets_gid = false;
 	run_shell("id -u; id -g");
@@ -546,6 +559,43 @@ ask_without_root(void)
 	return 0;
 }
 
+/* Many at once, each with its own words, while others begin. */
+static void
+those_that_start_at_once_keep_apart(void **state)
+{
+	static char sh[] = "/bin/sh", c[] = "-c", text[] = "echo $NUMBER";
+	static char path[] = "PATH=/usr/bin:/bin";
+	char *argv[] = { sh, c, text, NULL }, *environment[] = { path, NULL };
+	char number[20], *over[] = { number };
+	struct program program = { .settings = &settings,
+		.environment = environment };
+	struct program_start starts[40];
+	int i, in = open("/dev/null", O_RDONLY | O_CLOEXEC), out[40][2];
+
+	(void)state;
+	settings.program = argv;
+	assert_int_equal(sig_save(&program.signals), 0);
+	for (i = 0; i < 40; i++) {
+		struct program_ends ends = { in, -1, -1, -1, -1 };
+
+		assert_int_equal(fd_pipe(out[i]), 0);
+		ends.out = out[i][1];
+		snprintf(number, sizeof(number), "NUMBER=%d", i);
+		assert_true(
+		    program_spawn(&program, &ends, over, 1, &starts[i]) > 0);
+		memset(number, 'x', sizeof(number) - 1);
+		fd_close(&out[i][1]);
+	}
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(program_outcome(&starts[i], reason), 0);
+		assert_true(fd_read_all(out[i][0], output, 10) > 0);
+		assert_int_equal(atoi(output), i);
+		fd_close(&out[i][0]);
+		assert_true(wait(&status) > 0);
+	}
+	fd_close(&in);
+}
+
 static void
 without_rights_it_does_not_run(void **state)
 {
@@ -561,7 +611,8 @@ spawn_without_descriptors(void)
 	char *argv[] = { word, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
 	const struct program_ends ends = { 0, 1, -1, -1, -1 };
-	int exec_fd, before;
+	struct program_start start;
+	int before;
 
 	settings.program = argv;
 	EXPECT(sig_save(&program.signals) == 0);
@@ -569,7 +620,7 @@ spawn_without_descriptors(void)
 	EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	before = open_descriptors();
 	errno = 0;
-	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) == -1);
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &start) == -1);
 	EXPECT(errno == EMFILE);
 	EXPECT(open_descriptors() == before);
 	return 0;
@@ -583,7 +634,8 @@ spawn_without_processes(void)
 	char *argv[] = { word, NULL }, *none[] = { NULL };
 	struct program program = { .settings = &settings, .environment = none };
 	const struct program_ends ends = { 0, 1, -1, -1, -1 };
-	int exec_fd, before = open_descriptors();
+	struct program_start start;
+	int before = open_descriptors();
 
 	settings.program = argv;
 	EXPECT(
@@ -591,7 +643,7 @@ spawn_without_processes(void)
 	EXPECT(sig_save(&program.signals) == 0);
 	EXPECT(setrlimit(RLIMIT_NPROC, &none_left) == 0);
 	errno = 0;
-	EXPECT(program_spawn(&program, &ends, NULL, 0, &exec_fd) == -1);
+	EXPECT(program_spawn(&program, &ends, NULL, 0, &start) == -1);
 	EXPECT(errno == EAGAIN);
 	EXPECT(open_descriptors() == before);
 	return 0;
@@ -610,6 +662,7 @@ half_a_report_is_a_failure(void **state)
 {
 	static const int reports[][2] = { { -1, ENOENT }, { 4, ENOENT },
 		{ INT32_MAX, 0 } };
+	struct program_start start = { -1, NULL };
 	int fds[2];
 	size_t i;
 
@@ -623,9 +676,10 @@ half_a_report_is_a_failure(void **state)
 		else
 			assert_int_equal(fd_write_all(fds[1], "x", 1), 0);
 		fd_close(&fds[1]);
-		assert_int_equal(program_outcome(&fds[0], reason), -1);
+		start.exec_fd = fds[0];
+		assert_int_equal(program_outcome(&start, reason), -1);
 		assert_string_equal(reason, "no report");
-		assert_int_equal(fds[0], -1);
+		assert_int_equal(start.exec_fd, -1);
 	}
 }
 
@@ -646,6 +700,7 @@ main(void)
 		FRESH(a_kept_descriptor_that_is_gone),
 		FRESH(signals_are_as_at_start),
 		FRESH(root_and_identity),
+		FRESH(those_that_start_at_once_keep_apart),
 		FRESH(without_rights_it_does_not_run),
 		FRESH(no_process_is_an_error_and_no_leak),
 		FRESH(half_a_report_is_a_failure),
