@@ -77,10 +77,11 @@ hear(int fd, size_t max_fds)
 static void
 give(enum msg_type type, int *fd)
 {
-	uint64_t number = ROLE_PID;
+	/* A nursery's comes after the number of its generation. */
+	uint64_t numbers[] = { type == MSG_NURSERY ? 1 : ROLE_PID, ROLE_PID };
 	struct msg msg = { .type = type,
-		.body = (unsigned char *)&number,
-		.len = sizeof(number),
+		.body = (unsigned char *)numbers,
+		.len = sizeof(numbers),
 		.fds = { *fd },
 		.fd_count = 1 };
 
