@@ -16,11 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "client/addresses.h"
+#include "client/delayed.h"
+#include "client/handshake.h"
 #include "client/helper.h"
 #include "client/names.h"
 #include "client/tlsprocess.h"
@@ -41,35 +42,42 @@
 
 struct caller {
 	const struct client_settings *settings;
-	int control_fd; /* to the TLS process */
+	struct handshake handshake;
+	int delayed_fd; /* to who waits for the program's byte, or -1 */
+	int ask_fd;	/* the program's end of SSLCTLFD, or -1 */
 	int server_fd;
 	int read_fd, write_fd; /* the program's ends */
 	struct ip_endpoint local, remote;
 	struct names names;
-	struct msg_room room;
-	struct msg_join join;
-	const unsigned char *facts; /* in join, or NULL */
-	size_t facts_len;
 };
 
 /*
  * The TLS process
  */
 
-static void
-start_tls(struct caller *caller)
+/* Start a helper: the socket to it, out of the way. */
+static int
+start_helper(const struct caller *caller, helper_fn *run)
 {
-	int fd;
+	int fd, moved = -1;
 
-	if (helper_start(caller->settings, tlsprocess_run, &fd) == -1)
+	if (helper_start(caller->settings, run, &fd) == 0)
+		moved = fd_dup_above(fd, ABOVE);
+	if (moved == -1)
 		client_die(111, "fatal", "unable to make a TLS process: %s",
 		    strerror(errno));
-	caller->control_fd = fd_dup_above(fd, ABOVE);
 	fd_close(&fd);
-	if (caller->control_fd == -1)
-		client_die(111, "fatal", "unable to make a TLS process: %s",
-		    strerror(errno));
-	msg_join_init(&caller->join, FACTS_BODY_MAX);
+	return moved;
+}
+
+static void
+start_helpers(struct caller *caller)
+{
+	caller->delayed_fd = caller->ask_fd = -1;
+	if (caller->settings->is_delayed)
+		caller->delayed_fd = start_helper(caller, delayed_run);
+	handshake_init(
+	    &caller->handshake, start_helper(caller, tlsprocess_run));
 }
 
 /* What it alone has to have from now on. */
@@ -84,31 +92,18 @@ close_its_own(const struct client_settings *settings)
 		fd_close(&phrase);
 }
 
-/*
- * One message of the TLS process, whole, before the deadline.  1, 0: it is
- * not there yet, -1: it will not come.
- */
-static int
-receive(struct caller *caller, struct msg *msg)
-{
-	bool more;
-	int r =
-	    msg_receive(caller->control_fd, &caller->room, msg, 0, true, &more);
-
-	return r == 1 ? msg_join_add(&caller->join, msg, more) : r;
-}
-
 /* Wait for one; leave when there will be none. */
 static void
 await(struct caller *caller, struct msg *msg, int ms)
 {
 	int64_t now = clock_now(), deadline = clock_after(now, ms);
-	struct pollfd pollfd = { .fd = caller->control_fd, .events = POLLIN };
+	struct pollfd pollfd = { .fd = caller->handshake.control_fd,
+		.events = POLLIN };
 	int r = 0;
 
 	for (; r == 0 && now < deadline; now = clock_now())
 		if (poll(&pollfd, 1, clock_poll_timeout(now, deadline)) > 0)
-			r = receive(caller, msg);
+			r = handshake_receive(&caller->handshake, msg);
 	if (r != 1)
 		client_die(111, "fatal", "the TLS process %s",
 		    r == 0 ? "does not get ready" : "has ended");
@@ -223,22 +218,47 @@ make_pipe(int ends[2], int ours)
 	ends[ours] = moved;
 }
 
+/* It waits in our place when we are the program.  0 or -1. */
+static int
+hand_to_delayed(struct caller *caller, int program_in, int program_out)
+{
+	struct msg msg = { .type = MSG_START, .fd_count = DELAYED_FDS };
+	int ends[2], r;
+
+	if (fd_stream_pair(ends) == -1)
+		return -1;
+	caller->ask_fd = fd_dup_above(ends[0], ABOVE);
+	fd_close(&ends[0]);
+	msg.fds[DELAYED_TLS] = caller->handshake.control_fd;
+	msg.fds[DELAYED_SERVER] = caller->server_fd;
+	msg.fds[DELAYED_CONTROL] = ends[1];
+	msg.fds[DELAYED_PROGRAM_IN] = program_in;
+	msg.fds[DELAYED_PROGRAM_OUT] = program_out;
+	r = caller->ask_fd == -1 ? -1
+				 : msg_send(caller->delayed_fd, &msg, false);
+	fd_close(&ends[1]);
+	return r;
+}
+
+/* All that it takes is there: TLS may begin, or with --delayed wait. */
 static void
 hand_over(struct caller *caller)
 {
-	struct msg msg = { .type = MSG_START, .fd_count = TLSPROCESS_FDS };
-	int in[2], out[2];
+	int in[2], out[2], r;
 
 	make_pipe(in, 0);
 	make_pipe(out, 1);
 	caller->read_fd = in[0];
 	caller->write_fd = out[1];
-	msg.fds[TLSPROCESS_SERVER] = caller->server_fd;
-	msg.fds[TLSPROCESS_PROGRAM_IN] = in[1];
-	msg.fds[TLSPROCESS_PROGRAM_OUT] = out[0];
-	if (msg_send(caller->control_fd, &msg, false) == -1)
+	if (caller->settings->is_delayed)
+		r = hand_to_delayed(caller, in[1], out[0]);
+	else
+		r = handshake_start(
+		    &caller->handshake, caller->server_fd, in[1], out[0]);
+	if (r == -1)
 		client_die(111, "fatal", "the TLS process has ended");
-	fd_close(&caller->server_fd);
+	if (!caller->settings->is_delayed)
+		fd_close(&caller->server_fd);
 	fd_close(&in[1]);
 	fd_close(&out[0]);
 }
@@ -246,50 +266,6 @@ hand_over(struct caller *caller)
 /*
  * What becomes of the handshake
  */
-
-__attribute__((noreturn)) static void
-explain_failure(const struct caller *caller, const struct msg *msg)
-{
-	const char *shown = caller->settings->shown;
-	struct tlsprocess_failure failure;
-
-	if (tlsprocess_get_failure(&failure, msg) == -1)
-		client_die(111, "fatal", "the TLS process talks nonsense");
-	if (failure.refusal == TLSVERIFY_BAD_NAME)
-		client_die(110, "fatal",
-		    "certificate of %s refused: %s: it is for %s, not for %s",
-		    shown, failure.subject, failure.reason, shown);
-	if (failure.refusal != TLSVERIFY_NOT_REFUSED)
-		client_die(110, "fatal", "certificate of %s refused: %s: %s",
-		    shown, failure.subject, failure.reason);
-	client_die(111, "fatal", "unable to speak TLS with %s: %s%s", shown,
-	    failure.reason, failure.was_truncated ? " truncated" : "");
-}
-
-static void
-take_facts(struct caller *caller, const struct msg *msg)
-{
-	const struct client_settings *s = caller->settings;
-	char protocol_shown[TEXT_PRINTABLE_SIZE];
-	char cipher_shown[TEXT_PRINTABLE_SIZE];
-	const char *protocol, *cipher;
-	struct msg_reader r;
-
-	if (msg->type == MSG_DONE)
-		explain_failure(caller, msg);
-	msg_read_from(&r, msg);
-	protocol = msg_get_text(&r);
-	cipher = msg_get_text(&r);
-	if (msg->type != MSG_FACTS || r.failed || protocol == NULL ||
-	    cipher == NULL || facts_check(r.bytes, r.left) == -1 ||
-	    (r.left > 0 && !s->has_tls_environment))
-		client_die(111, "fatal", "the TLS process talks nonsense");
-	caller->facts = r.bytes;
-	caller->facts_len = r.left;
-	client_say(s, VERBOSITY_ALL, "tls %ld connect %s:%s", (long)getpid(),
-	    text_printable(protocol_shown, protocol, strlen(protocol)),
-	    text_printable(cipher_shown, cipher, strlen(cipher)));
-}
 
 /* The handshake's end, or the names', whichever is awaited and is first. */
 static void
@@ -307,8 +283,8 @@ wait_for_news(struct caller *caller, bool has_facts, int64_t deadline,
 		names_end(names);
 	if (names->work_fd != -1 && names->deadline < until)
 		until = names->deadline;
-	fds[0] =
-	    (struct pollfd){ has_facts ? -1 : caller->control_fd, POLLIN, 0 };
+	fds[0] = (struct pollfd){ has_facts ? -1 : caller->handshake.control_fd,
+		POLLIN, 0 };
 	fds[1] = (struct pollfd){ names->work_fd, POLLIN, 0 };
 	if (poll(fds, 2, clock_poll_timeout(now, until)) == -1)
 		fds[0].revents = fds[1].revents = 0;
@@ -320,9 +296,9 @@ await_facts(struct caller *caller)
 {
 	int64_t deadline =
 	    clock_after(clock_now(), client_handshake_ms(caller->settings));
-	bool has_facts = false;
+	struct handshake *handshake = &caller->handshake;
+	bool has_facts = caller->settings->is_delayed;
 	struct pollfd fds[2];
-	struct msg msg;
 	int r;
 
 	while (!has_facts || caller->names.work_fd != -1) {
@@ -331,11 +307,10 @@ await_facts(struct caller *caller)
 			names_take(&caller->names);
 		if (fds[0].revents == 0)
 			continue;
-		r = receive(caller, &msg);
+		r = handshake_take(handshake, caller->settings);
 		if (r == -1)
-			client_die(111, "fatal", "the TLS process has ended");
-		if (r == 1)
-			take_facts(caller, &msg);
+			client_die(handshake->code, "fatal", "%s",
+			    handshake->sentence);
 		has_facts = r == 1;
 	}
 }
@@ -362,6 +337,26 @@ collect_texts(const struct msg *texts, size_t *count)
 	return over;
 }
 
+/* With --delayed: where the program finds what it needs to ask.  0 or -1. */
+static int
+put_numbers(const struct caller *caller, struct msg_writer *w)
+{
+	static const char *const names[] = { "SSLCTLFD", "SSLREADFD",
+		"SSLWRITEFD" };
+	const int numbers[] = { caller->ask_fd, caller->read_fd,
+		caller->write_fd };
+	char text[24];
+	size_t i;
+
+	if (!caller->settings->is_delayed)
+		return 0;
+	for (i = 0; i < 3; i++) {
+		text_format(text, sizeof(text), "%d", numbers[i]);
+		msg_put_variable(w, names[i], text, strlen(text));
+	}
+	return w->failed ? -1 : 0;
+}
+
 static char **
 make_environment(const struct caller *caller)
 {
@@ -377,7 +372,8 @@ make_environment(const struct caller *caller)
 		    names->has_host && s->wants_name ? names->host : NULL,
 		.remote_info = names->has_info ? names->info : NULL,
 		.interface = s->interface,
-		.has_tcp = s->has_tcp_environment };
+		.has_tcp = s->has_tcp_environment,
+		.is_plain = s->is_delayed };
 	struct msg texts = { .body = bytes };
 	char **base = program_environment(), **over;
 	struct msg_writer w;
@@ -385,11 +381,31 @@ make_environment(const struct caller *caller)
 
 	msg_write_to(&w, bytes, sizeof(bytes));
 	if (base == NULL || environment_put(&env, &w) == -1 ||
-	    facts_put_texts(caller->facts, caller->facts_len, &w) == -1 ||
-	    msg_written(&w, &texts.len) == -1)
+	    facts_put_texts(caller->handshake.facts,
+		caller->handshake.facts_len, &w) == -1 ||
+	    put_numbers(caller, &w) == -1 || msg_written(&w, &texts.len) == -1)
 		return NULL;
 	over = collect_texts(&texts, &count);
 	return over == NULL ? NULL : environment_merge(base, over, count);
+}
+
+/* Without close-on-exec, which all else of ours has.  0 or -1. */
+static int
+set_descriptors(const struct caller *caller)
+{
+	bool is_delayed = caller->settings->is_delayed;
+	int in = is_delayed ? caller->server_fd : caller->read_fd;
+	int out = is_delayed ? caller->server_fd : caller->write_fd;
+
+	if (dup2(in, CLIENT_READ_FD) == -1 || dup2(out, CLIENT_WRITE_FD) == -1)
+		return -1;
+	if (!is_delayed)
+		return 0;
+	/* They stay where they are, each at a number of its own. */
+	if (fd_inherit(caller->ask_fd) == -1 ||
+	    fd_inherit(caller->read_fd) == -1)
+		return -1;
+	return fd_inherit(caller->write_fd);
 }
 
 __attribute__((noreturn)) static void
@@ -400,9 +416,7 @@ become_program(const struct caller *caller)
 
 	if (environment == NULL)
 		client_die(111, "fatal", "no memory for the environment");
-	/* Without close-on-exec, which all else of ours has. */
-	if (dup2(caller->read_fd, CLIENT_READ_FD) == -1 ||
-	    dup2(caller->write_fd, CLIENT_WRITE_FD) == -1)
+	if (set_descriptors(caller) == -1)
 		client_die(111, "fatal", "unable to set descriptors: %s",
 		    strerror(errno));
 	program_execute(s->program, environment);
@@ -416,7 +430,7 @@ caller_run(const struct client_settings *settings)
 	static struct caller caller;
 
 	caller.settings = settings;
-	start_tls(&caller);
+	start_helpers(&caller);
 	close_its_own(settings);
 	await_ready(&caller);
 	connect_to(&caller);

@@ -24,6 +24,12 @@ client_handshake_ms(const struct client_settings *settings)
 	return (int)(settings->first_s + settings->again_s) * 1000;
 }
 
+bool
+client_wants_facts(const struct client_settings *settings)
+{
+	return settings->has_tls_environment || settings->is_delayed;
+}
+
 __attribute__((format(printf, 2, 0))) static void
 write_line(const char *kind, const char *format, va_list args)
 {

@@ -55,6 +55,7 @@ struct client_settings {
 	const char *phrase_file; /* -K, or NULL */
 
 	/* the connection */
+	bool is_delayed;   /* --delayed: TLS when the program asks */
 	bool has_starttls; /* --starttls: first speak this */
 	enum starttls_protocol starttls;
 	unsigned idle_s; /* -w */
@@ -73,6 +74,9 @@ struct client_settings {
 
 /* The time for a connection's handshake, in milliseconds. */
 int client_handshake_ms(const struct client_settings *settings);
+
+/* Are the TLS variables wanted, or might they be? */
+bool client_wants_facts(const struct client_settings *settings);
 
 /* One line on descriptor 2, if that much is to be said. */
 __attribute__((format(printf, 3, 4))) void client_say(

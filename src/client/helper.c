@@ -12,10 +12,14 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sig.h"
+#include "client/client.h"
+#include "config.h"
+#include "serve/emptydir.h"
 
 __attribute__((noreturn)) static void
 become_helper(
@@ -74,4 +78,46 @@ helper_start(
 	*control_fd = ends[0];
 	errno = error;
 	return error == 0 ? 0 : -1;
+}
+
+#define KEEP_MAX 8
+
+void
+helper_arrange(const struct client_settings *settings, int control_fd,
+    const int *keep, size_t count)
+{
+	int all[KEEP_MAX] = { 0, 1, 2, HELPER_CONTROL_FD };
+	int control = fd_dup_above(control_fd, HELPER_ABOVE);
+
+	if (count > KEEP_MAX - 4)
+		_exit(111);
+	if (count > 0)
+		memcpy(all + 4, keep, count * sizeof(*keep));
+	if (control == -1 || dup2(control, HELPER_CONTROL_FD) == -1 ||
+	    fd_close_except(all, 4 + count) == -1 || fd_set_null(0) == -1 ||
+	    fd_set_null(1) == -1)
+		_exit(111);
+#ifndef ROLE_STDERR
+	if (settings->verbosity == VERBOSITY_QUIET && fd_set_null(2) == -1)
+		_exit(111);
+#else
+	(void)settings;
+#endif
+}
+
+int
+helper_root(void)
+{
+	char error[256];
+	int fd;
+
+	if (geteuid() != 0) {
+		if (chdir("/") == -1)
+			_exit(111);
+		return -1;
+	}
+	fd = emptydir_make(error, sizeof(error));
+	if (fd == -1)
+		_exit(111);
+	return fd;
 }

@@ -24,9 +24,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "client/helper.h"
 #include "client/starttls.h"
 #include "net/sock.h"
-#include "serve/emptydir.h"
 #include "serve/facts.h"
 #include "serve/factsreport.h"
 #include "serve/msg.h"
@@ -40,17 +40,14 @@
 #include "tls/tlskey.h"
 #include "tls/tlsphrase.h"
 
-/* Where the control socket lies, so that no number below it is free. */
-#define CONTROL_FD 3
+#define CONTROL_FD HELPER_CONTROL_FD
 /* Until START has come. */
 #define DESCRIPTORS 32
-/* Above what is given its place. */
-#define ABOVE 10
 #define PHRASE_MS 55000
 
 struct tlsprocess {
 	const struct client_settings *settings;
-	int report_fd, phrase_fd, jail_fd;
+	int report_fd, phrase_fd;
 	int server_fd, program_in, program_out;
 	struct tlsfiles files;
 	struct tlstrust_files trust;
@@ -75,11 +72,11 @@ fail(const char *sentence)
  * With the rights of the start
  */
 
-/* A copy that is out of the way of CONTROL_FD; -1 stays. */
+/* A copy that is out of the way; -1 stays. */
 static int
 move(int fd)
 {
-	return fd == -1 ? -1 : fd_dup_above(fd, ABOVE);
+	return fd == -1 ? -1 : fd_dup_above(fd, HELPER_ABOVE);
 }
 
 /* Keep what is ours, and nothing that the program will have. */
@@ -87,20 +84,12 @@ static void
 arrange(struct tlsprocess *process, int control_fd)
 {
 	const struct client_settings *s = process->settings;
-	int control = move(control_fd);
-	int keep[] = { 0, 1, 2, CONTROL_FD, -1, -1 };
+	int keep[2];
 
-	process->report_fd = keep[4] = move(s->report_fd);
-	process->phrase_fd = keep[5] =
+	process->report_fd = keep[0] = move(s->report_fd);
+	process->phrase_fd = keep[1] =
 	    move(s->reads_phrase ? SETTINGS_PHRASE_FD : -1);
-	if (control == -1 || dup2(control, CONTROL_FD) == -1 ||
-	    fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1 ||
-	    fd_set_null(0) == -1 || fd_set_null(1) == -1)
-		_exit(111);
-#ifndef ROLE_STDERR
-	if (s->verbosity == VERBOSITY_QUIET && fd_set_null(2) == -1)
-		_exit(111);
-#endif
+	helper_arrange(s, control_fd, keep, 2);
 	if ((s->report_fd != -1 && process->report_fd == -1) ||
 	    (s->reads_phrase && process->phrase_fd == -1))
 		fail("unable to keep the descriptors of -3 and --report");
@@ -138,33 +127,23 @@ open_files(struct tlsprocess *process)
 static void
 prepare(struct tlsprocess *process)
 {
-	char error[256];
-
 	if (process->phrase_fd != -1) {
 		process->decrypter = tlsphrase_new();
 		if (process->decrypter == NULL ||
 		    phrase_init(&process->phrase) == -1)
 			fail("no memory for the pass phrase");
 	}
-	if (geteuid() != 0)
-		return;
-	process->jail_fd = emptydir_make(error, sizeof(error));
-	if (process->jail_fd == -1)
-		fail(error);
 }
 
 static void
 drop_rights(struct tlsprocess *process)
 {
 	const struct privs privs = { .identity = &process->settings->identity,
-		.root_fd = process->jail_fd,
+		.root_fd = helper_root(),
 		.descriptors = DESCRIPTORS,
 		.processes = 0 };
 	char error[PRIVS_ERROR_SIZE] = "unable to enter the sandbox";
 
-	/* No file system is held busy. */
-	if (process->jail_fd == -1 && chdir("/") == -1)
-		fail("unable to enter /");
 	if (privs_drop(&privs, error) == -1 ||
 	    sandbox_enter(SANDBOX_CLIENT) == -1)
 		fail(error);
@@ -403,7 +382,7 @@ tell_facts(const struct tlsprocess *process, const struct tlsconn *conn)
 	struct buf body;
 
 	buf_init(&body, FACTS_BODY_MAX);
-	if (factsreport_put(conn, s->has_tls_environment, &body) == -1)
+	if (factsreport_put(conn, client_wants_facts(s), &body) == -1)
 		refuse(TLSVERIFY_NOT_REFUSED, false, "out of memory", "");
 	if (msg_send_bytes(
 		CONTROL_FD, MSG_FACTS, 0, body.data, body.len, false) == -1)
@@ -464,7 +443,6 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 	struct tlsconn *conn;
 
 	process.settings = settings;
-	process.jail_fd = -1;
 	arrange(&process, control_fd);
 	title_set_of("sslclient", "session");
 	open_files(&process);

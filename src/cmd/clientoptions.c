@@ -21,7 +21,7 @@
 #include "serve/profile.h"
 
 /* Codes of long options without a letter. */
-enum { STRICT_NAMES = 256, STARTTLS, REPORT, HELP, VERSION_OPTION };
+enum { STRICT_NAMES = 256, STARTTLS, DELAYED, REPORT, HELP, VERSION_OPTION };
 
 static const struct optiontable_row rows[] = {
 	{ 'q', "quiet", NULL, "print nothing but why there is no connection" },
@@ -68,6 +68,7 @@ static const struct optiontable_row rows[] = {
 	{ STARTTLS, "starttls", "protocol",
 	    "begin in plain text: smtp, imap, pop3, ftp, sieve, ldap, xmpp,\n"
 	    "        postgres or mysql" },
+	{ DELAYED, "delayed", NULL, "TLS when the program asks (UCSPI-TLS)" },
 	{ REPORT, "report", "fd",
 	    "at the end write `end' or `truncated' to fd" },
 	{ HELP, "help", NULL, "this text" },
@@ -289,6 +290,9 @@ apply_flag(struct clientoptions *o, int code)
 	case 'M':
 		s->sends_sni = code == 'm';
 		break;
+	case DELAYED:
+		s->is_delayed = true;
+		break;
 	case STRICT_NAMES:
 		s->strict_names = true;
 		break;
@@ -495,6 +499,8 @@ check_together(struct client_settings *s, char error[CLIENTOPTIONS_ERROR_SIZE])
 	if (s->reads_phrase && s->report_fd == SETTINGS_PHRASE_FD)
 		sentence = "-3 (--passphrase) takes the descriptor of "
 			   "--report 3";
+	if (s->is_delayed && s->has_starttls)
+		sentence = "--delayed and --starttls exclude each other";
 	if (sentence != NULL) {
 		optiontable_refuse(error, sentence, "");
 		return 100;
