@@ -377,7 +377,9 @@ session_run(struct session *session)
 		finish(
 		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
 	shake_hands(session, conn);
-	sock_acknowledge(session->client_fd);
+	/* Otherwise it went with tickets, or with our Finished. */
+	if (!tlsconn_has_answered(conn))
+		sock_acknowledge(session->client_fd);
 	tell_facts(session, conn);
 	wait_for_program(session);
 	relay(session, conn);

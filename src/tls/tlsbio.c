@@ -21,6 +21,7 @@ tlsbio_init(struct tlsbio *io, int fd)
 	io->fd = fd;
 	io->error = 0;
 	io->is_ended = io->is_drained = io->is_mute = io->is_held = false;
+	io->is_answered = false;
 	io->moved = 0;
 	io->start = io->len = 0;
 }
@@ -52,6 +53,7 @@ tlsbio_flush(struct tlsbio *io)
 			io->error = errno;
 			return -1;
 		}
+		io->is_answered = true;
 		io->moved += (uint64_t)n;
 		io->start += (size_t)n;
 		io->len -= (size_t)n;
@@ -83,6 +85,7 @@ bio_read(BIO *bio, char *bytes, int size)
 	}
 	n = recv(io->fd, bytes, (size_t)size, MSG_DONTWAIT);
 	if (n > 0) {
+		io->is_answered = false;
 		io->moved += (uint64_t)n;
 		io->is_drained = n < size;
 		return (int)n;

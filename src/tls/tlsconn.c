@@ -252,6 +252,12 @@ tlsconn_pending(const struct tlsconn *conn)
 	    (!conn->is_starved && tlscompat_has_pending(conn->ssl));
 }
 
+bool
+tlsconn_has_answered(const struct tlsconn *conn)
+{
+	return conn->io.is_answered;
+}
+
 uint64_t
 tlsconn_moved(const struct tlsconn *conn)
 {

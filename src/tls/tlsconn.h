@@ -6,6 +6,7 @@
 #ifndef TLS_TLSCONN_H
 #define TLS_TLSCONN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,6 +88,12 @@ int tlsconn_pending(const struct tlsconn *conn);
 
 /* Bytes received and sent so far, as the network counts them. */
 uint64_t tlsconn_moved(const struct tlsconn *conn);
+
+/*
+ * Was something sent after the last bytes that came?  Then their
+ * acknowledgement has gone with it.
+ */
+bool tlsconn_has_answered(const struct tlsconn *conn);
 
 /*
  * Why the last call did not return OK: the library's or the system's

@@ -338,6 +338,33 @@ bare_fin(SSL *ssl)
 }
 
 static void
+what_was_sent_last_is_known(void **state)
+{
+	struct meeting m;
+	char bytes[100];
+	size_t i, len;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		open_meeting(&m, both[i], half_close);
+		/* With 1.2 the last flight is ours. */
+		if (both[i] == TLS1_2_VERSION)
+			assert_true(tlsconn_has_answered(m.conn));
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
+		    TLSCONN_OK);
+		assert_int_equal(
+		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
+		    TLSCONN_CLOSED);
+		assert_false(tlsconn_has_answered(m.conn));
+		write_all(m.conn, m.fd, "goodbye", 7);
+		assert_true(tlsconn_has_answered(m.conn));
+		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
+		close_meeting(&m);
+	}
+}
+
+static void
 truncated_after_the_last_byte_and_output_still_flows(void **state)
 {
 	struct meeting m;
@@ -626,6 +653,7 @@ main(void)
 		cmocka_unit_test(refused_signature_ends_the_handshake),
 		cmocka_unit_test(
 		    closed_after_the_last_byte_and_output_still_flows),
+		cmocka_unit_test(what_was_sent_last_is_known),
 		cmocka_unit_test(
 		    truncated_after_the_last_byte_and_output_still_flows),
 		cmocka_unit_test(cut_record_is_truncation_too),
