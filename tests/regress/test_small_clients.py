@@ -172,6 +172,22 @@ def test_sslconnect_is_a_talk(family, tls_peer, pki):
     assert heard == [b'QUIT\r\n']
 
 
+def test_sslconnect_after_starttls(family, start, pki, workdir):
+    """The words of a mail server that begins in plain text."""
+    box = os.path.join(workdir, 'box')
+    for name in ('', 'tmp', 'new', 'cur'):
+        os.mkdir(os.path.join(box, name))
+        os.chmod(os.path.join(box, name), 0o777)
+    server = start(os.path.join(os.path.dirname(BIN), 'examples', 'smtp'),
+                   box, options=['-n'])
+    result = run_small('sslconnect', 'localhost', server.port, '--starttls',
+                       'smtp', TRUST, pki.ca, data=b'EHLO me\nQUIT\n')
+    assert result.code == 0 and result.err == '', result
+    lines = result.out.split('\r\n')
+    assert lines[0].startswith('250-') and 'STARTTLS' not in result.out
+    assert lines[-2].startswith('221 ')
+
+
 # ---------------------------------------------------------------------------
 # https@
 
@@ -325,6 +341,26 @@ def test_requests(family, answering, pki, host, address, shown):
     assert lines[0] == 'GET /a%20b/%0A%20?c HTTP/1.1'
     assert 'Host: ' + shown % server.port in lines
     assert 'Connection: close' in lines
+
+
+@pytest.mark.parametrize('name', ['sslcat', 'https@'])
+def test_an_output_that_is_gone(family, answering, tls_peer, pki, name):
+    def serve(tls):
+        tls.sendall(b'hello')
+        return True
+
+    words = [''] if name == 'https@' else []
+    server = tls_peer(serve) if name == 'sslcat' else answering(
+        PAGE + b'Content-Length: 5\r\n\r\nhello')[0]
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(
+        [os.path.join(BIN, name), 'localhost', *words, str(server.port),
+         TRUST, pki.ca], env=client_environment(),
+        stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert finish(process) == (
+        111, '', name + ': localhost: unable to write: Broken pipe\n')
 
 
 def test_an_output_that_is_full(family, answering, pki):
