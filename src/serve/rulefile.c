@@ -29,15 +29,42 @@
 #define CHANGED 255
 #define DAMAGED 254
 #define UNCHANGED 253 /* the bytes that are in force */
+/* No errno is as large: the line that damages it, added. */
+#define DAMAGED_AT 140
+#define LINES_MAX (COPIED - 1 - DAMAGED_AT)
 
 #define BYTES_PER_SECOND (8 << 20)
 #define OWN_PATIENCE_S 5 /* the copier's, when master is gone */
+
+/* Can it be a table, so that it is worth a copy? */
+static bool
+has_header(int fd, uint64_t len)
+{
+	unsigned char header[RULES_HEADER_SIZE];
+
+	return fd_read_all(fd, header, sizeof(header)) ==
+	    (ssize_t)sizeof(header) &&
+	    rules_check_header(header, len) == 0;
+}
+
+static int
+check_rules(const void *bytes, size_t len, unsigned *line)
+{
+	*line = 0;
+	return rules_check(bytes, len) == -1 ? -1
+					     : (int)rules_kinds(bytes, len);
+}
+
+static const struct rulefile_form table_of_rules = {
+	.max = RULES_SIZE_MAX, .begins_well = has_header, .check = check_rules
+};
 
 void
 rulefile_init(struct rulefile *file, const char *path)
 {
 	memset(file, 0, sizeof(*file));
 	file->path = path;
+	file->form = &table_of_rules;
 	file->copy_fd = file->in_force = -1;
 	file->changed_at = CLOCK_NEVER;
 	watcher_init(&file->watcher, path);
@@ -74,18 +101,6 @@ copy_bytes(int from, int to, off_t left)
 	return 0;
 }
 
-/* Can it be a table, so that it is worth a copy? */
-static bool
-has_header(int fd, off_t size)
-{
-	unsigned char header[RULES_HEADER_SIZE];
-
-	return fd_read_all(fd, header, sizeof(header)) ==
-	    (ssize_t)sizeof(header) &&
-	    rules_check_header(header, (uint64_t)size) == 0 &&
-	    lseek(fd, 0, SEEK_SET) == 0;
-}
-
 static bool
 is_in_force(const struct rulefile *file, const void *bytes, size_t len)
 {
@@ -104,14 +119,17 @@ static int
 check(const struct rulefile *file, size_t len)
 {
 	const void *bytes = sealed_map(file->copy_fd, len);
+	unsigned line;
+	int kinds;
 
 	if (bytes == NULL)
 		return errno;
 	if (is_in_force(file, bytes, len))
 		return UNCHANGED;
-	if (rules_check(bytes, len) == -1)
-		return DAMAGED;
-	return COPIED + (int)rules_kinds(bytes, len);
+	kinds = file->form->check(bytes, len, &line);
+	if (kinds >= 0)
+		return COPIED + kinds;
+	return line > 0 && line <= LINES_MAX ? DAMAGED_AT + (int)line : DAMAGED;
 }
 
 /* Nothing of master but copies, and an end of its own. */
@@ -128,6 +146,14 @@ settle(const struct rulefile *file, unsigned seconds)
 		return -1;
 	alarm(seconds);
 	return fd_close_except(keep, sizeof(keep) / sizeof(keep[0]));
+}
+
+static bool
+begins_well(const struct rulefile_form *form, int fd, off_t size)
+{
+	return form->begins_well == NULL ||
+	    (form->begins_well(fd, (uint64_t)size) &&
+		lseek(fd, 0, SEEK_SET) == 0);
 }
 
 /* In the child.  Returns its exit code. */
@@ -147,14 +173,14 @@ copy(const struct rulefile *file, unsigned seconds)
 	fd = fd_open_regular(file->path, &before);
 	if (fd == -1)
 		return errno;
-	if (before.st_size > RULES_SIZE_MAX)
+	if ((uint64_t)before.st_size > file->form->max)
 		return EFBIG;
 	if (!is_same(&before, &file->candidate))
 		return CHANGED;
 	/* Not a byte of it is read before the rights are gone. */
 	if (file->identity != NULL && privs_drop(&privs, error) == -1)
 		return EPERM;
-	if (!has_header(fd, before.st_size))
+	if (!begins_well(file->form, fd, before.st_size))
 		return DAMAGED;
 	if (copy_bytes(fd, file->copy_fd, before.st_size) == -1 ||
 	    fstat(fd, &after) == -1)
@@ -338,19 +364,26 @@ rulefile_turn(struct rulefile *file, int64_t now)
 	return RULEFILE_SAME;
 }
 
+static bool
+is_damage(int code)
+{
+	return code == DAMAGED ||
+	    (code > DAMAGED_AT && code <= DAMAGED_AT + LINES_MAX);
+}
+
 static enum rulefile_news
 news_of_failure(const struct rulefile *file, int code)
 {
+	if (is_damage(code))
+		/* What does not rest may be half of something sound. */
+		return file->is_hasty && file->told != RULEFILE_SAME
+		    ? RULEFILE_SAME
+		    : RULEFILE_DAMAGED;
 	switch (code) {
 	case CHANGED:
 	case ENOENT: /* since the look; the next ones will tell */
 	case ENOTDIR:
 		return RULEFILE_SAME;
-	case DAMAGED:
-		/* What does not rest may be half of something sound. */
-		return file->is_hasty && file->told != RULEFILE_SAME
-		    ? RULEFILE_SAME
-		    : RULEFILE_DAMAGED;
 	default:
 		errno = code;
 		return RULEFILE_UNREADABLE;
@@ -361,7 +394,7 @@ news_of_failure(const struct rulefile *file, int code)
 static bool
 is_permanent(int code)
 {
-	return code == DAMAGED || code == EINVAL || code == EFBIG ||
+	return is_damage(code) || code == EINVAL || code == EFBIG ||
 	    code == ELOOP || code == EISDIR;
 }
 
@@ -387,6 +420,9 @@ take_failure(struct rulefile *file, int code, int64_t now)
 
 	if (news == RULEFILE_SAME)
 		return news;
+	file->line = is_damage(code) && code != DAMAGED
+	    ? (unsigned)code - DAMAGED_AT
+	    : 0;
 	if (!is_permanent(code))
 		return take_trouble(file, news, now);
 	settle_change(file);

@@ -1,5 +1,6 @@
 /*
- * rulefile: a rule file that may change at any time, as sealed copies.
+ * rulefile: a rule file that may change at any time, as sealed copies; or
+ * another file that is used so.
  *
  * A child looks at the file several times a second.  A file that has
  * changed and then stayed the same for one look is copied once, by another
@@ -53,8 +54,21 @@ enum rulefile_news {
 	RULEFILE_STUCK	     /* to look at it or to copy it takes too long */
 };
 
+/* What a file must be. */
+struct rulefile_form {
+	uint64_t max; /* bytes */
+	/* Worth a copy?  Reads from its beginning.  NULL: any is. */
+	bool (*begins_well)(int fd, uint64_t len);
+	/*
+	 * In the copier, of all of it: what kinds of rules it has, 0 where
+	 * there are none to have; or -1, and the line to blame (0: none).
+	 */
+	int (*check)(const void *bytes, size_t len, unsigned *line);
+};
+
 struct rulefile {
 	const char *path; /* NULL: none is wanted */
+	const struct rulefile_form *form;
 	/* Who the copier becomes once the file is open; NULL: stays. */
 	const struct settings_identity *identity;
 	int in_force;		/* the copy in force, the caller's; -1: none */
@@ -69,6 +83,7 @@ struct rulefile {
 	bool is_late;		 /* that has been told */
 	enum rulefile_news told; /* the last news but SAME */
 	unsigned kinds;		 /* of the last copy; enum rules_kind */
+	unsigned line;		 /* DAMAGED: which one; 0: it has none */
 
 	pid_t copier; /* 0: none under way */
 	int copy_fd;
@@ -81,7 +96,7 @@ struct rulefile {
 	bool copier_is_stuck; /* told, and none has ended by itself since */
 };
 
-/* Make *file watch path (NULL: nothing). */
+/* Make *file watch path (NULL: nothing), a table of rules. */
 void rulefile_init(struct rulefile *file, const char *path);
 
 /*

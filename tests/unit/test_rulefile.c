@@ -955,6 +955,83 @@ what_is_asked_for_is_told_again(void **state)
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
+/*
+ * Files of another form: a line that begins with x is to blame for all.
+ */
+
+static int
+check_lines(const void *bytes, size_t len, unsigned *line)
+{
+	const char *text = bytes;
+	size_t i;
+
+	*line = 1;
+	for (i = 0; i < len; i++) {
+		if (text[i] == 'x')
+			return -1;
+		*line += text[i] == '\n';
+	}
+	*line = 0;
+	return len == 1 ? -1 : 0;
+}
+
+static void
+other_forms_are_copied_as_well(void **state)
+{
+	static const struct rulefile_form lines = { .max = 10,
+		.check = check_lines };
+	struct rulefile file;
+	int fd;
+
+	(void)state;
+	rulefile_init(&file, path);
+	file.form = &lines;
+	write_bytes(path, "good\n", 5);
+	assert_int_equal(look(&file, &fd), RULEFILE_NEW);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 5);
+	close(fd);
+	write_bytes(path, "a\nb\nx\n", 6);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_int_equal(file.line, 3);
+	write_bytes(path, "a", 1);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_DAMAGED);
+	assert_int_equal(file.line, 0);
+	write_bytes(path, "this is too long", 16);
+	assert_look(&file, RULEFILE_SAME);
+	assert_look(&file, RULEFILE_UNREADABLE);
+	assert_int_equal(errno, EFBIG);
+	end_watcher(&file);
+}
+
+/* A number that fits no exit code is not told wrong. */
+static void
+a_line_far_down_has_no_number(void **state)
+{
+	static const struct rulefile_form lines = { .max = 1000,
+		.check = check_lines };
+	char text[500];
+	struct rulefile file;
+	unsigned i;
+
+	(void)state;
+	rulefile_init(&file, path);
+	file.form = &lines;
+	for (i = 0; i < sizeof(text); i++) {
+		memset(text, '\n', sizeof(text));
+		text[i] = 'x';
+		(void)unlink(path);
+		write_bytes(path, text, sizeof(text));
+		rulefile_init(&file, path);
+		file.form = &lines;
+		assert_look(&file, RULEFILE_DAMAGED);
+		assert_true(file.line == i + 1 || (i > 40 && file.line == 0));
+		i += i / 8;
+	}
+	end_watcher(&file);
+}
+
 int
 main(void)
 {
@@ -988,6 +1065,8 @@ main(void)
 		TEST(kinds_come_with_the_copy),
 		TEST(what_is_asked_for_is_copied_again),
 		TEST(what_is_asked_for_is_told_again),
+		TEST(other_forms_are_copied_as_well),
+		TEST(a_line_far_down_has_no_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
