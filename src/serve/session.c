@@ -102,8 +102,8 @@ sign(void *arg, size_t key, unsigned scheme, const unsigned char *text,
 
 /* tlsresume_fetch_fn: through the monitor to the cache and back. */
 static size_t
-fetch(void *arg, const unsigned char id[TLSRESUME_ID_SIZE],
-    unsigned char *entry, size_t size)
+fetch(void *arg, const unsigned char *id, size_t id_len, unsigned char *entry,
+    size_t size)
 {
 	const struct session *session = arg;
 	unsigned char body[CACHE_FETCH_MAX];
@@ -112,7 +112,7 @@ fetch(void *arg, const unsigned char id[TLSRESUME_ID_SIZE],
 	size_t len;
 
 	msg_write_to(&w, body, sizeof(body));
-	msg_put_bytes(&w, id, TLSRESUME_ID_SIZE);
+	msg_put_bytes(&w, id, id_len);
 	tell(session, MSG_FETCH, body, w.len);
 	expect(session, MSG_FETCHED, &msg);
 	len = msg.len <= size ? msg.len : 0;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
@@ -19,6 +20,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -316,6 +318,177 @@ tlscompat_want_ecdsa(SSL *client)
 	(void)client;
 #endif
 }
+
+/*
+ * Tickets
+ */
+
+#ifdef HAVE_SSL_CTX_SET_SESSION_TICKET_CB
+#define IV_SIZE 16
+#define KEY_SIZE 32 /* of either kind */
+
+/* The library's callback has no argument. */
+static const struct tlscompat_tickets *tickets;
+
+#ifdef HAVE_PROVIDERS
+/* Fetched once: by the old name it would come from another context. */
+static EVP_CIPHER *ticket_cipher;
+
+static bool
+has_ticket_cipher(void)
+{
+	if (ticket_cipher == NULL)
+		ticket_cipher = EVP_CIPHER_fetch(
+		    tlscompat_library(), "AES-256-CBC", TLSCOMPAT_PROPERTIES);
+	return ticket_cipher != NULL;
+}
+
+static bool
+set_mac(EVP_MAC_CTX *mac, const unsigned char *key)
+{
+	unsigned char bytes[KEY_SIZE];
+	char digest[] = "SHA256";
+	OSSL_PARAM params[3] = {
+		OSSL_PARAM_construct_octet_string(
+		    OSSL_MAC_PARAM_KEY, bytes, sizeof(bytes)),
+		OSSL_PARAM_construct_utf8_string(
+		    OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	bool is_set;
+
+	memcpy(bytes, key, sizeof(bytes));
+	is_set = EVP_MAC_CTX_set_params(mac, params) == 1;
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	return is_set;
+}
+#else
+#define ticket_cipher EVP_aes_256_cbc()
+
+static bool
+has_ticket_cipher(void)
+{
+	return true;
+}
+
+static bool
+set_mac(HMAC_CTX *mac, const unsigned char *key)
+{
+	return HMAC_Init_ex(mac, key, KEY_SIZE, EVP_sha256(), NULL) == 1;
+}
+#endif
+
+/* 2: the client is to get a new one; 1; 0: not to be opened; or -1. */
+static int
+#ifdef HAVE_PROVIDERS
+use_secret(SSL *ssl, unsigned char *name, unsigned char *iv,
+    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_new)
+#else
+use_secret(SSL *ssl, unsigned char *name, unsigned char *iv,
+    EVP_CIPHER_CTX *cipher, HMAC_CTX *mac, int is_new)
+#endif
+{
+	const unsigned char *secret = NULL;
+	enum tlscompat_secret found =
+	    tickets->secret(ssl, name, is_new != 0, &secret);
+
+	if (found == TLSCOMPAT_NO_SECRET)
+		return is_new ? -1 : 0;
+	if ((is_new && getentropy(iv, IV_SIZE) == -1) ||
+	    EVP_CipherInit_ex(
+		cipher, ticket_cipher, NULL, secret, iv, is_new) != 1 ||
+	    !set_mac(mac, secret + KEY_SIZE))
+		return -1;
+	return found == TLSCOMPAT_OLD_SECRET ? 2 : 1;
+}
+
+static int
+on_close(SSL *ssl, void *arg)
+{
+	(void)arg;
+	return tickets->close(ssl, SSL_get_session(ssl));
+}
+
+/* Whoever shows none that is of use gets a new one. */
+static SSL_TICKET_RETURN
+on_open(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+    size_t name_len, SSL_TICKET_STATUS status, void *arg)
+{
+	(void)name;
+	(void)name_len;
+	(void)arg;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	if (!tickets->open(ssl, session))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	/* In TLS 1.3 a ticket is best used once: RFC 8446, appendix C.4. */
+	return status == SSL_TICKET_SUCCESS &&
+		SSL_version(ssl) != TLS1_3_VERSION
+	    ? SSL_TICKET_RETURN_USE
+	    : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+int
+tlscompat_set_tickets(SSL_CTX *ctx, const struct tlscompat_tickets *how)
+{
+	if (!has_ticket_cipher())
+		return -1;
+	tickets = how;
+#ifdef HAVE_PROVIDERS
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_secret);
+#else
+	SSL_CTX_set_tlsext_ticket_key_cb(ctx, use_secret);
+#endif
+	return SSL_CTX_set_session_ticket_cb(ctx, on_close, on_open, NULL) == 1
+	    ? 0
+	    : -1;
+}
+
+bool
+tlscompat_set_ticket_data(
+    SSL_SESSION *session, const unsigned char *data, size_t len)
+{
+	return SSL_SESSION_set1_ticket_appdata(session, data, len) == 1;
+}
+
+void
+tlscompat_ticket_data(SSL_SESSION *session, unsigned char **data, size_t *len)
+{
+	void *found = NULL;
+
+	*len = 0;
+	(void)SSL_SESSION_get0_ticket_appdata(session, &found, len);
+	*data = found;
+}
+
+#else /* none: the chain of a client would be lost */
+
+int
+tlscompat_set_tickets(SSL_CTX *ctx, const struct tlscompat_tickets *how)
+{
+	(void)ctx;
+	(void)how;
+	return -1;
+}
+
+bool
+tlscompat_set_ticket_data(
+    SSL_SESSION *session, const unsigned char *data, size_t len)
+{
+	(void)session;
+	(void)data;
+	(void)len;
+	return false;
+}
+
+void
+tlscompat_ticket_data(SSL_SESSION *session, unsigned char **data, size_t *len)
+{
+	(void)session;
+	*data = NULL;
+	*len = 0;
+}
+#endif
 
 /*
  * PEM

@@ -18,6 +18,7 @@ struct evp_cipher_st;
 struct evp_pkey_st;
 struct ossl_lib_ctx_st;
 struct ssl_ctx_st;
+struct ssl_session_st;
 struct ssl_st;
 struct tlscompat_old;
 struct X509_crl_st;
@@ -71,6 +72,43 @@ void tlscompat_want_ecdsa(struct ssl_st *client);
 
 /* Allow so many intermediate certificates in the peer's chain. */
 void tlscompat_set_depth(struct ssl_st *ssl, unsigned depth);
+
+/*
+ * Tickets that hold sessions (RFC 5077, RFC 8446 section 4.6.1), sealed with
+ * AES-256-CBC, then HMAC with SHA-256.
+ */
+enum tlscompat_secret {
+	TLSCOMPAT_NO_SECRET, /* it cannot be opened, or the handshake fails */
+	TLSCOMPAT_SECRET,
+	TLSCOMPAT_OLD_SECRET /* as that; the client is to have a new ticket */
+};
+
+struct tlscompat_tickets {
+	/*
+	 * The keys of both, 32 bytes each, in *secret, and for a new ticket
+	 * 16 bytes of a name; else those belong to the name.
+	 */
+	enum tlscompat_secret (*secret)(struct ssl_st *ssl, unsigned char *name,
+	    bool is_new, const unsigned char **secret);
+	/* Before one is sealed: true, or the handshake fails. */
+	bool (*close)(struct ssl_st *ssl, struct ssl_session_st *session);
+	/* After one was opened: is it to be resumed? */
+	bool (*open)(struct ssl_st *ssl, struct ssl_session_st *session);
+};
+
+/*
+ * Have the tickets of ctx made so; the same *tickets, which must stay, for
+ * every context of the process.  0, or -1: the library cannot, or memory is
+ * short.
+ */
+int tlscompat_set_tickets(
+    struct ssl_ctx_st *ctx, const struct tlscompat_tickets *tickets);
+
+/* Data of ours in a session; none: NULL and 0.  It copies; it lends. */
+bool tlscompat_set_ticket_data(
+    struct ssl_session_st *session, const unsigned char *data, size_t len);
+void tlscompat_ticket_data(
+    struct ssl_session_st *session, unsigned char **data, size_t *len);
 
 /*
  * Has the library read bytes that it has not handed out?  false where it

@@ -398,6 +398,13 @@ configure_bare(const struct making *making)
 	set_behaviour(making->ssl);
 	if (tlsresume_prepare(making->ssl, making->settings->session_s) == -1)
 		return blame(making, "SESSIONTIME", "");
+	if (making->settings->seals_tickets &&
+	    making->settings->session_s > 0 &&
+	    tlsresume_seal(making->ctx->ssl) == -1)
+		return text_format(making->error, making->error_size,
+			   "TICKETKEYS: this TLS library makes no tickets that "
+			   "hold a client's certificates"),
+		       -1;
 	if (set_versions(making, &min) == -1 ||
 	    set_ciphers(making, min) == -1 || set_groups(making) == -1 ||
 	    use_protocols(making) == -1 || use_trust(making) == -1)

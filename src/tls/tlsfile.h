@@ -52,6 +52,7 @@ struct tls_settings {
 	const char *sni;
 	const char *alpn;
 	unsigned session_s; /* SESSIONTIME; 0: nothing is resumed */
+	bool seals_tickets; /* TICKETKEYS: see tlsresume_seal */
 };
 
 /*

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -65,20 +66,39 @@ entry_size(SSL_SESSION *session, const STACK_OF(X509) * chain)
 	return 0;
 }
 
-/* Into as many bytes as entry_size says. */
+/* Of a chain that is in bounds, as entry_size has found. */
+static size_t
+chain_size(const STACK_OF(X509) * chain)
+{
+	size_t sum = 0;
+	int i;
+
+	for (i = 0; chain != NULL && i < sk_X509_num(chain); i++)
+		sum += LENGTH_SIZE +
+		    (size_t)i2d_X509(sk_X509_value(chain, i), NULL);
+	return sum;
+}
+
 static void
-encode(SSL_SESSION *session, const STACK_OF(X509) * chain, unsigned char *at)
+encode_chain(const STACK_OF(X509) * chain, unsigned char *at)
 {
 	int i;
 
-	at = put_length(at, (size_t)i2d_SSL_SESSION(session, NULL));
-	i2d_SSL_SESSION(session, &at);
 	for (i = 0; chain != NULL && i < sk_X509_num(chain); i++) {
 		X509 *cert = sk_X509_value(chain, i);
 
 		at = put_length(at, (size_t)i2d_X509(cert, NULL));
 		i2d_X509(cert, &at);
 	}
+}
+
+/* Into as many bytes as entry_size says. */
+static void
+encode(SSL_SESSION *session, const STACK_OF(X509) * chain, unsigned char *at)
+{
+	at = put_length(at, (size_t)i2d_SSL_SESSION(session, NULL));
+	i2d_SSL_SESSION(session, &at);
+	encode_chain(chain, at);
 }
 
 static SSL_SESSION *
@@ -129,13 +149,18 @@ static STACK_OF(X509) * decode_chain(const struct buf *row, size_t at)
  * Asking
  */
 
-/* When it can be resumed no more, counted from its full handshake. */
+/*
+ * When it can be resumed no more, counted from its full handshake.  skew is
+ * how far the clock that was read then may have been ahead of ours.
+ */
 static long
-seconds_left(SSL_SESSION *session, long now)
+seconds_left(SSL_SESSION *session, long now, long skew)
 {
 	long begun = SSL_SESSION_get_time(session);
 	long lives = SSL_SESSION_get_timeout(session);
 
+	if (begun > now && begun - now <= skew)
+		begun = now;
 	/* From the future: the clock was set back, or it is made up. */
 	if (begun > now || lives <= 0 || lives > TLSRESUME_LIFETIME_MAX ||
 	    now - begun >= lives)
@@ -162,9 +187,9 @@ is_of_use(const struct tlsresume *resume, SSL_SESSION *session,
  * time (RFC 8446, section 4.6.1).
  */
 static bool
-shorten_life(SSL_SESSION *session)
+shorten_life(SSL_SESSION *session, long skew)
 {
-	long now = (long)time(NULL), left = seconds_left(session, now);
+	long now = (long)time(NULL), left = seconds_left(session, now, skew);
 
 	return left > 0 && SSL_SESSION_set_time(session, now) != 0 &&
 	    SSL_SESSION_set_timeout(session, left) != 0;
@@ -185,7 +210,7 @@ take_answer(struct tlsresume *resume, unsigned char *bytes, size_t entry_len,
 	if (session != NULL)
 		chain = decode_chain(&row, at);
 	if (chain != NULL && is_of_use(resume, session, chain, id) &&
-	    shorten_life(session)) {
+	    shorten_life(session, 0)) {
 		resume->found = session;
 		resume->chain = chain;
 		return;
@@ -199,15 +224,22 @@ static void
 ask(struct tlsresume *resume, const unsigned char *id)
 {
 	unsigned char bytes[TLSRESUME_ENTRY_MAX];
-	size_t len =
-	    resume->cache->fetch(resume->cache->arg, id, bytes, sizeof(bytes));
+	size_t len = resume->cache->fetch(
+	    resume->cache->arg, id, TLSRESUME_ID_SIZE, bytes, sizeof(bytes));
 
 	memcpy(resume->asked, id, TLSRESUME_ID_SIZE);
-	resume->has_asked = true;
+	resume->asked_len = TLSRESUME_ID_SIZE;
 	if (len == 0)
 		return;
 	take_answer(resume, bytes, len, id);
 	OPENSSL_cleanse(bytes, len);
+}
+
+/* Has this been asked for?  One question is all there is. */
+static bool
+was_asked(const struct tlsresume *resume, const unsigned char *id, size_t len)
+{
+	return resume->asked_len == len && memcmp(resume->asked, id, len) == 0;
 }
 
 /*
@@ -223,11 +255,9 @@ get_session(SSL *ssl, const unsigned char *id, int id_len, int *is_shared)
 	if (resume == NULL || resume->cache->fetch == NULL ||
 	    id_len != TLSRESUME_ID_SIZE)
 		return NULL;
-	if (!resume->has_asked)
+	if (resume->asked_len == 0)
 		ask(resume, id);
-	if (memcmp(id, resume->asked, TLSRESUME_ID_SIZE) != 0)
-		return NULL;
-	return resume->found;
+	return was_asked(resume, id, TLSRESUME_ID_SIZE) ? resume->found : NULL;
 }
 
 /*
@@ -259,6 +289,10 @@ new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tlsresume *resume = SSL_get_ex_data(ssl, place);
 
+	/* Told of what is sealed, too. */
+	if (SSL_version(ssl) == TLS1_3_VERSION &&
+	    (SSL_get_options(ssl) & SSL_OP_NO_TICKET) == 0)
+		return 0;
 	if (resume != NULL && resume->cache->store != NULL &&
 	    resume->count < TLSRESUME_ENTRIES_MAX)
 		keep(resume, session, tlsresume_chain(ssl));
@@ -287,8 +321,161 @@ tlsresume_conclude(struct tlsresume *resume)
 }
 
 /*
+ * Tickets
+ *
+ * A ticket holds the library's form of a session, which has a place for data
+ * of ours: the chain, as a row like that of an entry behind one byte, by
+ * which a session whose chain was too long is known.
+ */
+
+#define CHAIN_FOLLOWS 1
+
+static void
+ask_by_name(struct tlsresume *resume, const unsigned char *name)
+{
+	unsigned char bytes[1 + TLSRESUME_SECRET_SIZE];
+	size_t len = resume->cache->fetch(resume->cache->arg, name,
+	    TLSRESUME_NAME_SIZE, bytes, sizeof(bytes));
+
+	memcpy(resume->asked, name, TLSRESUME_NAME_SIZE);
+	resume->asked_len = TLSRESUME_NAME_SIZE;
+	if (len != sizeof(bytes))
+		return;
+	resume->age =
+	    bytes[0] == TLSRESUME_OLD ? TLSRESUME_OLD : TLSRESUME_FRESH;
+	memcpy(resume->found_ticket.secret, bytes + 1, TLSRESUME_SECRET_SIZE);
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+}
+
+static enum tlscompat_secret
+find_secret(struct tlsresume *resume, const unsigned char *name,
+    const unsigned char **secret)
+{
+	if (resume == NULL || resume->cache->fetch == NULL)
+		return TLSCOMPAT_NO_SECRET;
+	if (resume->asked_len == 0)
+		ask_by_name(resume, name);
+	if (!was_asked(resume, name, TLSRESUME_NAME_SIZE) || resume->age == 0)
+		return TLSCOMPAT_NO_SECRET;
+	*secret = resume->found_ticket.secret;
+	return resume->age == TLSRESUME_OLD ? TLSCOMPAT_OLD_SECRET
+					    : TLSCOMPAT_SECRET;
+}
+
+/*
+ * A ticket must be sealed with something: the library has no good way to
+ * give none at this point.  One that nobody can open again is as good.
+ */
+static int
+make_tickets(struct tlsresume *resume)
+{
+	resume->has_made = true;
+	if (resume->cache->make != NULL &&
+	    resume->cache->make(resume->cache->arg, resume->made))
+		return 0;
+	return getentropy(resume->made, sizeof(resume->made));
+}
+
+/* NULL: there is no randomness. */
+static const struct tlsresume_ticket *
+next_ticket(struct tlsresume *resume)
+{
+	static struct tlsresume_ticket nobodys;
+
+	/* A handshake with ourselves, to warm up. */
+	if (resume == NULL)
+		return getentropy(&nobodys, sizeof(nobodys)) == -1 ? NULL
+								   : &nobodys;
+	if (!resume->has_made && make_tickets(resume) == -1)
+		return NULL;
+	return &resume->made[resume->made_count++ % TLSRESUME_ENTRIES_MAX];
+}
+
+static enum tlscompat_secret
+next_secret(
+    struct tlsresume *resume, unsigned char *name, const unsigned char **secret)
+{
+	const struct tlsresume_ticket *ticket = next_ticket(resume);
+
+	if (ticket == NULL)
+		return TLSCOMPAT_NO_SECRET;
+	memcpy(name, ticket->name, sizeof(ticket->name));
+	*secret = ticket->secret;
+	return TLSCOMPAT_SECRET;
+}
+
+static enum tlscompat_secret
+find_or_make(
+    SSL *ssl, unsigned char *name, bool is_new, const unsigned char **secret)
+{
+	struct tlsresume *resume = SSL_get_ex_data(ssl, place);
+
+	return is_new ? next_secret(resume, name, secret)
+		      : find_secret(resume, name, secret);
+}
+
+/* A ticket is about to be sealed.  false: the handshake fails. */
+static bool
+add_chain(SSL *ssl, SSL_SESSION *session)
+{
+	const STACK_OF(X509) *chain = tlsresume_chain(ssl);
+	size_t size = chain_size(chain);
+	unsigned char *row;
+	bool is_added;
+
+	if (entry_size(session, chain) == 0)
+		return tlscompat_set_ticket_data(session, NULL, 0);
+	row = malloc(1 + size);
+	if (row == NULL)
+		return false;
+	row[0] = CHAIN_FOLLOWS;
+	encode_chain(chain, row + 1);
+	is_added = tlscompat_set_ticket_data(session, row, 1 + size);
+	free(row);
+	return is_added;
+}
+
+/* One has been opened.  Is the session in it of use? */
+static bool
+take_ticket(SSL *ssl, SSL_SESSION *session)
+{
+	struct tlsresume *resume = SSL_get_ex_data(ssl, place);
+	STACK_OF(X509) *chain = NULL;
+	struct buf row = { .data = NULL };
+	bool is_fine;
+
+	if (resume == NULL)
+		return false;
+	tlscompat_ticket_data(session, &row.data, &row.len);
+	if (row.len > 0 && row.data[0] == CHAIN_FOLLOWS)
+		chain = decode_chain(&row, 1);
+	is_fine = chain != NULL &&
+	    tlsverify_again(
+		&resume->verify, SSL_SESSION_get0_peer(session), chain) &&
+	    shorten_life(session, TLSRESUME_SKEW);
+	sk_X509_pop_free(resume->chain, X509_free);
+	resume->chain = is_fine ? chain : NULL;
+	if (!is_fine)
+		sk_X509_pop_free(chain, X509_free);
+	ERR_clear_error();
+	return is_fine;
+}
+
+/*
  * Contexts and connections
  */
+
+int
+tlsresume_seal(SSL_CTX *ctx)
+{
+	static const struct tlscompat_tickets tickets = { find_or_make,
+		add_chain, take_ticket };
+
+	if (tlscompat_set_tickets(ctx, &tickets) == -1)
+		return -1;
+	SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+	return 0;
+}
 
 int
 tlsresume_prepare(SSL_CTX *ctx, unsigned lifetime_s)
@@ -335,6 +522,8 @@ void
 tlsresume_end(struct tlsresume *resume)
 {
 	forget_entries(resume);
+	OPENSSL_cleanse(&resume->found_ticket, sizeof(resume->found_ticket));
+	OPENSSL_cleanse(resume->made, sizeof(resume->made));
 	SSL_SESSION_free(resume->found);
 	sk_X509_pop_free(resume->chain, X509_free);
 	resume->found = NULL;

@@ -5,6 +5,10 @@
  * that the client is told; nothing that a client holds decrypts anything,
  * and no key exists that would.  TLS 1.2 by session number, TLS 1.3 by
  * tickets that are no more than such numbers.  No early data.
+ *
+ * Or, where machines share keys, a client is given the session itself as a
+ * ticket (RFC 5077, RFC 8446 section 4.6.1), sealed with a secret of its
+ * own, which somebody else makes and finds again by a name in the ticket.
  */
 #ifndef TLS_TLSRESUME_H
 #define TLS_TLSRESUME_H
@@ -35,13 +39,38 @@ struct tlsresume_entry {
 	size_t len;
 };
 
+/* What a ticket is sealed with: AES-256-CBC, then HMAC with SHA-256. */
+#define TLSRESUME_NAME_SIZE 16
+#define TLSRESUME_SECRET_SIZE 64 /* both keys, in that order */
+
+/* The name is sent along in the clear. */
+struct tlsresume_ticket {
+	unsigned char name[TLSRESUME_NAME_SIZE];
+	unsigned char secret[TLSRESUME_SECRET_SIZE];
+};
+
+/* How far the clocks of machines that share keys may be apart, in seconds. */
+#define TLSRESUME_SKEW 60
+
 /*
  * Get what is kept under id into bytes.  Returns its length, or 0: nothing.
- * May block; asked for once in a handshake, before a signature.
+ * id_len is TLSRESUME_ID_SIZE, or TLSRESUME_NAME_SIZE for the name of a
+ * ticket: that is one byte, TLSRESUME_FRESH or TLSRESUME_OLD (the client is
+ * to get a new ticket), and the secret.  May block; asked for once in a
+ * handshake, before a signature.
  */
-typedef size_t tlsresume_fetch_fn(void *arg,
-    const unsigned char id[TLSRESUME_ID_SIZE], unsigned char *bytes,
-    size_t size);
+typedef size_t tlsresume_fetch_fn(void *arg, const unsigned char *id,
+    size_t id_len, unsigned char *bytes, size_t size);
+
+enum tlsresume_age { TLSRESUME_FRESH = 1, TLSRESUME_OLD };
+
+/*
+ * Make names and secrets of tickets, as many as a handshake gives.  false:
+ * there are none now.  May block; asked for once in a handshake, after it
+ * has a signature, or a session to go on with.
+ */
+typedef bool tlsresume_make_fn(
+    void *arg, struct tlsresume_ticket tickets[TLSRESUME_ENTRIES_MAX]);
 
 /*
  * Keep these; their bytes are gone afterwards.  Called at most once, when
@@ -50,10 +79,11 @@ typedef size_t tlsresume_fetch_fn(void *arg,
 typedef void tlsresume_store_fn(
     void *arg, const struct tlsresume_entry *entries, size_t count);
 
-/* Who keeps sessions.  Both NULL: nobody. */
+/* Who keeps sessions.  All NULL: nobody. */
 struct tlsresume_cache {
 	tlsresume_fetch_fn *fetch;
 	tlsresume_store_fn *store;
+	tlsresume_make_fn *make; /* NULL where no keys are shared */
 	void *arg;
 };
 
@@ -66,11 +96,17 @@ struct tlsresume {
 	struct tlsverify verify;
 	char host[TLSRESUME_HOST_SIZE];
 	unsigned char asked[TLSRESUME_ID_SIZE];
-	bool has_asked;
+	size_t asked_len;	      /* 0: nothing yet */
 	struct ssl_session_st *found; /* the answer; NULL: nothing of use */
 	struct stack_st_X509 *chain;  /* of found */
 	struct tlsresume_entry entries[TLSRESUME_ENTRIES_MAX];
 	size_t count;
+	/* where keys are shared: what was asked for by name, and made */
+	struct tlsresume_ticket found_ticket;
+	enum tlsresume_age age; /* 0: nothing was found */
+	struct tlsresume_ticket made[TLSRESUME_ENTRIES_MAX];
+	size_t made_count; /* given out so far */
+	bool has_made;
 };
 
 /*
@@ -78,6 +114,12 @@ struct tlsresume {
  * after a full handshake; 0: not at all.  0, or -1: memory is short.
  */
 int tlsresume_prepare(struct ssl_ctx_st *ctx, unsigned lifetime_s);
+
+/*
+ * After that: have sessions sealed as tickets; those of TLS 1.2 whose client
+ * knows no tickets stay as they were.  0, or -1: the library cannot.
+ */
+int tlsresume_seal(struct ssl_ctx_st *ctx);
 
 /*
  * Before the handshake of ssl: *cache, which must stay, is asked and told.

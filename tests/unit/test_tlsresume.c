@@ -7,6 +7,7 @@
  */
 #include "tls/tlsresume.h"
 
+#include <poll.h>
 #include <time.h>
 
 #include "tlsutil.h"
@@ -22,6 +23,13 @@
 #define COUNTS_SENDS true
 #else
 #define COUNTS_SENDS false
+#endif
+
+/* Without that a client's chain has no place in a ticket. */
+#ifdef HAVE_SSL_CTX_SET_SESSION_TICKET_CB
+#define SEALS true
+#else
+#define SEALS false
 #endif
 
 /* LibreSSL's server resumes no TLS 1.3. */
@@ -47,14 +55,58 @@ static struct {
 	bool is_blind;		  /* find nothing */
 } cache;
 
+/* Secrets of tickets, by name. */
+static struct {
+	struct tlsresume_ticket made[KEPT_MAX];
+	size_t count;
+	unsigned asks; /* calls for new ones */
+	bool is_old;   /* what is found */
+	bool has_none; /* to give */
+} keys;
+
+static bool
+make_tickets(void *arg, struct tlsresume_ticket tickets[TLSRESUME_ENTRIES_MAX])
+{
+	size_t i;
+
+	assert_ptr_equal(arg, &cache);
+	keys.asks++;
+	for (i = 0; i < TLSRESUME_ENTRIES_MAX && !keys.has_none; i++) {
+		memset(&tickets[i], (int)keys.count + 1, sizeof(tickets[i]));
+		assert_true(keys.count < KEPT_MAX);
+		keys.made[keys.count++] = tickets[i];
+	}
+	return !keys.has_none;
+}
+
 static size_t
-fetch(void *arg, const unsigned char id[TLSRESUME_ID_SIZE],
-    unsigned char *bytes, size_t size)
+fetch_secret(const unsigned char *name, unsigned char *bytes, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < keys.count && !cache.is_blind; i++)
+		if (memcmp(keys.made[i].name, name, TLSRESUME_NAME_SIZE) == 0) {
+			assert_true(size >= 1 + TLSRESUME_SECRET_SIZE);
+			bytes[0] =
+			    keys.is_old ? TLSRESUME_OLD : TLSRESUME_FRESH;
+			memcpy(bytes + 1, keys.made[i].secret,
+			    TLSRESUME_SECRET_SIZE);
+			return 1 + TLSRESUME_SECRET_SIZE;
+		}
+	return 0;
+}
+
+static size_t
+fetch(void *arg, const unsigned char *id, size_t id_len, unsigned char *bytes,
+    size_t size)
 {
 	size_t i;
 
 	assert_ptr_equal(arg, &cache);
 	cache.fetches++;
+	if (id_len == TLSRESUME_NAME_SIZE)
+		return fetch_secret(id, bytes, size);
+	assert_int_equal(id_len, TLSRESUME_ID_SIZE);
 	for (i = 0; i < cache.count && !cache.is_blind; i++)
 		if (memcmp(cache.kept[i].id, id, TLSRESUME_ID_SIZE) == 0) {
 			assert_true(cache.kept[i].len <= size);
@@ -85,6 +137,9 @@ store(void *arg, const struct tlsresume_entry *entries, size_t count)
 static const struct tlsresume_cache keeper = {
 	.fetch = fetch, .store = store, .arg = &cache
 };
+static const struct tlsresume_cache sealer = {
+	.fetch = fetch, .store = store, .make = make_tickets, .arg = &cache
+};
 
 static void
 cache_clear(void)
@@ -92,6 +147,7 @@ cache_clear(void)
 	while (cache.count > 0)
 		free(cache.kept[--cache.count].bytes);
 	memset(&cache, 0, sizeof(cache));
+	memset(&keys, 0, sizeof(keys));
 }
 
 /*
@@ -100,7 +156,7 @@ cache_clear(void)
 
 static EVP_PKEY *key;
 static X509 *root, *middle, *leaf;
-static struct server plain, off, picky;
+static struct server plain, off, picky, sealing, picky_sealing;
 
 /* A client, and what there was to see of a meeting. */
 struct client {
@@ -108,7 +164,8 @@ struct client {
 	SSL_SESSION *session; /* offered; then the last one it was given */
 	const char *groups;
 	bool has_cert;
-	bool may_differ;		/* the one we see from that */
+	bool may_differ; /* the one we see from that */
+	bool knows_no_tickets;
 	X509 *extra;			/* sent behind its chain */
 	const struct tlsverify *verify; /* what is wanted of it */
 	/* the meeting */
@@ -161,6 +218,8 @@ make_client(struct client *client, SSL_CTX *ctx)
 	}
 	if (client->extra != NULL)
 		SSL_CTX_add1_chain_cert(ctx, client->extra);
+	if (client->knows_no_tickets)
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	ssl = SSL_new(ctx);
 	SSL_set_app_data(ssl, client);
 	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
@@ -254,7 +313,7 @@ meet(struct server *server, struct client *client)
 		AF_UNIX, COUNTS_SENDS ? SOCK_SEQPACKET : SOCK_STREAM, 0, ends),
 	    0);
 	client->tickets = client->sends = 0;
-	cache.fetches = cache.stores = 0;
+	cache.fetches = cache.stores = keys.asks = 0;
 	cache.stored = 0;
 	server->signatures = 0;
 	conn = tlsconn_new(server->ctx, ends[0],
@@ -708,6 +767,27 @@ an_entry_of_another_number_is_none(void **state)
 	part(&client);
 }
 
+/* It makes every chain too long. */
+static X509 *
+make_long_cert(void)
+{
+	X509 *cert = X509_dup(middle);
+	X509_NAME *subject = X509_NAME_dup(X509_get_subject_name(middle));
+	char name[60];
+	int i;
+
+	for (i = 0; i < 700; i++) {
+		snprintf(name, sizeof(name), "unit %d of a long name", i);
+		X509_NAME_add_entry_by_txt(subject, "OU", MBSTRING_ASC,
+		    (const unsigned char *)name, -1, -1, 0);
+	}
+	X509_set_subject_name(cert, subject);
+	X509_NAME_free(subject);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_true(i2d_X509(cert, NULL) > TLSRESUME_ENTRY_MAX);
+	return cert;
+}
+
 /* The most that fits, and a chain that does not. */
 static void
 a_long_chain_is_not_kept(void **state)
@@ -715,24 +795,11 @@ a_long_chain_is_not_kept(void **state)
 	struct client client = {
 		.version = TLS1_3_VERSION, .has_cert = true, .verify = &any_name
 	};
-	X509_NAME *subject;
-	char name[60];
-	int i;
 
 	(void)state;
 	if (!RESUMES_1_3)
 		skip();
-	client.extra = X509_dup(middle);
-	subject = X509_NAME_dup(X509_get_subject_name(middle));
-	for (i = 0; i < 700; i++) {
-		snprintf(name, sizeof(name), "unit %d of a long name", i);
-		X509_NAME_add_entry_by_txt(subject, "OU", MBSTRING_ASC,
-		    (const unsigned char *)name, -1, -1, 0);
-	}
-	X509_set_subject_name(client.extra, subject);
-	X509_NAME_free(subject);
-	assert_true(X509_sign(client.extra, key, EVP_sha256()) > 0);
-	assert_true(i2d_X509(client.extra, NULL) > TLSRESUME_ENTRY_MAX);
+	client.extra = make_long_cert();
 	expect_full(&plain, &client);
 	assert_int_equal(client.chain, 2);
 	assert_int_equal(cache.stores, 0);
@@ -740,6 +807,288 @@ a_long_chain_is_not_kept(void **state)
 	client.extra = NULL;
 	expect_full(&plain, &client);
 	assert_int_equal(cache.stored, 2);
+	part(&client);
+}
+
+/*
+ * Tickets
+ */
+
+static void
+expect_made(const struct client *client, unsigned tickets)
+{
+	assert_int_equal(client->tickets, tickets);
+	assert_int_equal(keys.asks, tickets > 0);
+	assert_int_equal(cache.stores, 0);
+}
+
+static void
+a_sealed_session_goes_on(void **state)
+{
+	size_t i, j;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+		unsigned made = versions[i] == TLS1_3_VERSION ? 2 : 1;
+
+		expect_full(&sealing, &client);
+		assert_int_equal(cache.fetches, 0);
+		expect_made(&client, made);
+		for (j = 0; j < 3; j++) {
+			expect_resumed(&sealing, &client);
+			/* TLS 1.2 goes on with the same one. */
+			expect_made(&client, made - 1);
+		}
+		part(&client);
+	}
+}
+
+/* Each has a secret of its own. */
+static void
+two_tickets_have_two_names(void **state)
+{
+	struct client client = { .version = TLS1_3_VERSION };
+	const unsigned char *first;
+	size_t len;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	expect_full(&sealing, &client);
+	SSL_SESSION_get0_ticket(client.session, &first, &len);
+	/* The client keeps the second one. */
+	assert_memory_equal(first, keys.made[1].name, TLSRESUME_NAME_SIZE);
+	assert_memory_not_equal(first, keys.made[0].name, TLSRESUME_NAME_SIZE);
+	part(&client);
+}
+
+static void
+one_with_an_old_key_is_replaced(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+
+		expect_full(&sealing, &client);
+		keys.is_old = true;
+		expect_resumed(&sealing, &client);
+		/* In TLS 1.2 the client's library tells nobody of it. */
+		assert_int_equal(keys.asks, 1);
+		part(&client);
+	}
+}
+
+static void
+one_without_its_key_is_a_full_handshake(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+
+		expect_full(&sealing, &client);
+		cache.is_blind = true;
+		expect_full(&sealing, &client);
+		assert_int_equal(cache.fetches, 1);
+		assert_true(client.tickets > 0);
+		cache.is_blind = false;
+		expect_resumed(&sealing, &client);
+		part(&client);
+	}
+}
+
+/* Then a ticket is one that nobody can open. */
+static void
+without_keys_all_is_well(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+
+		keys.has_none = true;
+		expect_full(&sealing, &client);
+		expect_full(&sealing, &client);
+		assert_int_equal(cache.fetches, 1);
+		keys.has_none = false;
+		expect_full(&sealing, &client);
+		expect_resumed(&sealing, &client);
+		part(&client);
+	}
+}
+
+static void
+a_retried_ticket_is_asked_for_once(void **state)
+{
+	struct client client = { .version = TLS1_3_VERSION,
+		.groups = "X25519:P-384" };
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	expect_full(&picky_sealing, &client);
+	expect_resumed(&picky_sealing, &client);
+	part(&client);
+}
+
+static void
+certificates_are_sealed_too(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i],
+			.has_cert = true,
+			.verify = &named };
+		unsigned j;
+
+		expect_full(&sealing, &client);
+		for (j = 0; j < 3; j++) {
+			expect_resumed(&sealing, &client);
+			assert_true(client.has_peer);
+			assert_int_equal(client.chain, 1);
+		}
+		client.verify = &misnamed;
+		meet(&sealing, &client);
+		assert_false(client.is_ours_ok);
+		assert_false(client.is_resumed);
+		client.verify = NULL;
+		expect_full(&sealing, &client);
+		client.verify = &any_name;
+		expect_full(&sealing, &client);
+		part(&client);
+	}
+}
+
+/* What is left of its life goes on, in whole seconds. */
+static void
+a_ticket_for_another_lives_no_longer(void **state)
+{
+	struct client client = { .version = TLS1_3_VERSION };
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	expect_full(&sealing, &client);
+	assert_int_equal(
+	    SSL_SESSION_get_ticket_lifetime_hint(client.session), LIFETIME);
+	assert_int_equal(poll(NULL, 0, 1100), 0);
+	expect_resumed(&sealing, &client);
+	assert_in_range(SSL_SESSION_get_ticket_lifetime_hint(client.session), 1,
+	    LIFETIME - 1);
+	part(&client);
+}
+
+/* Any byte of it. */
+static void
+a_damaged_ticket_is_none(void **state)
+{
+	size_t i, at, len;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+		SSL_SESSION *offered;
+		const unsigned char *ticket;
+		unsigned char *bytes;
+
+		expect_full(&sealing, &client);
+		offered = client.session;
+		SSL_SESSION_get0_ticket(offered, &ticket, &len);
+		bytes = (unsigned char *)(uintptr_t)ticket;
+		for (at = 0; at < len; at += 5) {
+			bytes[at] ^= (unsigned char)(1u << at % 8);
+			SSL_SESSION_up_ref(offered);
+			client.session = offered;
+			expect_full(&sealing, &client);
+			bytes[at] ^= (unsigned char)(1u << at % 8);
+			SSL_SESSION_free(client.session);
+			keys.count = TLSRESUME_ENTRIES_MAX;
+		}
+		client.session = offered;
+		expect_resumed(&sealing, &client);
+		part(&client);
+	}
+}
+
+/* Those are still remembered by number. */
+static void
+who_knows_no_tickets_is_kept(void **state)
+{
+	struct client client = { .version = TLS1_2_VERSION,
+		.knows_no_tickets = true };
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	expect_full(&sealing, &client);
+	assert_int_equal(cache.stored, 1);
+	assert_int_equal(keys.asks, 0);
+	expect_resumed(&sealing, &client);
+	part(&client);
+}
+
+static void
+flights_with_tickets_are_one_send(void **state)
+{
+	static const unsigned full[] = { 2, 2 }, resumed[] = { 1, 2 };
+	size_t i;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	for (i = 0; i < COUNT(versions); i++) {
+		struct client client = { .version = versions[i] };
+
+		expect_full(&sealing, &client);
+		assert_int_equal(client.sends, full[i]);
+		expect_resumed(&sealing, &client);
+		assert_int_equal(client.sends, resumed[i]);
+		part(&client);
+	}
+}
+
+/* One that would be as long is sealed without it, and of no use. */
+static void
+a_long_chain_is_not_sealed(void **state)
+{
+	struct client client = {
+		.version = TLS1_3_VERSION, .has_cert = true, .verify = &any_name
+	};
+	size_t len;
+	const unsigned char *ticket;
+
+	(void)state;
+	if (!SEALS)
+		skip();
+	client.extra = make_long_cert();
+	expect_full(&sealing, &client);
+	SSL_SESSION_get0_ticket(client.session, &ticket, &len);
+	assert_in_range(len, 1, 4000);
+	expect_full(&sealing, &client);
+	assert_int_equal(cache.fetches, 1);
+	X509_free(client.extra);
+	client.extra = NULL;
+	expect_full(&sealing, &client);
+	expect_resumed(&sealing, &client);
 	part(&client);
 }
 
@@ -775,13 +1124,15 @@ trust(struct server *server, X509 *cert)
 }
 
 static void
-make_server(struct server *server, unsigned session_s, const char *groups)
+make_server(
+    struct server *server, unsigned session_s, bool seals, const char *groups)
 {
 	server->settings.session_s = session_s;
+	server->settings.seals_tickets = seals;
 	server->settings.tlsgroups = groups;
 	trust(server, root);
 	server_make(server, "P-256");
-	tlsctx_set_cache(server->ctx, &keeper);
+	tlsctx_set_cache(server->ctx, seals ? &sealer : &keeper);
 }
 
 static int
@@ -792,9 +1143,14 @@ set_up(void **state)
 	root = make_ca("root", NULL);
 	middle = make_ca("middle", root);
 	leaf = make_cert("client.example", key, "middle", key);
-	make_server(&plain, LIFETIME, NULL);
-	make_server(&off, 0, NULL);
-	make_server(&picky, LIFETIME, "P-384");
+	make_server(&plain, LIFETIME, false, NULL);
+	make_server(&off, 0, false, NULL);
+	make_server(&picky, LIFETIME, false, "P-384");
+	if (SEALS) {
+		make_server(&sealing, LIFETIME, true, NULL);
+		make_server(&picky_sealing, LIFETIME, true, "P-384");
+		assert_int_equal(tlsctx_warm_up(sealing.ctx), 0);
+	}
 	/* No handshake of ours is in it. */
 	assert_int_equal(tlsctx_warm_up(plain.ctx), 0);
 	assert_int_equal(cache.count, 0);
@@ -808,6 +1164,10 @@ tear_down(void **state)
 	server_clear(&plain);
 	server_clear(&off);
 	server_clear(&picky);
+	if (SEALS) {
+		server_clear(&sealing);
+		server_clear(&picky_sealing);
+	}
 	X509_free(root);
 	X509_free(middle);
 	X509_free(leaf);
@@ -835,6 +1195,18 @@ main(void)
 		cmocka_unit_test(damaged_entries_do_no_harm),
 		cmocka_unit_test(an_entry_of_another_number_is_none),
 		cmocka_unit_test(a_long_chain_is_not_kept),
+		cmocka_unit_test(a_sealed_session_goes_on),
+		cmocka_unit_test(two_tickets_have_two_names),
+		cmocka_unit_test(one_with_an_old_key_is_replaced),
+		cmocka_unit_test(one_without_its_key_is_a_full_handshake),
+		cmocka_unit_test(without_keys_all_is_well),
+		cmocka_unit_test(a_retried_ticket_is_asked_for_once),
+		cmocka_unit_test(certificates_are_sealed_too),
+		cmocka_unit_test(a_ticket_for_another_lives_no_longer),
+		cmocka_unit_test(a_damaged_ticket_is_none),
+		cmocka_unit_test(who_knows_no_tickets_is_kept),
+		cmocka_unit_test(flights_with_tickets_are_one_send),
+		cmocka_unit_test(a_long_chain_is_not_sealed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
