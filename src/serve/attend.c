@@ -237,6 +237,8 @@ event_of(enum msg_type type)
 		return CONN_FETCH;
 	case MSG_SIGN:
 		return CONN_SIGN;
+	case MSG_TICKETS:
+		return CONN_TICKETS;
 	case MSG_STORE:
 		return CONN_STORE;
 	case MSG_FACTS:
@@ -273,6 +275,9 @@ obey_session(struct monitor *m, struct connection *conn, const struct msg *msg)
 		break;
 	case MSG_SIGN:
 		signing_request(m, conn, msg);
+		break;
+	case MSG_TICKETS:
+		resuming_tickets(m, conn, msg);
 		break;
 	case MSG_STORE:
 		resuming_store(m, conn, msg);

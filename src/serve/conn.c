@@ -35,7 +35,8 @@ enum { AT_ONCE, DELAYED, COLUMNS };
 /* It is over, or has not begun. */
 #define NO_HANDSHAKE \
 	NO_ANSWER, [CONN_FETCH] = BOTH(NO), [CONN_SIGN] = BOTH(NO), \
-	[CONN_STORE] = BOTH(NO), [CONN_FACTS] = BOTH(NO)
+	[CONN_TICKETS] = BOTH(NO), [CONN_STORE] = BOTH(NO), \
+	[CONN_FACTS] = BOTH(NO)
 /* Nobody is there who could say anything. */
 #define NO_SESSION \
 	NO_HANDSHAKE, [CONN_INPUT_ENDED] = BOTH(NO), \
@@ -59,6 +60,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_HIT] =         BOTH(ONCE_AFTER(FETCH, HANDSHAKE)),
 		[CONN_SIGN] =        BOTH(ONCE(HANDSHAKE)),
 		[CONN_SIGNED] =      BOTH(ONCE_AFTER(SIGN, HANDSHAKE)),
+		[CONN_TICKETS] =     BOTH(ONCE_DONE(HANDSHAKE)),
 		[CONN_STORE] =       BOTH(ONCE_DONE(HANDSHAKE)),
 		[CONN_FACTS] =       { ONCE_DONE(STARTING),
 				       ONCE_DONE(RUNNING) },
@@ -99,6 +101,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 	[CONN_CLOSING] = {
 		[CONN_FETCH] =       BOTH(LATE),
 		[CONN_SIGN] =        BOTH(LATE),
+		[CONN_TICKETS] =     BOTH(LATE),
 		[CONN_STORE] =       BOTH(LATE),
 		[CONN_FACTS] =       BOTH(LATE),
 		[CONN_INPUT_ENDED] = BOTH(LATE),

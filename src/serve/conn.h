@@ -28,6 +28,7 @@ enum conn_event {
 	/* from the session */
 	CONN_FETCH,	  /* asks for a session that the client offers */
 	CONN_SIGN,	  /* asks for the signature of its handshake */
+	CONN_TICKETS,	  /* asks for secrets of tickets */
 	CONN_STORE,	  /* has what the client can come back with */
 	CONN_FACTS,	  /* its handshake is done */
 	CONN_INPUT_ENDED, /* the client's close_notify has come */

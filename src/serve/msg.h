@@ -26,6 +26,7 @@ enum msg_type {
 	MSG_CONFIG = 1, /* build id, settings; fds: see roleconfig.h */
 	MSG_WORK,	/* fd: the new work socket to the monitor */
 	MSG_PHRASE,	/* fd: give another keeper the pass phrase there */
+	MSG_KEYS,	/* fd: the cache's TICKETKEYS, sealed */
 	MSG_NOTE,	/* kind (enum msg_note), text */
 	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h;
 			 * nursery: digest of its profile, see cache.h */
@@ -69,8 +70,9 @@ enum msg_type {
 	MSG_FACTS,	 /* protocol, cipher, and facts if they are wanted,
 			  * see facts.h: the handshake is done */
 	MSG_FETCH,	 /* see cache.h; forwarded to the cache */
-	MSG_FETCHED,	 /* a session to be resumed; empty: none */
+	MSG_FETCHED,	 /* what was asked for; empty: nothing */
 	MSG_STORE,	 /* see cache.h; forwarded to the cache */
+	MSG_TICKETS,	 /* see cache.h; forwarded to the cache */
 	MSG_RUN,	 /* the program runs: relay */
 	MSG_INPUT_ENDED, /* --strict-close: the client's close_notify */
 	MSG_TRUNCATED,	 /* end of file without close_notify */

@@ -67,11 +67,13 @@ static void
 answer(struct monitor *m, struct connection *conn, const unsigned char *entry,
     size_t len)
 {
-	conn->is_fetching = false;
+	bool is_hit = len > 0 && !conn->wants_tickets;
+
+	conn->is_fetching = conn->wants_tickets = false;
 	ev_timer_stop(m->loop, &conn->patience);
 	if (conn->state != CONN_HANDSHAKE)
 		return;
-	if (len > 0 &&
+	if (is_hit &&
 	    conn_next(&conn->state, &conn->seen, conn->is_delayed, CONN_HIT) !=
 		CONN_PERMITTED)
 		return;
@@ -80,14 +82,16 @@ answer(struct monitor *m, struct connection *conn, const unsigned char *entry,
 		life_fail(m, conn, "protocol violation");
 }
 
-void
-resuming_fetch(
-    struct monitor *m, struct connection *conn, const struct msg *msg)
+/* A session waits for one answer at a time. */
+static void
+ask(struct monitor *m, struct connection *conn, const struct msg *msg,
+    size_t max)
 {
-	if (msg->len > CACHE_FETCH_MAX) {
+	if (msg->len > max || conn->is_fetching) {
 		life_fail(m, conn, "protocol violation");
 		return;
 	}
+	conn->wants_tickets = msg->type == MSG_TICKETS;
 	if (forward(m, conn, msg) == -1) {
 		answer(m, conn, NULL, 0);
 		return;
@@ -96,6 +100,20 @@ resuming_fetch(
 	conn->is_fetching = true;
 	ev_timer_set(&conn->patience, PATIENCE_SECONDS, 0);
 	ev_timer_start(m->loop, &conn->patience);
+}
+
+void
+resuming_fetch(
+    struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	ask(m, conn, msg, CACHE_FETCH_MAX);
+}
+
+void
+resuming_tickets(
+    struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	ask(m, conn, msg, 0);
 }
 
 void

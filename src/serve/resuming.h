@@ -39,6 +39,10 @@ void resuming_fetch(
 void resuming_store(
     struct monitor *m, struct connection *conn, const struct msg *msg);
 
+/* The same of TICKETS, which is answered as a FETCH, but is no hit. */
+void resuming_tickets(
+    struct monitor *m, struct connection *conn, const struct msg *msg);
+
 /* The connection is about to be released. */
 void resuming_end(struct monitor *m, struct connection *conn);
 

@@ -95,3 +95,15 @@ sealed_map(int fd, size_t len)
 
 	return bytes == MAP_FAILED ? NULL : bytes;
 }
+
+void
+sealed_unmap(const void *bytes, size_t len)
+{
+	/* munmap changes no byte, but knows no const. */
+	union {
+		const void *in;
+		void *out;
+	} area = { .in = bytes };
+
+	(void)munmap(area.out, len);
+}

@@ -34,9 +34,10 @@ int sealed_seal(int fd);
 int sealed_check(int fd, size_t max, size_t *len);
 
 /*
- * Its len bytes, to be read for as long as the process lives; NULL with
- * errno.  The descriptor may be closed at once.
+ * Its len bytes, to be read until sealed_unmap or for as long as the process
+ * lives; NULL with errno.  The descriptor may be closed at once.
  */
 const void *sealed_map(int fd, size_t len);
+void sealed_unmap(const void *bytes, size_t len);
 
 #endif

@@ -121,6 +121,30 @@ fetch(void *arg, const unsigned char *id, size_t id_len, unsigned char *entry,
 	return len;
 }
 
+/* tlsresume_make_fn: the same way. */
+static bool
+make_tickets(void *arg, struct tlsresume_ticket tickets[TLSRESUME_ENTRIES_MAX])
+{
+	const struct session *session = arg;
+	const unsigned char *at;
+	struct msg msg;
+	size_t i;
+
+	tell(session, MSG_TICKETS, NULL, 0);
+	expect(session, MSG_FETCHED, &msg);
+	if (msg.len != CACHE_TICKETS_SIZE)
+		return false;
+	at = msg.body;
+	for (i = 0; i < TLSRESUME_ENTRIES_MAX; i++) {
+		memcpy(tickets[i].name, at, sizeof(tickets[i].name));
+		at += sizeof(tickets[i].name);
+		memcpy(tickets[i].secret, at, sizeof(tickets[i].secret));
+		at += sizeof(tickets[i].secret);
+	}
+	msg_wipe(&room, &msg);
+	return true;
+}
+
 /* tlsresume_store_fn: to the cache; nobody answers. */
 static void
 store(void *arg, const struct tlsresume_entry *entries, size_t count)
@@ -364,9 +388,10 @@ relay(struct session *session, struct tlsconn *conn)
 void
 session_run(struct session *session)
 {
-	const struct tlsresume_cache cache = {
-		.fetch = fetch, .store = store, .arg = session
-	};
+	const struct tlsresume_cache cache = { .fetch = fetch,
+		.store = store,
+		.make = make_tickets,
+		.arg = session };
 	struct tlsconn *conn;
 
 	tlsctx_set_signer(session->ctx, sign, session);

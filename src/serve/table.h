@@ -78,8 +78,9 @@ struct connection {
 	unsigned char *unsigned_request; /* waits for a keeper; owned */
 	size_t unsigned_len;
 
-	bool is_fetching;  /* the cache has been asked */
-	ev_timer patience; /* with it */
+	bool is_fetching;   /* the cache has been asked */
+	bool wants_tickets; /* for secrets of tickets, that is */
+	ev_timer patience;  /* with it */
 
 	char protocol[16], cipher[64];
 	bool wants_facts;	/* for the TLS variables, or by `Y' */

@@ -13,9 +13,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "serve/msg.h"
+#include "serve/sealed.h"
 #include "support.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 30000
 
 static struct {
 	pid_t pid;
@@ -404,6 +405,152 @@ the_memory_is_bounded(void **state)
 	end(0);
 }
 
+/*
+ * Tickets
+ */
+
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+#define OTHER_KEY \
+	"f00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+
+static void
+send_keys(const char *text)
+{
+	struct msg msg = { .type = MSG_KEYS, .fd_count = 1 };
+	int fd = sealed_make();
+
+	assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
+	assert_int_equal(sealed_seal(fd), 0);
+	msg.fds[0] = fd;
+	assert_int_equal(msg_send(f.life_fd, &msg, false), 0);
+	fd_close(&fd);
+}
+
+/* The first of them in *ticket.  Were there any? */
+static bool
+get_tickets(struct tlsresume_ticket *ticket)
+{
+	const unsigned char *bytes;
+	unsigned char body[200];
+	struct msg_writer w;
+	size_t len;
+
+	begin_body(&w, body, sizeof(body));
+	send_body(MSG_TICKETS, &w);
+	len = answer(&bytes);
+	if (len == 0)
+		return false;
+	assert_int_equal(len, CACHE_TICKETS_SIZE);
+	memcpy(ticket->name, bytes, sizeof(ticket->name));
+	memcpy(ticket->secret, bytes + sizeof(ticket->name),
+	    sizeof(ticket->secret));
+	bytes += sizeof(ticket->name) + sizeof(ticket->secret);
+	assert_memory_not_equal(ticket->name, bytes, sizeof(ticket->name));
+	return true;
+}
+
+/* What is said of a name: 0, or its age. */
+static int
+find_ticket(const struct tlsresume_ticket *ticket, size_t name_len)
+{
+	const unsigned char *bytes;
+	unsigned char body[200];
+	struct msg_writer w;
+	size_t len;
+
+	begin_body(&w, body, sizeof(body));
+	msg_put_bytes(&w, ticket->name, name_len);
+	send_body(MSG_FETCH, &w);
+	len = answer(&bytes);
+	if (len == 0)
+		return 0;
+	assert_int_equal(len, 1 + TLSRESUME_SECRET_SIZE);
+	assert_memory_equal(bytes + 1, ticket->secret, TLSRESUME_SECRET_SIZE);
+	return bytes[0];
+}
+
+static void
+without_keys_there_are_no_tickets(void **state)
+{
+	struct tlsresume_ticket ticket = { .name = "" };
+
+	(void)state;
+	begin(10, 60);
+	assert_false(get_tickets(&ticket));
+	assert_int_equal(find_ticket(&ticket, sizeof(ticket.name)), 0);
+	end(0);
+}
+
+static void
+secrets_are_found_by_name(void **state)
+{
+	struct tlsresume_ticket ticket, next;
+
+	(void)state;
+	begin(10, 60);
+	send_keys(KEY);
+	assert_true(get_tickets(&ticket));
+	assert_int_equal(
+	    find_ticket(&ticket, sizeof(ticket.name)), TLSRESUME_FRESH);
+	assert_int_equal(find_ticket(&ticket, sizeof(ticket.name) - 1), 0);
+	f.binding[3] ^= 1;
+	assert_int_equal(find_ticket(&ticket, sizeof(ticket.name)), 0);
+	f.binding[3] ^= 1;
+	send_keys(OTHER_KEY KEY);
+	assert_int_equal(
+	    find_ticket(&ticket, sizeof(ticket.name)), TLSRESUME_OLD);
+	assert_true(get_tickets(&next));
+	assert_int_equal(
+	    find_ticket(&next, sizeof(next.name)), TLSRESUME_FRESH);
+	/* What is not sound changes nothing. */
+	send_keys("x");
+	assert_int_equal(
+	    find_ticket(&next, sizeof(next.name)), TLSRESUME_FRESH);
+	send_keys(OTHER_KEY);
+	assert_int_equal(find_ticket(&ticket, sizeof(ticket.name)), 0);
+	/* Entries are kept besides. */
+	store(1, "first", 5);
+	expect(1, "first");
+	end(0);
+}
+
+static void
+tickets_need_no_room(void **state)
+{
+	struct tlsresume_ticket ticket;
+
+	(void)state;
+	begin(0, 60);
+	send_keys(KEY);
+	assert_true(get_tickets(&ticket));
+	assert_int_equal(
+	    find_ticket(&ticket, sizeof(ticket.name)), TLSRESUME_FRESH);
+	store(1, "first", 5);
+	expect(1, "");
+	end(0);
+}
+
+static void
+malformed_wishes_for_tickets(void **state)
+{
+	const unsigned char *bytes;
+	unsigned char body[200];
+	struct msg_writer w;
+
+	(void)state;
+	begin(10, 60);
+	send_keys(KEY);
+	begin_body(&w, body, sizeof(body));
+	msg_put_bytes(&w, "x", 1);
+	send_body(MSG_TICKETS, &w);
+	assert_int_equal(answer(&bytes), 0);
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_bytes(&w, f.binding, sizeof(f.binding) - 1);
+	send_body(MSG_TICKETS, &w);
+	assert_int_equal(answer(&bytes), 0);
+	end(0);
+}
+
 static void
 nonsense_of_master_ends_it(void **state)
 {
@@ -427,6 +574,10 @@ main(void)
 		cmocka_unit_test(entries_expire),
 		cmocka_unit_test(the_number_is_bounded),
 		cmocka_unit_test(the_memory_is_bounded),
+		cmocka_unit_test(without_keys_there_are_no_tickets),
+		cmocka_unit_test(secrets_are_found_by_name),
+		cmocka_unit_test(tickets_need_no_room),
+		cmocka_unit_test(malformed_wishes_for_tickets),
 		cmocka_unit_test(nonsense_of_master_ends_it),
 	};
 

@@ -9,60 +9,60 @@
 /* P permitted, L late, V violation; in the order of enum conn_event. */
 static const char *const first[2][CONN_STATES] = {
 	/*
-	 * FETCH SIGN STORE FACTS INPUT_ENDED TRUNCATED DONE; SIGNED HIT;
+	 * FETCH SIGN TICKETS STORE FACTS INPUT_ENDED TRUNCATED DONE; SIGNED HIT;
 	 * STARTED EXECED EXECFAILED EXITED; ASKED MISASKED UNASKED
 	 */
 	{
-	    [CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPPPVVP PP LLLL LLL",
-	    [CONN_STARTING] = "VVVVVPP LL PPPP LLL",
-	    [CONN_PLAIN] = "VVVVVVV LL LLLL LLL",
-	    [CONN_DECLINED] = "VVVVVVV LL LLLL LLL",
-	    [CONN_RUNNING] = "VVVVPPP LL LLLP LLL",
-	    [CONN_CLOSING] = "LLLLLLL LL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPPVVP PP LLLL LLL",
+	    [CONN_STARTING] = "VVVVVVPP LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVVV LL LLLL LLL",
+	    [CONN_DECLINED] = "VVVVVVVV LL LLLL LLL",
+	    [CONN_RUNNING] = "VVVVVPPP LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLLL LL PPPP LLL",
 	},
 	/* delayed */
 	{
-	    [CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPPPVVP PP LLLP LLL",
-	    [CONN_STARTING] = "VVVVVVV LL PPPP LLL",
-	    [CONN_PLAIN] = "VVVVVVV LL LLLP PPP",
-	    [CONN_DECLINED] = "VVVVVVV LL LLLP LLL",
-	    [CONN_RUNNING] = "VVVVPPP LL LLLP LLL",
-	    [CONN_CLOSING] = "LLLLLLL LL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPPVVP PP LLLP LLL",
+	    [CONN_STARTING] = "VVVVVVVV LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVVV LL LLLP PPP",
+	    [CONN_DECLINED] = "VVVVVVVV LL LLLP LLL",
+	    [CONN_RUNNING] = "VVVVVPPP LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLLL LL PPPP LLL",
 	},
 };
 
 /* What has happened before: a session may not, nobody else can. */
 static const char *const again[CONN_STATES] = {
-	[CONN_LOOKUP] = "VVVVVVV LL LLLL LLL",
-	[CONN_HANDSHAKE] = "VVVVVVV LL LLLL LLL",
-	[CONN_STARTING] = "VVVVVVV LL LLLL LLL",
-	[CONN_PLAIN] = "VVVVVVV LL LLLL LLL",
-	[CONN_DECLINED] = "VVVVVVV LL LLLL LLL",
-	[CONN_RUNNING] = "VVVVVVV LL LLLL LLL",
-	[CONN_CLOSING] = "LLLLLLL LL LLLL LLL",
+	[CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
+	[CONN_HANDSHAKE] = "VVVVVVVV LL LLLL LLL",
+	[CONN_STARTING] = "VVVVVVVV LL LLLL LLL",
+	[CONN_PLAIN] = "VVVVVVVV LL LLLL LLL",
+	[CONN_DECLINED] = "VVVVVVVV LL LLLL LLL",
+	[CONN_RUNNING] = "VVVVVVVV LL LLLL LLL",
+	[CONN_CLOSING] = "LLLLLLLL LL LLLL LLL",
 };
 
 /* Where a permitted event leads: H S P D R C; from L only admission. */
 static const char *const leads[2][CONN_STATES] = {
 	{
-	    [CONN_LOOKUP] = "------- -- ---- ---",
-	    [CONN_HANDSHAKE] = "HHHS--C HH ---- ---",
-	    [CONN_STARTING] = "-----SC -- SRCC ---",
-	    [CONN_PLAIN] = "------- -- ---- ---",
-	    [CONN_DECLINED] = "------- -- ---- ---",
-	    [CONN_RUNNING] = "----RRC -- ---R ---",
-	    [CONN_CLOSING] = "------- -- CCCC ---",
+	    [CONN_LOOKUP] = "-------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHHS--C HH ---- ---",
+	    [CONN_STARTING] = "------SC -- SRCC ---",
+	    [CONN_PLAIN] = "-------- -- ---- ---",
+	    [CONN_DECLINED] = "-------- -- ---- ---",
+	    [CONN_RUNNING] = "-----RRC -- ---R ---",
+	    [CONN_CLOSING] = "-------- -- CCCC ---",
 	},
 	{
-	    [CONN_LOOKUP] = "------- -- ---- ---",
-	    [CONN_HANDSHAKE] = "HHHR--C HH ---C ---",
-	    [CONN_STARTING] = "------- -- SPCC ---",
-	    [CONN_PLAIN] = "------- -- ---C HCD",
-	    [CONN_DECLINED] = "------- -- ---C ---",
-	    [CONN_RUNNING] = "----RRC -- ---R ---",
-	    [CONN_CLOSING] = "------- -- CCCC ---",
+	    [CONN_LOOKUP] = "-------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHHR--C HH ---C ---",
+	    [CONN_STARTING] = "-------- -- SPCC ---",
+	    [CONN_PLAIN] = "-------- -- ---C HCD",
+	    [CONN_DECLINED] = "-------- -- ---C ---",
+	    [CONN_RUNNING] = "-----RRC -- ---R ---",
+	    [CONN_CLOSING] = "-------- -- CCCC ---",
 	},
 };
 
@@ -74,6 +74,13 @@ cell(const char *row, unsigned event)
 {
 	return row[event + (event > CONN_DONE) + (event > CONN_HIT) +
 	    (event > CONN_EXITED)];
+}
+
+static bool
+is_of_its_end(unsigned event)
+{
+	return event == CONN_TICKETS || event == CONN_STORE ||
+	    event == CONN_FACTS;
 }
 
 /* One state, history and event. */
@@ -90,7 +97,7 @@ check_cell(bool is_delayed, enum conn_state s, unsigned before, unsigned e)
 	 * Nothing of a handshake nobody signed and none goes on; asked for is
 	 * neither.
 	 */
-	if (s == CONN_HANDSHAKE && (e == CONN_FACTS || e == CONN_STORE) &&
+	if (s == CONN_HANDSHAKE && is_of_its_end(e) &&
 	    !(before & (1u << CONN_SIGNED | 1u << CONN_HIT)))
 		expected = 'V';
 	/* No signature of what was not asked for. */
@@ -144,7 +151,8 @@ has_both(unsigned seen, enum conn_event a, enum conn_event b)
 static void
 check_handshake(unsigned seen)
 {
-	if (has(seen, CONN_FACTS) || has(seen, CONN_STORE))
+	if (has(seen, CONN_FACTS) || has(seen, CONN_STORE) ||
+	    has(seen, CONN_TICKETS))
 		assert_true(has_both(seen, CONN_SIGN, CONN_SIGNED) ||
 		    has_both(seen, CONN_FETCH, CONN_HIT));
 }
@@ -255,12 +263,12 @@ a_resumed_connection(void **unused)
 	static const enum conn_event hit[] = { CONN_FETCH, CONN_HIT, CONN_STORE,
 		CONN_FACTS, CONN_STARTED, CONN_EXECED, CONN_DONE };
 	static const enum conn_event miss[] = { CONN_FETCH, CONN_SIGN,
-		CONN_SIGNED, CONN_STORE, CONN_FACTS, CONN_STARTED, CONN_EXECED,
-		CONN_DONE };
+		CONN_SIGNED, CONN_TICKETS, CONN_STORE, CONN_FACTS, CONN_STARTED,
+		CONN_EXECED, CONN_DONE };
 
 	(void)unused;
 	walk(CONN_HANDSHAKE, false, hit, COUNT(hit), "HHHSSRC");
-	walk(CONN_HANDSHAKE, false, miss, COUNT(miss), "HHHHSSRC");
+	walk(CONN_HANDSHAKE, false, miss, COUNT(miss), "HHHHHSSRC");
 }
 
 static void
