@@ -184,6 +184,7 @@ print_resumption(const struct settings *s, const struct settings *standard)
 	    (long)standard->session_s);
 	print_number(
 	    "sessions kept", s->session_count, standard->session_count);
+	print_text("ticket keys", s->ticket_keys, "none");
 }
 
 static void

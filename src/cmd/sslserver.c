@@ -275,7 +275,25 @@ read_number(const char *name, unsigned long max, unsigned long *n)
 	}
 }
 
-/* SESSIONTIME and SESSIONCACHE; without one of them there is no cache. */
+/* As it is given, or else below SSL_CHROOT, if it is there. */
+static const char *
+find_ticket_keys(const struct settings *s)
+{
+	static char below[4096];
+	const char *path = getenv("TICKETKEYS");
+
+	if (s->key_root == NULL || access(path, F_OK) == 0 ||
+	    text_format(below, sizeof(below), "%s/%s", s->key_root, path) ==
+		-1 ||
+	    access(below, F_OK) == -1)
+		return path;
+	return below;
+}
+
+/*
+ * SESSIONTIME, SESSIONCACHE and TICKETKEYS.  There is no cache where nothing
+ * is resumed, or nothing kept and no key there.
+ */
 static void
 read_resumption(struct settings *s)
 {
@@ -283,12 +301,10 @@ read_resumption(struct settings *s)
 
 	read_number("SESSIONTIME", TLSRESUME_LIFETIME_MAX, &seconds);
 	read_number("SESSIONCACHE", CACHE_ENTRIES_MAX, &count);
-	if (is_named("TICKETKEYS"))
-		die_of(111,
-		    "TICKETKEYS: this version shares no sessions with other "
-		    "machines: ",
-		    getenv("TICKETKEYS"));
-	s->session_s = count == 0 ? 0 : (unsigned)seconds;
+	if (is_named("TICKETKEYS") && seconds > 0)
+		s->ticket_keys = find_ticket_keys(s);
+	s->session_s =
+	    count == 0 && s->ticket_keys == NULL ? 0 : (unsigned)seconds;
 	s->session_count = count;
 }
 

@@ -35,6 +35,7 @@
 #include "serve/programs.h"
 #include "serve/roles.h"
 #include "serve/ruletables.h"
+#include "serve/ticketfile.h"
 #include "serve/title.h"
 
 /* Messages to the monitor at once: five per connection, and the roles'. */
@@ -43,10 +44,10 @@
 /* How soon a channel that is held is tried again. */
 #define HELD_MS 100
 /* What master has open besides its roles; and, of these, for programs. */
-#define OWN_DESCRIPTORS 42
+#define OWN_DESCRIPTORS 46
 #define SPAWN_DESCRIPTORS 8
 /* Signals, front, monitor and the watchers: what is polled first. */
-#define FIXED (3 + RULE_FILES)
+#define FIXED (4 + RULE_FILES)
 /* From the end of a drain to SIGKILL of what still runs. */
 #define DRAIN_KILL_MS 5000
 
@@ -285,6 +286,7 @@ collect(struct master *master)
 	for (i = 0; i < RULE_FILES; i++)
 		p[n++] = (struct pollfd){ master->rulefiles[i].watcher.fd,
 			POLLIN, 0 };
+	p[n++] = (struct pollfd){ master->ticket_file.watcher.fd, POLLIN, 0 };
 	/* Few of them are there: poll(2) may not see more than are open. */
 	master->heard_count = 0;
 	for (i = 0; i < master->child_count; i++)
@@ -349,6 +351,8 @@ turn(struct master *master)
 	for (i = 0; i < RULE_FILES; i++)
 		if (p[3 + i].revents != 0)
 			ruletables_hear(master, i);
+	if (p[FIXED - 1].revents != 0)
+		ticketfile_hear(master);
 	for (i = 0; i < master->heard_count; i++)
 		if (p[FIXED + i].revents != 0 &&
 		    p[FIXED + i].fd == master->heard[i]->life_fd)

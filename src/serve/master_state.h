@@ -105,6 +105,8 @@ struct master {
 	bool rules_untold[RULE_FILES]; /* the monitor has to be told yet */
 	unsigned
 	    rule_misfits[RULE_FILES]; /* kinds of rules that were warned of */
+	struct rulefile ticket_file;  /* TICKETKEYS */
+	int ticket_fd;		      /* its last sound copy; -1 */
 	struct resolvconf names;
 	int64_t silence_at;	       /* not before, that no server answers */
 	struct timespec names_changed; /* of resolv.conf, when it was taken */

@@ -95,6 +95,7 @@ load(struct nursery *nursery)
 
 	profile_settings(&config->profile, &settings);
 	settings.session_s = config->session_s;
+	settings.seals_tickets = config->seals_tickets;
 	role_public_take(&nursery->role, public);
 	if (digest_profile(
 		&config->profile, &public->trust, nursery->profile) == -1)

@@ -32,6 +32,7 @@ struct role_config {
 	unsigned idle_s;
 	bool strict_close;
 	unsigned session_s; /* SESSIONTIME; 0: nothing is resumed */
+	bool seals_tickets; /* TICKETKEYS */
 	const unsigned char *greeting;
 	size_t greeting_len;
 	/* the descriptors that come with it, in this order */

@@ -23,6 +23,7 @@
 #include "serve/master_state.h"
 #include "serve/programs.h"
 #include "serve/ruletables.h"
+#include "serve/ticketfile.h"
 #include "serve/sealed.h"
 
 #define STATUS_NOT_LOADED 127 /* says the dynamic loader */
@@ -420,6 +421,8 @@ role_is_ready(struct master *master, struct child *child, struct msg *msg)
 	    msg->len == sizeof(child->generation->profile))
 		memcpy(child->generation->profile, msg->body,
 		    sizeof(child->generation->profile));
+	else if (child->kind == ROLE_CACHE)
+		ticketfile_give(master, child);
 	if (child->generation == NULL)
 		roles_connect(master, child);
 	else if (child->state == ROLE_READY)

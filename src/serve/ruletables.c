@@ -20,6 +20,7 @@
 #include "serve/master_state.h"
 #include "serve/query.h"
 #include "serve/roles.h"
+#include "serve/ticketfile.h"
 
 /* Rule files: that of -y; the other one is that of -x. */
 #define EARLY 0
@@ -40,6 +41,7 @@ ruletables_prepare(struct master *master)
 		master->rule_fds[i] = -1;
 		master->rule_news[i] = RULEFILE_SAME;
 	}
+	ticketfile_prepare(master);
 	master->names = settings->names;
 	master->look_at = 0;
 }
@@ -283,6 +285,10 @@ ruletables_look(struct master *master)
 	look_at_names(master);
 	if (master->settings->has_resolv_conf)
 		master->look_at = clock_after(now, RULEFILE_LOOK_MS * 4);
+	if (master->ticket_file.path != NULL) {
+		ticketfile_look(master, now);
+		master->look_at = clock_after(now, RULEFILE_LOOK_MS);
+	}
 	for (i = 0; i < RULE_FILES; i++) {
 		if (master->rulefiles[i].path == NULL)
 			continue;
@@ -316,6 +322,7 @@ ruletables_reload(struct master *master)
 
 	for (i = 0; i < RULE_FILES; i++)
 		rulefile_reload(&master->rulefiles[i]);
+	rulefile_reload(&master->ticket_file);
 	reload_names(master);
 	master->look_at = 0;
 }
@@ -338,7 +345,7 @@ ruletables_are_settled(const struct master *master)
 		if (master->rulefiles[i].path != NULL &&
 		    master->rule_news[i] == RULEFILE_SAME)
 			return false;
-	return true;
+	return ticketfile_is_settled(master);
 }
 
 void
@@ -365,5 +372,5 @@ ruletables_reaped(struct master *master, pid_t pid, int status)
 			take_news(master, i, news, fd, errno);
 			return true;
 		}
-	return false;
+	return ticketfile_reaped(master, pid, status);
 }

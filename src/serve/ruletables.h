@@ -26,7 +26,10 @@ void ruletables_reload(struct master *master);
 /* The watcher of rule file which, below RULE_FILES, has something to say. */
 void ruletables_hear(struct master *master, size_t which);
 
-/* Is every rule file known, be it sound or not?  Then a monitor may start. */
+/*
+ * Is every rule file known, be it sound or not, and a list of ticket keys
+ * sound?  Then a monitor may start.
+ */
 bool ruletables_are_settled(const struct master *master);
 
 /* Tell a new monitor all there is. */

@@ -73,8 +73,9 @@ struct settings {
 	size_t greeting_len;
 
 	/* resumption */
-	unsigned session_s;   /* SESSIONTIME; 0: none, and no cache */
-	size_t session_count; /* SESSIONCACHE */
+	unsigned session_s;	 /* SESSIONTIME; 0: none, and no cache */
+	size_t session_count;	 /* SESSIONCACHE */
+	const char *ticket_keys; /* TICKETKEYS, or NULL */
 
 	/* the program */
 	char *const *program;		     /* argv, NULL-terminated */

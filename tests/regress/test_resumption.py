@@ -390,7 +390,6 @@ def test_off(serve, env):
     ({'SESSIONTIME': '-1'}, ['SESSIONTIME', '-1']),
     ({'SESSIONCACHE': '1000001'}, ['SESSIONCACHE', '1000001']),
     ({'SESSIONCACHE': 'many'}, ['SESSIONCACHE', 'many']),
-    ({'TICKETKEYS': '/etc/keys'}, ['TICKETKEYS', '/etc/keys', 'version']),
 ], ids=str)
 def test_start_errors(pki, env, words):
     result = run_server(['127.0.0.1', '0', '/bin/cat'],

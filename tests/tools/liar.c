@@ -7,8 +7,8 @@
  * that is, `pieces' with facts that never end, and `facts VERIFY PARTS' with
  * a signature and these facts: SSL_CLIENT_VERIFY (`-': none), and in PARTS
  * d the digest of a client's certificate, n its name, v its version.  `cache'
- * and a row of a letter and a length each: F fetch (and the answer is waited
- * for), S store, A facts.
+ * and a row of a letter and a length each: F fetch and T tickets (an answer is
+ * waited for), S store, A facts; G has a handshake signed.
  */
 #include <sys/wait.h>
 
@@ -181,6 +181,8 @@ type_of(char letter)
 		return MSG_FETCH;
 	case 'S':
 		return MSG_STORE;
+	case 'T':
+		return MSG_TICKETS;
 	default:
 		return MSG_FACTS;
 	}
@@ -198,11 +200,16 @@ recite(const struct msg *start, const char *script)
 	char *end;
 
 	for (; *script != '\0'; script = end + strspn(end, " ")) {
+		if (*script == 'G') {
+			ask_to_sign(start, true, true);
+			strtoul(script + 1, &end, 10);
+			continue;
+		}
 		type = type_of(*script);
 		msg_send_bytes(start->fds[CONTROL], type, start->conn, body,
 		    strtoul(script + 1, &end, 10), false);
 		if (room == NULL ||
-		    (type == MSG_FETCH &&
+		    ((type == MSG_FETCH || type == MSG_TICKETS) &&
 			msg_receive(start->fds[CONTROL], room, &msg, 0, false,
 			    &more) != 1))
 			break;

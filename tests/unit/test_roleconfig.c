@@ -34,6 +34,7 @@ sample(void)
 		.idle_s = 2147483,
 		.strict_close = true,
 		.session_s = 7200,
+		.seals_tickets = true,
 		.greeting = greeting,
 		.greeting_len = sizeof(greeting) - 1,
 		.phrase = ROLE_PHRASE_TAKE,
@@ -82,6 +83,7 @@ assert_same(const struct role_config *a, const struct role_config *b)
 	assert_int_equal(a->idle_s, b->idle_s);
 	assert_int_equal(a->strict_close, b->strict_close);
 	assert_int_equal(a->session_s, b->session_s);
+	assert_int_equal(a->seals_tickets, b->seals_tickets);
 	assert_int_equal(a->greeting_len, b->greeting_len);
 	if (a->greeting_len > 0)
 		assert_memory_equal(a->greeting, b->greeting, a->greeting_len);
