@@ -126,6 +126,17 @@ use_dh(SSL_CTX *ctx, BIGNUM *p, BIGNUM *g)
 	return -1;
 }
 
+int
+tlscompat_use_dh(SSL_CTX *ctx, EVP_PKEY *dh)
+{
+	if (EVP_PKEY_up_ref(dh) != 1)
+		return -1;
+	if (SSL_CTX_set0_tmp_dh_pkey(ctx, dh) == 1)
+		return 0;
+	EVP_PKEY_free(dh);
+	return -1;
+}
+
 const char *
 tlscompat_curve(const EVP_PKEY *pkey, char *name, size_t size)
 {
@@ -197,6 +208,12 @@ use_dh(SSL_CTX *ctx, BIGNUM *p, BIGNUM *g)
 	}
 	DH_free(dh);
 	return r;
+}
+
+int
+tlscompat_use_dh(SSL_CTX *ctx, EVP_PKEY *dh)
+{
+	return SSL_CTX_set_tmp_dh(ctx, EVP_PKEY_get0_DH(dh)) == 1 ? 0 : -1;
 }
 
 const char *

@@ -55,6 +55,9 @@ void tlscompat_set_behaviour(struct ssl_ctx_st *ctx, size_t read_size);
 int tlscompat_set_dh(struct ssl_ctx_st *ctx, const unsigned char *p,
     size_t p_len, const unsigned char *g, size_t g_len);
 
+/* The same with parameters of ctx's own library context; not taken over. */
+int tlscompat_use_dh(struct ssl_ctx_st *ctx, struct evp_pkey_st *dh);
+
 /* A new key on P-256, or NULL. */
 struct evp_pkey_st *tlscompat_make_key(void);
 

@@ -9,6 +9,7 @@
 #include "tls/tlsconn.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,41 @@ tlsconn_free(struct tlsconn *conn)
 		return;
 	SSL_free(conn->ssl);
 	tlsresume_end(&conn->resume);
+	free(conn);
+}
+
+struct tlsconn *
+tlsconn_adopt(SSL *ssl, int fd)
+{
+	struct tlsconn *conn = malloc(sizeof(*conn));
+	BIO *bio;
+
+	if (conn == NULL)
+		return NULL;
+	/* All but the bytes, whose pages are touched as needed. */
+	memset(conn, 0, offsetof(struct tlsconn, io));
+	tlsbio_init(&conn->io, fd);
+	conn->ssl = ssl;
+	bio = tlsbio_new(&conn->io);
+	if (bio == NULL) {
+		free(conn);
+		return NULL;
+	}
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_mode(ssl,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return conn;
+}
+
+void
+tlsconn_release(struct tlsconn *conn)
+{
+	/* What fails leaves no BIO: later calls fail, and crash nothing. */
+	if (SSL_set_fd(conn->ssl, conn->io.fd) != 1) {
+		SSL_set_bio(conn->ssl, NULL, NULL);
+		ERR_clear_error();
+	}
 	free(conn);
 }
 

@@ -108,9 +108,8 @@ append_piece(char *list, const char *piece, size_t len)
 	list[at + len] = '\0';
 }
 
-/* Each piece to its version; both have room for all of it. */
-static void
-split_ciphers(const char *ciphers, char *tls12, char *tls13)
+void
+tlsctx_split_ciphers(const char *ciphers, char *tls12, char *tls13)
 {
 	static const char separators[] = ":, \t";
 
@@ -177,7 +176,7 @@ set_ciphers(const struct making *making, unsigned min)
 		text_copy(making->error, making->error_size, "out of memory");
 		goto out;
 	}
-	split_ciphers(len > 0 ? ciphers : "", tls12, tls13);
+	tlsctx_split_ciphers(len > 0 ? ciphers : "", tls12, tls13);
 	if (*tls12 == '\0')
 		text_copy(tls12, size, min < 2 ? CIPHERS_OLD : CIPHERS_DEFAULT);
 	text_copy(tls12 + strlen(tls12), size - strlen(tls12), CIPHERS_REMOVED);

@@ -1,5 +1,5 @@
 /*
- * tlsctx_internal: what tlsconn needs of a tlsctx.  Nothing outside tls/
+ * tlsctx_internal: what tlsconn and oldapi need of a tlsctx.  Nothing outside tls/
  * includes it.
  */
 #ifndef TLS_TLSCTX_INTERNAL_H
@@ -14,5 +14,8 @@ struct ssl_ctx_st *tlsctx_ssl(struct tlsctx *ctx);
 
 /* As tlsctx_set_cache has it, the tlsctx's; nobody before. */
 const struct tlsresume_cache *tlsctx_cache(const struct tlsctx *ctx);
+
+/* Each piece of CIPHERS to its version; both have room for all of it. */
+void tlsctx_split_ciphers(const char *ciphers, char *tls12, char *tls13);
 
 #endif

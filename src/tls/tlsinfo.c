@@ -487,10 +487,15 @@ walk_all(struct walk *walk)
 int
 tlsinfo_walk(const struct tlsconn *conn, tlsinfo_fn *fn, void *arg)
 {
-	struct walk walk = { .fn = fn,
-		.arg = arg,
-		.ssl = tlsconn_ssl(conn),
-		.text = BIO_new(BIO_s_mem()) };
+	return tlsinfo_walk_ssl(tlsconn_ssl(conn), fn, arg);
+}
+
+int
+tlsinfo_walk_ssl(SSL *ssl, tlsinfo_fn *fn, void *arg)
+{
+	struct walk walk = {
+		.fn = fn, .arg = arg, .ssl = ssl, .text = BIO_new(BIO_s_mem())
+	};
 	int r = -1;
 
 	ERR_clear_error();

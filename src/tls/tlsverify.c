@@ -82,8 +82,9 @@ show_common_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
  * A common name that never counts is not shown: it may be the very one that
  * was wanted.
  */
-static void
-show_name(char text[TEXT_PRINTABLE_SIZE], const X509 *cert, bool is_strict)
+void
+tlsverify_show_name(
+    char text[TEXT_PRINTABLE_SIZE], const X509 *cert, bool is_strict)
 {
 	GENERAL_NAMES *names =
 	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
@@ -126,7 +127,7 @@ show_subject(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
 	if (len > 0)
 		text_printable(text, bytes, (size_t)len);
 	else if (cert != NULL)
-		show_name(text, cert, false);
+		tlsverify_show_name(text, cert, false);
 	BIO_free(bio);
 }
 
@@ -156,8 +157,8 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 	show_subject(result->subject, X509_STORE_CTX_get_current_cert(store));
 	if (is_about_name(error)) {
 		result->refusal = TLSVERIFY_BAD_NAME;
-		show_name(result->reason, X509_STORE_CTX_get0_cert(store),
-		    result->is_strict);
+		tlsverify_show_name(result->reason,
+		    X509_STORE_CTX_get0_cert(store), result->is_strict);
 	} else {
 		result->refusal = TLSVERIFY_BAD_CERT;
 		show_error(result->reason, error,
@@ -240,8 +241,8 @@ tlsverify_conclude(struct tlsverify_result *result)
 		result->refusal = TLSVERIFY_NO_CERT;
 }
 
-static bool
-has_name(const struct tlsverify *verify, X509 *cert)
+bool
+tlsverify_has_name(const struct tlsverify *verify, X509 *cert)
 {
 	const unsigned char *address;
 	size_t len;
@@ -275,5 +276,5 @@ tlsverify_again(
 	for (i = 0; chain != NULL && i < sk_X509_num(chain); i++)
 		if (!is_in_time(sk_X509_value(chain, i)))
 			return false;
-	return !wants_name(verify) || has_name(verify, cert);
+	return !wants_name(verify) || tlsverify_has_name(verify, cert);
 }

@@ -85,4 +85,11 @@ void tlsverify_conclude(struct tlsverify_result *result);
 bool tlsverify_again(const struct tlsverify *verify, struct x509_st *cert,
     const struct stack_st_X509 *chain);
 
+/* Is the certificate for the host of *verify or, when it is NULL, remote? */
+bool tlsverify_has_name(const struct tlsverify *verify, struct x509_st *cert);
+
+/* The name of a certificate, as BAD_NAME has it above. */
+void tlsverify_show_name(
+    char text[TEXT_PRINTABLE_SIZE], const struct x509_st *cert, bool is_strict);
+
 #endif
