@@ -488,32 +488,74 @@ check_slots(const struct table *t, unsigned i, size_t *space)
 	return 0;
 }
 
-/* The kinds that a rule's CCAVERIFY makes; the last one counts. */
-static unsigned
-kinds_of_data(const struct table *t, const struct record *record)
+const char *
+rules_show(char shown[TEXT_PRINTABLE_SIZE], const struct rules_verdict *verdict)
 {
-	struct rules_verdict rule = { 0 };
-	const char *variable, *value = "";
-	size_t at = 0;
+	char text[RULEKEY_TEXT_SIZE];
 
-	fill_verdict(&rule, t, record);
-	if (rule.denies)
-		return 0;
-	while ((variable = rules_variable(&rule, &at)) != NULL)
-		if (rulevars_is(variable, "CCAVERIFY"))
-			value = strchr(variable, '=') + 1;
-	if (*value == '\0')
-		return 0;
-	return strcmp(value, "z") == 0 ? RULES_BY_CERT | RULES_BY_CERT_NAME
-				       : RULES_BY_CERT;
+	if (!verdict->is_found)
+		return NULL;
+	if (verdict->is_default)
+		return "default";
+	if (rulekey_spell(text, verdict->key, verdict->key_len) == 0)
+		return text_printable(shown, text, strlen(text));
+	return text_printable(shown, verdict->key, verdict->key_len);
 }
 
-/* The kinds of the rule with that key. */
-static unsigned
-kinds_of_key(const struct table *t, const struct record *record)
+bool
+rules_next(const void *table, size_t len, struct rules_walk *walk,
+    struct rules_verdict *rule)
 {
-	const unsigned char *key = t->bytes + record->key_at;
-	size_t len = record->key_len, name = len;
+	const struct table t = { .bytes = table, .len = len };
+	struct record record;
+	size_t at, slots, slot;
+
+	for (; walk->hash < TABLES; walk->hash++, walk->slot = 0) {
+		if (read_header(&t, walk->hash, &at, &slots) == -1)
+			continue;
+		while (walk->slot < slots) {
+			slot = at + walk->slot++ * SLOT_SIZE;
+			if (read_record(&t, number_at(&t, slot + 4), &record) ==
+			    -1)
+				continue;
+			memset(rule, 0, sizeof(*rule));
+			fill_verdict(rule, &t, &record);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The kinds that a rule's CCAVERIFY makes; the last one counts.  Whoever
+ * names CAs for his rule need not have them in the start's environment.
+ */
+static unsigned
+kinds_of_data(const struct rules_verdict *rule)
+{
+	const char *variable, *value = "";
+	bool has_cas = false;
+	size_t at = 0;
+
+	if (rule->denies)
+		return 0;
+	while ((variable = rules_variable(rule, &at)) != NULL) {
+		if (rulevars_is(variable, "CCAVERIFY"))
+			value = strchr(variable, '=') + 1;
+		has_cas = has_cas || rulevars_names_cas(variable);
+	}
+	if (*value == '\0')
+		return 0;
+	return (strcmp(value, "z") == 0 ? RULES_BY_CERT_NAME : 0u) |
+	    (has_cas ? 0u : RULES_BY_CERT);
+}
+
+/* The kinds of a rule's key. */
+static unsigned
+kinds_of_key(const struct rules_verdict *rule)
+{
+	const unsigned char *key = rule->key;
+	size_t len = rule->key_len, name = len;
 	unsigned kinds;
 
 	while (name > 0 && key[name - 1] != '@')
@@ -527,20 +569,12 @@ kinds_of_key(const struct table *t, const struct record *record)
 unsigned
 rules_kinds(const void *table, size_t len)
 {
-	struct table t = { .bytes = table, .len = len };
-	struct record record;
-	unsigned kinds = 0, i;
-	size_t at, slots;
+	struct rules_walk walk = { 0, 0 };
+	struct rules_verdict rule;
+	unsigned kinds = 0;
 
-	for (i = 0; i < TABLES; i++) {
-		if (read_header(&t, i, &at, &slots) == -1)
-			continue;
-		for (; slots > 0; slots--, at += SLOT_SIZE)
-			if (read_record(&t, number_at(&t, at + 4), &record) ==
-			    0)
-				kinds |= kinds_of_key(&t, &record) |
-				    kinds_of_data(&t, &record);
-	}
+	while (rules_next(table, len, &walk, &rule))
+		kinds |= kinds_of_key(&rule) | kinds_of_data(&rule);
 	return kinds;
 }
 

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
+
 /* A file cannot be longer: its offsets have 32 bits. */
 #define RULES_SIZE_MAX 4294967295U
 
@@ -53,6 +55,21 @@ int rules_check(const void *table, size_t len);
 int rules_check_header(
     const unsigned char header[RULES_HEADER_SIZE], uint64_t len);
 
+/* Where a walk is; zeros at its begin. */
+struct rules_walk {
+	unsigned hash;
+	size_t slot;
+};
+
+/*
+ * Walk over all rules, in no order that means anything: the next one.  A
+ * second rule of a key, which no look-up finds, is one of them.  Of a table
+ * that passed rules_check; of others, of what can be found.  Returns whether
+ * there was one.
+ */
+bool rules_next(const void *table, size_t len, struct rules_walk *walk,
+    struct rules_verdict *rule);
+
 /*
  * Rules that fit nobody whose host name, or user, is unknown, and those that
  * let in with a certificate, and with the client's name in it, alone.
@@ -89,6 +106,13 @@ int rules_decide(struct rules_verdict *verdict, const void *table, size_t len,
  * advanced.
  */
 const char *rules_variable(const struct rules_verdict *verdict, size_t *at);
+
+/*
+ * The rule as its file spells it, printable; NULL: no rule was found.  Returns
+ * shown or a constant.
+ */
+const char *rules_show(
+    char shown[TEXT_PRINTABLE_SIZE], const struct rules_verdict *verdict);
 
 /*
  * The offset of the first record with this key: the one that every look-up

@@ -25,6 +25,9 @@ static const char *const tls_names[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE",
 	"CERTDIR", "DHFILE", "CIPHERS", "TLSGROUPS", "TLSMIN", "TLSMAX",
 	"CAFILE", "CADIR", "CCAFILE", "CCADIR", "CRLFILE", "ALPN" };
 
+static const char *const ca_names[] = { "CAFILE", "CADIR", "CCAFILE",
+	"CCADIR" };
+
 int
 rulevars_read_source(const char *value, unsigned long *n)
 {
@@ -69,6 +72,21 @@ is_of_tls(const char *variable)
 
 	for (i = 0; i < sizeof(tls_names) / sizeof(tls_names[0]); i++)
 		if (rulevars_is(variable, tls_names[i]))
+			return true;
+	return false;
+}
+
+bool
+rulevars_names_cas(const char *variable)
+{
+	const char *value = strchr(variable, '=') + 1;
+	size_t i;
+
+	/* CCAFILE=- turns something off, and names no file. */
+	if (*value == '\0' || strcmp(variable, "CCAFILE=-") == 0)
+		return false;
+	for (i = 0; i < sizeof(ca_names) / sizeof(ca_names[0]); i++)
+		if (rulevars_is(variable, ca_names[i]))
 			return true;
 	return false;
 }

@@ -25,6 +25,9 @@ int rulevars_read_depth(const char *value, unsigned long *depth);
 /* Is this NAME=VALUE one of NAME? */
 bool rulevars_is(const char *variable, const char *name);
 
+/* Is it one that names CAs of clients' certificates, and does it name any? */
+bool rulevars_names_cas(const char *variable);
+
 /*
  * Why sslserver refuses the clients of an allowing rule with this
  * NAME=VALUE: a part of a sentence; NULL: it does not.

@@ -17,7 +17,6 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "net/sock.h"
-#include "rules/rulekey.h"
 #include "rules/rules.h"
 #include "rules/rulevars.h"
 #include "serve/certpolicy.h"
@@ -114,21 +113,6 @@ look_up(const struct monitor *m, const struct rule_table *table,
 
 /* Variables that the rules of a connection set. */
 
-/* The rule as its file spells it; NULL: there is none. */
-static const char *
-show_rule(char shown[TEXT_PRINTABLE_SIZE], const struct rules_verdict *verdict)
-{
-	char text[RULEKEY_TEXT_SIZE];
-
-	if (!verdict->is_found)
-		return NULL;
-	if (verdict->is_default)
-		return "default";
-	if (rulekey_spell(text, verdict->key, verdict->key_len) == 0)
-		return text_printable(shown, text, strlen(text));
-	return text_printable(shown, verdict->key, verdict->key_len);
-}
-
 /* Once for each rule of a table, and of so many rules. */
 static bool
 is_told(struct rule_table *table, const struct rules_verdict *verdict)
@@ -158,7 +142,7 @@ tell_defect(struct monitor *m, struct rule_table *table,
 	if (is_told(table, verdict))
 		return;
 	events_error(&m->events, "rule file %s, rule %s: %s: %s; refused: %s",
-	    path_of(m, table), show_rule(rule, verdict),
+	    path_of(m, table), rules_show(rule, verdict),
 	    text_printable(shown, variable, strlen(variable)), reason,
 	    ip_format(ip, client));
 }
@@ -249,7 +233,7 @@ tell_deny(struct monitor *m, const struct connection *conn,
 
 	/* Refusals are to be cheap. */
 	if (m->settings->verbosity >= VERBOSITY_DETAILS)
-		rule = show_rule(shown, verdict);
+		rule = rules_show(shown, verdict);
 	events_deny(&m->events, &client, rule, limit);
 }
 

@@ -55,6 +55,22 @@ what_is_refused(void **state)
 }
 
 static void
+which_name_cas(void **state)
+{
+	static const char *const names[] = { "CAFILE=/x", "CADIR=x",
+		"CCAFILE=x", "CCADIR=x", "CADIR=-" };
+	static const char *const others[] = { "CAFILE=", "CCAFILE=",
+		"CCAFILE=-", "CAFILES=x", "CRLFILE=x", "A=CAFILE=x" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(names); i++)
+		assert_true(rulevars_names_cas(names[i]));
+	for (i = 0; i < COUNT(others); i++)
+		assert_false(rulevars_names_cas(others[i]));
+}
+
+static void
 what_is_doubtful(void **state)
 {
 	static const char *const fine[] = { "CCAVERIFY=z", "CCAVERIFY=m",
@@ -74,6 +90,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_are_read_wholly),
 		cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(which_name_cas),
 		cmocka_unit_test(what_is_doubtful),
 	};
 
