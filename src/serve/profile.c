@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/rulevars.h"
 #include "serve/msg.h"
 #include "tls/tlsfile.h"
 
-/* Sorted, as later profiles are told apart by their digest. */
+/* Sorted, so that a digest of them is always the same. */
 enum {
 	ALPN,
 	CADIR,
@@ -37,6 +38,13 @@ static const char *const names[PROFILE_VARIABLES] = { "ALPN", "CADIR", "CAFILE",
 	"CCADIR", "CCAFILE", "CCAVERIFY", "CERTCHAINFILE", "CERTDIR",
 	"CERTFILE", "CIPHERS", "CRLFILE", "DHFILE", "KEYFILE", "SNI",
 	"TLSGROUPS", "TLSMAX", "TLSMIN", "VERIFYDEPTH" };
+
+/* May a rule set it, and is it a setting of the TLS library? */
+static bool
+shapes(size_t i)
+{
+	return i != CCAVERIFY && i != SNI && i != VERIFYDEPTH;
+}
 
 const char *
 profile_name(size_t i)
@@ -73,6 +81,45 @@ profile_settings(const struct profile *profile, struct tls_settings *settings)
 	settings->tlsgroups = profile->values[TLSGROUPS];
 	settings->tlsmax = profile->values[TLSMAX];
 	settings->tlsmin = profile->values[TLSMIN];
+}
+
+bool
+profile_take(struct profile *profile, const char *variable)
+{
+	size_t i;
+
+	for (i = 0; i < PROFILE_VARIABLES; i++)
+		if (shapes(i) && rulevars_is(variable, names[i]))
+			break;
+	if (i == PROFILE_VARIABLES || strcmp(variable, "CCAFILE=-") == 0)
+		return false;
+	profile->values[i] = strchr(variable, '=') + 1;
+	return true;
+}
+
+void
+profile_lay_over(struct profile *profile, const struct profile *upper)
+{
+	size_t i;
+
+	for (i = 0; i < PROFILE_VARIABLES; i++)
+		if (upper->values[i] != NULL)
+			profile->values[i] = upper->values[i];
+}
+
+bool
+profile_is_same(const struct profile *a, const struct profile *b)
+{
+	const char *x, *y;
+	size_t i;
+
+	for (i = 0; i < PROFILE_VARIABLES; i++) {
+		x = a->values[i];
+		y = b->values[i];
+		if (x == NULL || y == NULL ? x != y : strcmp(x, y) != 0)
+			return false;
+	}
+	return true;
 }
 
 void
