@@ -17,14 +17,6 @@
 #define CONNECTIONS_MAX 1000000000UL
 #define BITS_MAX 128
 
-/*
- * TLS settings that name files or what is offered: a rule with one has a set
- * of its own, which is not built yet.
- */
-static const char *const tls_names[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE",
-	"CERTDIR", "DHFILE", "CIPHERS", "TLSGROUPS", "TLSMIN", "TLSMAX",
-	"CAFILE", "CADIR", "CCAFILE", "CCADIR", "CRLFILE", "ALPN" };
-
 static const char *const ca_names[] = { "CAFILE", "CADIR", "CCAFILE",
 	"CCADIR" };
 
@@ -65,17 +57,6 @@ rulevars_is(const char *variable, const char *name)
 	return strncmp(variable, name, len) == 0 && variable[len] == '=';
 }
 
-static bool
-is_of_tls(const char *variable)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(tls_names) / sizeof(tls_names[0]); i++)
-		if (rulevars_is(variable, tls_names[i]))
-			return true;
-	return false;
-}
-
 bool
 rulevars_names_cas(const char *variable)
 {
@@ -89,6 +70,15 @@ rulevars_names_cas(const char *variable)
 		if (rulevars_is(variable, ca_names[i]))
 			return true;
 	return false;
+}
+
+/* TLSMIN and TLSMAX; empty is unset. */
+static bool
+is_version(const char *value)
+{
+	return *value == '\0' ||
+	    (strncmp(value, "1.", 2) == 0 && value[2] >= '0' &&
+		value[2] <= '3' && value[3] == '\0');
 }
 
 const char *
@@ -106,9 +96,10 @@ rulevars_refusal(const char *variable)
 	if (rulevars_is(variable, "VERIFYDEPTH") &&
 	    rulevars_read_depth(value, &n) == -1)
 		return "it is no number of intermediates";
-	/* That one turns something off, and names no file. */
-	if (is_of_tls(variable) && strcmp(variable, "CCAFILE=-") != 0)
-		return "TLS settings of a rule are not in this version";
+	if ((rulevars_is(variable, "TLSMIN") ||
+		rulevars_is(variable, "TLSMAX")) &&
+	    !is_version(value))
+		return "it is not 1.0, 1.1, 1.2 or 1.3";
 	return NULL;
 }
 

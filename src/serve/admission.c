@@ -93,6 +93,20 @@ admission_take_rules(struct monitor *m, const struct msg *msg, int fd)
 	fd_close(&fd);
 }
 
+/* Profiles. */
+
+int
+admission_find_profile(const struct monitor *m, struct connection *conn)
+{
+	int number = profiles_find(
+	    &m->newest->profiles, conn->variables, conn->variables_len);
+
+	if (number == -1)
+		return -1;
+	conn->profile = (size_t)number;
+	return 0;
+}
+
 /*
  * What the table says of the client.  Without a table: unusable, unless it
  * is missing and that is permitted.
@@ -198,7 +212,8 @@ take_variables(struct monitor *m, struct connection *conn,
     struct limits_policy *policy, bool *has_limit)
 {
 	struct wishes wishes = { .limits = policy, .has_limit = has_limit };
-	const char *text, *reason;
+	const char *text, *reason, *shaping = NULL;
+	struct profile shape; /* what it says of TLS does not matter here */
 	size_t at = 0;
 
 	while (verdict->is_found &&
@@ -206,12 +221,19 @@ take_variables(struct monitor *m, struct connection *conn,
 		reason = rulevars_refusal(text);
 		if (reason == NULL && keep_variable(conn, text) == -1)
 			reason = "the variables are too many or too long";
+		else if (profile_take(&shape, text))
+			shaping = text;
 		if (reason != NULL) {
 			tell_defect(
 			    m, table, verdict, text, reason, &conn->remote.ip);
 			return -1;
 		}
 		take_wish(&wishes, text);
+	}
+	if (shaping != NULL && admission_find_profile(m, conn) == -1) {
+		tell_defect(m, table, verdict, shaping,
+		    "TLS settings that are not loaded", &conn->remote.ip);
+		return -1;
 	}
 	certpolicy_apply(&conn->cert, &wishes.cert);
 	return 0;

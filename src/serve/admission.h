@@ -18,6 +18,12 @@ struct msg;
 /* Begin: nobody waits. */
 void admission_prepare(struct monitor *m);
 
+/*
+ * Which profile has a connection whose rules have been taken?  0 and
+ * conn->profile, or -1: none of the newest generation.
+ */
+int admission_find_profile(const struct monitor *m, struct connection *conn);
+
 /* RULES from master: a new table, or that there is none. */
 void admission_take_rules(struct monitor *m, const struct msg *msg, int fd);
 

@@ -49,9 +49,10 @@ certpolicy_take(struct certpolicy_change *change, const char *variable)
 		return take_depth(change, value);
 	if (text_begins(variable, "CCAVERIFY="))
 		return take_verify(change, value);
-	if (strcmp(variable, "CCAFILE=-") != 0)
+	if (!text_begins(variable, "CCAFILE="))
 		return 0;
-	change->is_off = true;
+	change->is_off = strcmp(value, "-") == 0;
+	change->is_not_off = !change->is_off;
 	return 1;
 }
 
@@ -61,8 +62,11 @@ certpolicy_apply(
 {
 	if (change->is_on)
 		policy->mode = change->mode;
-	else if (change->is_off)
+	else if (change->is_off && policy->mode != TLSVERIFY_NONE) {
+		policy->off_mode = policy->mode;
 		policy->mode = TLSVERIFY_NONE;
+	} else if (change->is_not_off && policy->mode == TLSVERIFY_NONE)
+		policy->mode = policy->off_mode;
 	if (change->has_depth)
 		policy->depth = change->depth;
 }

@@ -19,11 +19,13 @@ struct certpolicy {
 	unsigned depth;
 	bool matches_name; /* with TLSVERIFY_NAME: names are looked up */
 	bool strict_names;
+	enum tlsverify_mode off_mode; /* what CCAFILE=- has turned off */
 };
 
 /* What a rule, or the environment, says of it. */
 struct certpolicy_change {
 	bool is_off;		  /* CCAFILE=- */
+	bool is_not_off;	  /* CCAFILE of another value */
 	bool is_on;		  /* CCAVERIFY, not empty */
 	enum tlsverify_mode mode; /* then */
 	bool has_depth;
@@ -32,12 +34,15 @@ struct certpolicy_change {
 
 /*
  * Take NAME=value into *change, which began as zeros.  1: taken; 0: not
- * about this (CCAFILE with the name of a file is not); -1: a VERIFYDEPTH
+ * about this; -1: a VERIFYDEPTH
  * that is no number up to TLSVERIFY_DEPTH_MAX.
  */
 int certpolicy_take(struct certpolicy_change *change, const char *variable);
 
-/* CCAVERIFY turns on, also where CCAFILE=- beside it turns off. */
+/*
+ * CCAVERIFY turns on, also where CCAFILE=- beside it turns off; another
+ * CCAFILE takes the place of a CCAFILE=- before.
+ */
 void certpolicy_apply(
     struct certpolicy *policy, const struct certpolicy_change *change);
 

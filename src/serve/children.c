@@ -246,16 +246,19 @@ encode_config(const struct role_config *config, size_t *len)
 	return bytes;
 }
 
-/* fd, unless it is -1, goes behind the jail. */
+/* fd, unless it is -1, goes behind the jail, and lists behind it. */
 static int
 send_config(const struct children *children, int life_fd,
-    struct role_config *config, int fd)
+    struct role_config *config, int fd, const int lists[PROFILES_LISTS])
 {
 	struct msg msg = { .type = MSG_CONFIG };
 	unsigned char *body;
+	size_t i;
 	int r;
 
 	config->has_jail = children->jail_fd != -1;
+	for (i = 0; i < PROFILES_LISTS; i++)
+		config->has_list[i] = lists[i] != -1;
 	body = encode_config(config, &msg.len);
 	if (body == NULL)
 		return -1;
@@ -264,6 +267,9 @@ send_config(const struct children *children, int life_fd,
 		msg.fds[msg.fd_count++] = children->jail_fd;
 	if (fd != -1)
 		msg.fds[msg.fd_count++] = fd;
+	for (i = 0; i < PROFILES_LISTS; i++)
+		if (lists[i] != -1)
+			msg.fds[msg.fd_count++] = lists[i];
 	r = msg_send(life_fd, &msg, false);
 	free(body);
 	return r;
@@ -271,25 +277,25 @@ send_config(const struct children *children, int life_fd,
 
 int
 children_configure_keeper(const struct children *children, int life_fd,
-    enum role_phrase phrase, int phrase_fd)
+    const int lists[PROFILES_LISTS], enum role_phrase phrase, int phrase_fd)
 {
 	struct role_config config;
 
 	fill_config(&config, children->settings, CHILD_KEEPER);
 	config.phrase = phrase;
 	config.has_phrase = phrase_fd != -1;
-	return send_config(children, life_fd, &config, phrase_fd);
+	return send_config(children, life_fd, &config, phrase_fd, lists);
 }
 
 int
-children_configure_nursery(
-    const struct children *children, int life_fd, int public_fd)
+children_configure_nursery(const struct children *children, int life_fd,
+    const int lists[PROFILES_LISTS], int public_fd)
 {
 	struct role_config config;
 
 	fill_config(&config, children->settings, CHILD_NURSERY);
 	config.has_public = true;
-	return send_config(children, life_fd, &config, public_fd);
+	return send_config(children, life_fd, &config, public_fd, lists);
 }
 
 /*

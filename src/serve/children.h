@@ -42,14 +42,15 @@ pid_t children_exec(
 
 /*
  * Send a started role its CONFIG: a keeper with the way to the pass phrase
- * (phrase_fd -1: none), a nursery with what a keeper sealed for it.  The
+ * (phrase_fd -1: none), a nursery with what a keeper sealed for it, both
+ * with what the rules say of TLS (-1: none).  The
  * descriptors stay the caller's.  0, or -1 with errno (EMSGSIZE: too large;
  * EPIPE: it is gone).
  */
 int children_configure_keeper(const struct children *children, int life_fd,
-    enum role_phrase phrase, int phrase_fd);
-int children_configure_nursery(
-    const struct children *children, int life_fd, int public_fd);
+    const int lists[PROFILES_LISTS], enum role_phrase phrase, int phrase_fd);
+int children_configure_nursery(const struct children *children, int life_fd,
+    const int lists[PROFILES_LISTS], int public_fd);
 
 /*
  * Fork the monitor: it has its life line, and descriptors by message.

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "serve/master_state.h"
 #include "serve/roles.h"
+#include "serve/ruletables.h"
 
 #define RETRY_MS 1000
 #define RETRY_MAX_MS 64000
@@ -31,11 +32,11 @@ generation_children(size_t keepers)
 	return GENERATIONS_MAX * (keepers + 1);
 }
 
-/* Life lines, and what the keepers read. */
+/* Life lines, what the keepers read, and what rules say of TLS. */
 size_t
 generation_descriptors(size_t keepers)
 {
-	return keepers + 2;
+	return keepers + 2 + PROFILES_LISTS;
 }
 
 void
@@ -48,6 +49,8 @@ generation_prepare(struct master *master, struct child *children)
 	for (i = 0; i < GENERATIONS_MAX; i++) {
 		generation = &master->generations[i];
 		generation->public_fd = -1;
+		generation->list_fds[PROFILES_EARLY] = -1;
+		generation->list_fds[PROFILES_LATE] = -1;
 		generation->nursery = children++;
 		generation->nursery->kind = ROLE_NURSERY;
 		generation->nursery->generation = generation;
@@ -131,13 +134,22 @@ dismiss(struct child *child)
 	fd_close(&child->life_fd);
 }
 
+/* Nobody of it will be started again. */
+static void
+close_files(struct generation *generation)
+{
+	fd_close(&generation->public_fd);
+	fd_close(&generation->list_fds[PROFILES_EARLY]);
+	fd_close(&generation->list_fds[PROFILES_LATE]);
+}
+
 static void
 free_if_empty(struct master *master, struct generation *generation)
 {
 	if (!is_empty(master, generation) ||
 	    !succession_next(&generation->state, SUCCESSION_GONE))
 		return;
-	fd_close(&generation->public_fd);
+	close_files(generation);
 	if (generation->was_newest)
 		chan_send_bytes(&master->monitor, MSG_LEFT, 0,
 		    &generation->number, sizeof(generation->number));
@@ -207,6 +219,18 @@ generation_role_died(struct master *master, const struct child *child)
 
 /* Coming. */
 
+/* Without one of them it would have other profiles than its rules say. */
+static void
+fail_lists(struct master *master, struct generation *generation)
+{
+	static const char sentence[] =
+	    "unable to load rules' TLS settings: too many open files";
+
+	if (!master->is_serving)
+		roles_give_up(master, sentence);
+	generation_fail(master, generation->nursery, sentence, true);
+}
+
 static void
 begin(struct master *master, struct generation *generation)
 {
@@ -224,6 +248,8 @@ begin(struct master *master, struct generation *generation)
 	}
 	master->wants_generation = master->has_told_wait = false;
 	master->generation_at = CLOCK_NEVER;
+	if (ruletables_give_lists(master, generation) == -1)
+		fail_lists(master, generation);
 }
 
 /*
@@ -254,6 +280,7 @@ begin_if_possible(struct master *master)
 	struct generation *generation = NULL;
 
 	if (!master->wants_generation || master->is_stopping ||
+	    !ruletables_are_settled(master) ||
 	    (master->newest != NULL && !master->is_serving) ||
 	    find(master, SUCCESSION_COMING) != NULL)
 		return;
@@ -363,7 +390,7 @@ become_old(struct master *master, struct generation *generation)
 	    (int64_t)master->settings->handshake_s * 1000 + HANDSHAKE_SLACK_MS);
 	if (master->monitor.fd == -1)
 		generation->until = clock_after(now, ORPHANED_MS);
-	fd_close(&generation->public_fd);
+	close_files(generation);
 	/* Nobody has been told of it yet, so nobody will miss it. */
 	for (i = 0; (child = role(master, generation, i)) != NULL; i++)
 		if (child->state == ROLE_STARTING)
@@ -378,6 +405,9 @@ take_over(struct master *master, struct generation *generation)
 
 	master->newest = generation;
 	generation->was_newest = true;
+	/* Rules may have changed again while it came. */
+	if (!ruletables_lists_are_in_force(master, generation))
+		generation_start(master);
 	master->generation_retry_ms = 0;
 	/* The nursery last: sessions that it makes find their keepers. */
 	for (i = 0; i < master->settings->keepers; i++)

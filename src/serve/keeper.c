@@ -1,13 +1,13 @@
 /*
  * The keeper: private keys, and one operation on them.
  *
- * Opens the files that its profile names while it is still root (those of
+ * Opens the files that its profiles name while it is still root (those of
  * directories and CAs, which may be many, it reads as well), enters SSL_CHROOT, becomes
  * SSL_UID, and only then parses them, with a pass phrase if there is one.
  * From then on it answers SIGN from the monitor.  The text comes from a
  * session, which the network may have taken over: tlskey_sign refuses
- * whatever is not a TLS server handshake of this profile.  Whether a
- * connection may ask at all is the monitor's to know.
+ * whatever is not a TLS server handshake of the profile, which the monitor
+ * names.  Whether a connection may ask at all is the monitor's to know.
  */
 #include "serve/keeper.h"
 
@@ -39,82 +39,157 @@
 /* A keeper answers at once; one that hangs is soon asked no more. */
 #define PHRASE_TAKE_MS 5000
 
-struct keeper {
-	struct role role;
+/* What belongs to one profile, besides what is public. */
+struct holding {
+	struct keeper *keeper;
 	struct tls_settings settings;
 	struct tlsfiles files;
 	struct tlscertdir certdir;
 	struct tlstrust_files trust;
-	struct tls_public public;
-	int public_fd; /* memory that carries it to the nursery */
 	struct tlskeys keys;
 	struct tlsscheme_policy policy;
-	struct phrase phrase;	     /* of -3 */
-	struct tlsphrase *decrypter; /* while the key is read; or NULL */
 };
+
+struct keeper {
+	struct role role;
+	struct holding *holdings; /* as many as there are profiles */
+	struct tls_public *publics;
+	int public_fd;	      /* memory that carries them to the nursery */
+	struct phrase phrase; /* of -3 */
+	struct tlsphrase *decrypter; /* while keys are read; or NULL */
+	char **told; /* settings and warnings of a profile; owned */
+	size_t told_count;
+};
+
+static size_t
+number_of(const struct holding *holding)
+{
+	return (size_t)(holding - holding->keeper->holdings);
+}
+
+/* A sentence about it that ends this process. */
+__attribute__((noreturn)) static void
+fail(const struct holding *holding, const char *sentence)
+{
+	role_fail_profile(&holding->keeper->role, number_of(holding), sentence);
+}
+
+/*
+ * Profiles have much in common: what has been told of one is not told again.
+ * Returns whether it has been.
+ */
+static bool
+is_told(struct keeper *keeper, const char *text)
+{
+	char **grown;
+	size_t i;
+
+	for (i = 0; i < keeper->told_count; i++)
+		if (strcmp(keeper->told[i], text) == 0)
+			return true;
+	grown =
+	    realloc(keeper->told, (keeper->told_count + 1) * sizeof(char *));
+	if (grown == NULL)
+		return false;
+	keeper->told = grown;
+	grown[keeper->told_count] = strdup(text);
+	if (grown[keeper->told_count] != NULL)
+		keeper->told_count++;
+	return false;
+}
+
+static void
+tell(const struct holding *holding, const char *name, const char *value)
+{
+	char text[1200];
+
+	text_format(text, sizeof(text), "%s %s", name, value);
+	if (!is_told(holding->keeper, text))
+		role_setting(&holding->keeper->role, name, value);
+}
 
 /* Whom clients' certificates must come from: read, not looked into. */
 static void
-read_trust(struct keeper *keeper)
+read_trust(struct holding *holding)
 {
 	static const char *const lines[TLSTRUST_VARIABLES] = { "cafile",
 		"cadir", "ccafile", "ccadir", "crlfile" };
-	const struct role *role = &keeper->role;
+	const struct role *role = &holding->keeper->role;
 	char error[TLSFILE_ERROR_SIZE];
 	int i;
 
-	if (tlstrust_read(&keeper->trust, &keeper->settings, role->config.root,
-		error) == -1)
-		role_fail(role, error);
+	if (tlstrust_read(&holding->trust, &holding->settings,
+		role->config.root, error) == -1)
+		fail(holding, error);
 	for (i = 0; i < TLSTRUST_VARIABLES; i++)
-		if (keeper->trust.sources[i].path[0] != '\0')
-			role_setting(
-			    role, lines[i], keeper->trust.sources[i].path);
+		if (holding->trust.sources[i].path[0] != '\0')
+			tell(holding, lines[i], holding->trust.sources[i].path);
 }
 
 /* Certificates by server name: the same. */
 static void
-read_certdir(struct keeper *keeper)
+read_certdir(struct holding *holding)
 {
-	struct tlscertdir *dir = &keeper->certdir;
-	const struct role *role = &keeper->role;
+	struct tlscertdir *dir = &holding->certdir;
+	const struct role *role = &holding->keeper->role;
 	char error[TLSFILE_ERROR_SIZE];
 
 	if (tlscertdir_read(
-		dir, keeper->settings.certdir, role->config.root, error) == -1)
-		role_fail(role, error);
+		dir, holding->settings.certdir, role->config.root, error) == -1)
+		fail(holding, error);
 	if (dir->path[0] != '\0')
-		role_setting(role, "certdir", dir->path);
+		tell(holding, "certdir", dir->path);
 }
 
 static void
-note_pairs(const struct keeper *keeper)
+tell_pairs(const struct holding *holding)
 {
-	const struct tlsfiles *files = &keeper->files;
-	const struct role *role = &keeper->role;
+	const struct tlsfiles *files = &holding->files;
 	size_t i;
 
 	for (i = 0; i < files->count; i++) {
-		role_setting(role, files->is_chain ? "certchainfile" : "cert",
+		tell(holding, files->is_chain ? "certchainfile" : "cert",
 		    files->pairs[i].cert.path);
 		if (files->pairs[i].key.fd != -1)
-			role_setting(role, "key", files->pairs[i].key.path);
+			tell(holding, "key", files->pairs[i].key.path);
 	}
+}
+
+static void
+open_holding(struct holding *holding)
+{
+	const struct role *role = &holding->keeper->role;
+	char error[TLSFILE_ERROR_SIZE];
+
+	if (tlsfile_open(&holding->files, &holding->settings, role->config.root,
+		error) == -1)
+		fail(holding, error);
+	tell_pairs(holding);
+	read_certdir(holding);
+	read_trust(holding);
 }
 
 static void
 open_files(struct keeper *keeper)
 {
-	char error[TLSFILE_ERROR_SIZE];
-	const struct role *role = &keeper->role;
+	struct role *role = &keeper->role;
+	struct holding *holding;
+	size_t i;
 
-	profile_settings(&role->config.profile, &keeper->settings);
-	if (tlsfile_open(&keeper->files, &keeper->settings, role->config.root,
-		error) == -1)
-		role_fail(role, error);
-	note_pairs(keeper);
-	read_certdir(keeper);
-	read_trust(keeper);
+	role_make_profiles(role);
+	keeper->holdings =
+	    calloc(role->profiles.count, sizeof(*keeper->holdings));
+	keeper->publics =
+	    calloc(role->profiles.count, sizeof(*keeper->publics));
+	if (keeper->holdings == NULL || keeper->publics == NULL)
+		role_fail(role, "out of memory");
+	for (i = 0; i < role->profiles.count; i++) {
+		holding = &keeper->holdings[i];
+		holding->keeper = keeper;
+		profile_settings(
+		    &role->profiles.all[i].profile, &holding->settings);
+		open_holding(holding);
+	}
 }
 
 /* Now, as it may need a directory that is out of reach later. */
@@ -226,70 +301,101 @@ get_phrase(struct keeper *keeper)
 	fd_close(&role->phrase_fd);
 	tlsphrase_set(
 	    keeper->decrypter, keeper->phrase.bytes, keeper->phrase.len);
-	keeper->files.phrase = keeper->decrypter;
 }
 
 static void
-note_parameters(const struct keeper *keeper)
+tell_parameters(const struct holding *holding, const struct tls_public *public)
 {
 	char value[1100];
 
-	if (keeper->settings.ciphers != NULL &&
-	    keeper->settings.ciphers[0] != '\0')
-		role_setting(
-		    &keeper->role, "ciphers", keeper->settings.ciphers);
-	if (keeper->public.dh == NULL)
+	if (holding->settings.ciphers != NULL &&
+	    holding->settings.ciphers[0] != '\0')
+		tell(holding, "ciphers", holding->settings.ciphers);
+	if (public->dh == NULL)
 		return;
-	text_format(value, sizeof(value), "%s %u", keeper->files.dh.path,
-	    keeper->public.dh_bits);
-	role_setting(&keeper->role, "dhparam", value);
+	text_format(value, sizeof(value), "%s %u", holding->files.dh.path,
+	    public->dh_bits);
+	tell(holding, "dhparam", value);
 }
 
 /* tlstrust_warn_fn */
 static void
 warn(void *arg, const char *sentence)
 {
-	role_warn(arg, sentence);
+	const struct holding *holding = arg;
+	const struct role *role = &holding->keeper->role;
+	const char *rule = role->profiles.all[number_of(holding)].rule;
+	char whole[1200];
+
+	if (is_told(holding->keeper, sentence))
+		return;
+	if (rule == NULL) {
+		role_warn(role, sentence);
+		return;
+	}
+	text_format(whole, sizeof(whole), "%s: %s", rule, sentence);
+	role_warn(role, whole);
 }
 
 static void
-load_files(struct keeper *keeper)
+load_holding(struct holding *holding, struct tls_public *public)
 {
+	const struct tlsphrase *phrase = holding->keeper->decrypter;
 	char error[TLSFILE_ERROR_SIZE];
 
-	if (tlsfile_load(&keeper->files, &keeper->public, &keeper->keys, warn,
-		&keeper->role, error) == -1)
-		role_fail(&keeper->role, error);
-	if (tlscertdir_load(&keeper->certdir, keeper->decrypter,
-		&keeper->public.certs, &keeper->keys, warn, &keeper->role,
-		error) == -1)
-		role_fail(&keeper->role, error);
-	tlsphrase_free(keeper->decrypter);
-	keeper->files.phrase = keeper->decrypter = NULL;
-	if (tlstrust_load(&keeper->trust, &keeper->public.trust, warn,
-		&keeper->role, error) == -1)
-		role_fail(&keeper->role, error);
+	holding->files.phrase = phrase;
+	if (tlsfile_load(&holding->files, public, &holding->keys, warn, holding,
+		error) == -1 ||
+	    tlscertdir_load(&holding->certdir, phrase, &public->certs,
+		&holding->keys, warn, holding, error) == -1 ||
+	    tlstrust_load(
+		&holding->trust, &public->trust, warn, holding, error) == -1)
+		fail(holding, error);
+	holding->files.phrase = NULL;
 	/*
 	 * A policy that cannot be made permits nothing.  The nursery, which
 	 * comes next, refuses the same settings and says which.
 	 */
 	if (tlsscheme_policy_init(
-		&keeper->policy, &keeper->settings, &keeper->public) == -1)
-		memset(&keeper->policy, 0, sizeof(keeper->policy));
-	note_parameters(keeper);
+		&holding->policy, &holding->settings, public) == -1)
+		memset(&holding->policy, 0, sizeof(holding->policy));
+	tell_parameters(holding, public);
 }
 
-/* Any key that there is, but for what its kind can sign. */
+static void
+load_files(struct keeper *keeper)
+{
+	size_t i;
+
+	for (i = 0; i < keeper->role.profiles.count; i++)
+		load_holding(&keeper->holdings[i], &keeper->publics[i]);
+	tlsphrase_free(keeper->decrypter);
+	keeper->decrypter = NULL;
+}
+
+/* To the nursery; what may be large is of no more use here. */
+static void
+give_public(struct keeper *keeper)
+{
+	size_t i;
+
+	role_public_give(&keeper->role, keeper->publics, keeper->public_fd);
+	fd_close(&keeper->public_fd);
+	for (i = 0; i < keeper->role.profiles.count; i++)
+		tlstrust_free(&keeper->publics[i].trust);
+}
+
+/* Any key that the profile has, but for what its kind can sign. */
 static int
-sign(const struct keeper *keeper, uint64_t number, uint64_t scheme,
+sign(const struct holding *holding, uint64_t number, uint64_t scheme,
     const unsigned char *text, size_t len, unsigned char *signature)
 {
-	struct tlskey *key = tlskeys_get(&keeper->keys, number);
+	struct tlskey *key = tlskeys_get(&holding->keys, number);
 
 	errno = EPERM;
 	if (key == NULL || scheme > 0xffff)
 		return -1;
-	return tlskey_sign(key, &keeper->policy, (unsigned)scheme, text, len,
+	return tlskey_sign(key, &holding->policy, (unsigned)scheme, text, len,
 	    signature, TLSSCHEME_SIGNATURE_MAX);
 }
 
@@ -304,18 +410,20 @@ answer(struct keeper *keeper, const struct msg *msg)
 	struct msg_writer w;
 	const unsigned char *text;
 	size_t text_len, len;
-	uint64_t number, scheme;
+	uint64_t profile, number, scheme;
 	int n = -1;
 
 	msg_read_from(&r, msg);
+	profile = msg_get_number(&r);
 	number = msg_get_number(&r);
 	scheme = msg_get_number(&r);
 	text = msg_get_bytes(&r, &text_len);
 	if (msg->type != MSG_SIGN)
 		return -1;
 	errno = EPERM;
-	if (msg_read_all(&r) == 0)
-		n = sign(keeper, number, scheme, text, text_len, signature);
+	if (msg_read_all(&r) == 0 && profile < keeper->role.profiles.count)
+		n = sign(&keeper->holdings[profile], number, scheme, text,
+		    text_len, signature);
 	if (n < 0) {
 		outcome = errno == EPERM ? MSG_SIGN_REFUSED : MSG_SIGN_FAILED;
 		n = 0;
@@ -371,9 +479,7 @@ keeper_run(void)
 	drop_rights(&keeper);
 	get_phrase(&keeper);
 	load_files(&keeper);
-	role_public_give(&keeper.role, &keeper.public, keeper.public_fd);
-	fd_close(&keeper.public_fd);
-	tlstrust_free(&keeper.public.trust);
+	give_public(&keeper);
 	for (;;) {
 		fds[0] = (struct pollfd){ keeper.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ keeper.role.work_fd, POLLIN, 0 };

@@ -22,6 +22,7 @@
 #include "serve/msg.h"
 #include "net/resolvconf.h"
 #include "serve/pids.h"
+#include "serve/profiles.h"
 #include "serve/program.h"
 #include "serve/role.h"
 #include "serve/rulefile.h"
@@ -67,8 +68,12 @@ struct generation {
 	struct child *nursery, *keepers; /* in children[] */
 	int public_fd; /* what the first keeper read, sealed; -1 */
 	unsigned char public_digest[ROLE_DIGEST_SIZE];
-	unsigned char profile[CACHE_PROFILE_SIZE]; /* says the nursery */
-	bool was_newest;			   /* so the monitor knows it */
+	unsigned char digests[PROFILES_MAX * CACHE_PROFILE_SIZE];
+	size_t digests_len; /* of profiles, says the nursery */
+	/* what profiles are made of, see profiles.h; -1 */
+	int list_fds[PROFILES_LISTS];
+	unsigned list_serials[PROFILES_LISTS]; /* of the copies they are from */
+	bool was_newest;		       /* so the monitor knows it */
 	bool is_outdated;      /* a keeper has found other files */
 	int64_t keepers_until; /* OLD: no handshake is older than that */
 	int64_t until;	       /* OLD: it leaves; LEAVING: it is killed */

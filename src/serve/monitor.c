@@ -204,8 +204,8 @@ int
 monitor_start_session(
     struct monitor *m, struct connection *conn, const int fds[START_FDS])
 {
-	const struct start start = { .verify = certpolicy_verify(&conn->cert,
-					 conn->host, &conn->remote.ip),
+	struct start start = { .verify = certpolicy_verify(
+				   &conn->cert, conn->host, &conn->remote.ip),
 		.wants_facts = conn->wants_facts };
 	unsigned char body[START_SIZE];
 	struct msg_writer w;
@@ -215,6 +215,13 @@ monitor_start_session(
 		.fd_count = START_FDS };
 
 	memcpy(msg.fds, fds, START_FDS * sizeof(fds[0]));
+	/* With -n the rule's settings may be gone since. */
+	if (admission_find_profile(m, conn) == -1) {
+		msg_close_fds(&msg);
+		errno = ESTALE;
+		return -1;
+	}
+	start.profile = conn->profile;
 	msg_write_to(&w, body, sizeof(body));
 	start_put(&start, &w); /* host is a DNS name: it fits */
 	msg_written(&w, &msg.len);
@@ -259,7 +266,8 @@ monitor_refuse_session(struct monitor *m, struct connection *conn, int error)
 	char reason[96];
 
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
-	    strerror(error));
+	    error == ESTALE ? "the TLS settings of its rule are gone"
+			    : strerror(error));
 	nurseries_end_session(m, conn);
 	if (!conn->is_delayed)
 		events_unable_to_accept(
@@ -510,6 +518,10 @@ take_descriptor(struct monitor *m, struct msg *msg)
 		    m, msg, msg->fd_count == 1 ? msg->fds[0] : -1);
 		return;
 	}
+	if (msg->type == MSG_NURSERY) {
+		nurseries_take(m, number, &r, msg);
+		return;
+	}
 	if (msg->fd_count != 1) {
 		msg_close_fds(msg);
 		return;
@@ -518,9 +530,6 @@ take_descriptor(struct monitor *m, struct msg *msg)
 	switch (msg->type) {
 	case MSG_LISTENER:
 		take_listener(m, fd);
-		break;
-	case MSG_NURSERY:
-		nurseries_take(m, number, &r, fd);
 		break;
 	case MSG_RESOLVER:
 		take_resolver(m, number, fd);
@@ -589,7 +598,8 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 		chan_flush(&m->master);
 	monitor_watch(m, &m->master, io);
 	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
-		r = msg_receive(m->master.fd, &m->room, &msg, 1, true, &more);
+		r = msg_receive(m->master.fd, &m->room, &msg,
+		    1 + PROFILES_LISTS, true, &more);
 		if (r == 0)
 			return;
 		if (r == -1) {

@@ -17,6 +17,7 @@
 #include "net/dns.h"
 #include "serve/events.h"
 #include "serve/msg.h"
+#include "serve/profiles.h"
 #include "serve/settings.h"
 #include "serve/start.h"
 #include "serve/succession.h"
@@ -33,12 +34,13 @@ struct generation {
 	uint64_t number; /* 0: none */
 	struct chan nursery;
 	ev_io nursery_io;
-	uint64_t nursery_pid;	/* as master told it */
-	int lost_fd;		/* of a nursery that is to be killed; -1 */
-	struct keeper *keepers; /* as many as the settings say */
-	size_t sessions;	/* asked for, and not gone */
-	unsigned char profile[CACHE_PROFILE_SIZE]; /* a digest */
-	bool has_profile;
+	uint64_t nursery_pid;	  /* as master told it */
+	int lost_fd;		  /* of a nursery that is to be killed; -1 */
+	struct keeper *keepers;	  /* as many as the settings say */
+	size_t sessions;	  /* asked for, and not gone */
+	struct profiles profiles; /* as its nursery and keepers have them */
+	unsigned char digests[PROFILES_MAX * CACHE_PROFILE_SIZE];
+	size_t digest_count; /* of profiles, for what is resumed */
 };
 
 /* The descriptors of the next connection; -1 where there is none. */

@@ -19,7 +19,7 @@
 #define MSG_PIECE_MAX 32768
 #define MSG_BODY_MAX (1024 * 1024)
 #define MSG_FDS_MAX 5
-#define MSG_SIGN_MAX 8192 /* body of SIGN and SIGNATURE */
+#define MSG_SIGN_MAX 8192 /* body of SIGN, as a session sends it */
 
 enum msg_type {
 	/* life lines: master to role, role to master, and front */
@@ -29,7 +29,7 @@ enum msg_type {
 	MSG_KEYS,	/* fd: the cache's TICKETKEYS, sealed */
 	MSG_NOTE,	/* kind (enum msg_note), text */
 	MSG_READY,	/* role is ready; keeper: digest, fd; see role.h;
-			 * nursery: digest of its profile, see cache.h */
+			 * nursery: digests of profiles, see cache.h */
 	MSG_FAILED,	/* one sentence */
 	MSG_RELOAD,	/* load certificates, keys, lists and rules anew */
 	MSG_STOP,	/* close the listener, take no more clients */
@@ -37,7 +37,8 @@ enum msg_type {
 	MSG_END,	/* end every connection now */
 	/* master to monitor */
 	MSG_LISTENER,	/* fd */
-	MSG_NURSERY,	/* generation, its pid, digest of its profile; fd */
+	MSG_NURSERY,	/* generation, its pid, digests of profiles, has lists
+			 * of -y, of -x; fds: its socket, see profiles.h */
 	MSG_KEEPER,	/* generation, number; fd */
 	MSG_LOGGER,	/* fd */
 	MSG_RESOLVER,	/* its pid; fd */
@@ -65,7 +66,7 @@ enum msg_type {
 	MSG_GONE,  /* that session has been reaped */
 	/* session to monitor, and back */
 	MSG_SIGN,	 /* number of the key, scheme, text; forwarded to a
-			  * keeper */
+			  * keeper, with the number of the profile before */
 	MSG_SIGNATURE,	 /* enum msg_signed, signature */
 	MSG_FACTS,	 /* protocol, cipher, and facts if they are wanted,
 			  * see facts.h: the handshake is done */

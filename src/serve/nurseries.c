@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -235,22 +236,64 @@ make_newest(struct monitor *m, struct generation *generation)
 	tell_if_spent(m, before);
 }
 
+/*
+ * The profiles that its nursery and keepers have.  Without any of the lists
+ * they would be numbered in another way: better none.
+ */
+static void
+take_profiles(struct monitor *m, struct generation *generation,
+    struct msg_reader *r, const struct msg *msg)
+{
+	int lists[PROFILES_LISTS];
+	struct profile start;
+	size_t i, n = 1;
+
+	for (i = 0; i < PROFILES_LISTS; i++) {
+		lists[i] = -1;
+		if (msg_get_number(r) != 0 && n++ < msg->fd_count)
+			lists[i] = msg->fds[n - 1];
+	}
+	profile_from_environment(&start);
+	profiles_free(&generation->profiles);
+	errno = EMFILE;
+	if (msg_read_all(r) == 0 && n == msg->fd_count &&
+	    profiles_make(&generation->profiles, &start, lists) == 0)
+		return;
+	events_error(&m->events,
+	    "unable to take over the TLS settings of rules: %s",
+	    strerror(errno));
+}
+
+/* Its socket remains the message's until here. */
+static int
+take_socket(struct msg *msg)
+{
+	int fd = msg->fd_count > 0 ? msg->fds[0] : -1;
+
+	if (fd != -1)
+		msg->fds[0] = -1;
+	return fd;
+}
+
 void
-nurseries_take(struct monitor *m, uint64_t number, struct msg_reader *r, int fd)
+nurseries_take(
+    struct monitor *m, uint64_t number, struct msg_reader *r, struct msg *msg)
 {
 	struct generation *generation = find_or_begin(m, number);
 
 	/* Master never has more than there is room for. */
-	if (generation == NULL) {
-		fd_close(&fd);
+	if (generation == NULL || msg->fd_count == 0) {
+		msg_close_fds(msg);
 		return;
 	}
 	if (generation->nursery.fd != -1)
 		nursery_is_gone(m, generation);
 	fd_close(&generation->lost_fd); /* master has reaped it */
 	generation->nursery_pid = msg_get_number(r);
-	resuming_take_profile(generation, r);
-	chan_open(&generation->nursery, fd);
+	resuming_take_digests(generation, r);
+	take_profiles(m, generation, r, msg);
+	chan_open(&generation->nursery, take_socket(msg));
+	msg_close_fds(msg);
 	monitor_watch(m, &generation->nursery, &generation->nursery_io);
 	if (number >= m->newest->number)
 		make_newest(m, generation);
@@ -287,6 +330,7 @@ nurseries_forget(struct monitor *m, uint64_t number)
 	     conn = table_next(&m->table, conn))
 		if (conn->generation == generation)
 			conn->generation = NULL;
+	profiles_free(&generation->profiles);
 	generation->sessions = 0;
 	generation->number = 0;
 }

@@ -24,12 +24,13 @@ bool nurseries_are_ready(const struct monitor *m);
 
 /*
  * What master says of the generation of that number: the socket of its
- * nursery, with its pid and the profile's digest as the next fields, which
+ * nursery, with its pid, its profiles' digests and what they are made of as
+ * the next fields (its descriptors become ours), which
  * makes it the newest unless there is a later one; that of a keeper (fd
  * becomes ours); and that it has left.
  */
 void nurseries_take(
-    struct monitor *m, uint64_t number, struct msg_reader *r, int fd);
+    struct monitor *m, uint64_t number, struct msg_reader *r, struct msg *msg);
 void nurseries_take_keeper(
     struct monitor *m, uint64_t number, uint64_t keeper, int fd);
 void nurseries_forget(struct monitor *m, uint64_t number);

@@ -42,12 +42,12 @@
 
 struct nursery {
 	struct role role;
-	struct tls_public public;
-	struct tlsctx *ctx;
+	struct tls_public *publics; /* of each profile, as the next two */
+	struct tlsctx **ctxs;
+	unsigned char (*digests)[CACHE_PROFILE_SIZE];
 	struct pids sessions;
 	int signal_fd;
 	int64_t kill_at; /* sessions of a monitor that is gone */
-	unsigned char profile[CACHE_PROFILE_SIZE]; /* a digest */
 };
 
 /*
@@ -86,25 +86,43 @@ digest_profile(const struct profile *profile, const struct tlstrust *trust,
 }
 
 static void
-load(struct nursery *nursery)
+load_profile(struct nursery *nursery, size_t i)
 {
-	const struct role_config *config = &nursery->role.config;
+	const struct role *role = &nursery->role;
+	const struct profile *profile = &role->profiles.all[i].profile;
+	struct tls_public *public = &nursery->publics[i];
 	struct tls_settings settings;
-	struct tls_public *public = &nursery->public;
 	char error[TLSFILE_ERROR_SIZE];
 
-	profile_settings(&config->profile, &settings);
-	settings.session_s = config->session_s;
-	settings.seals_tickets = config->seals_tickets;
-	role_public_take(&nursery->role, public);
-	if (digest_profile(
-		&config->profile, &public->trust, nursery->profile) == -1)
-		role_fail(&nursery->role, "unable to compute a SHA-256");
-	nursery->ctx = tlsctx_new(&settings, public, error, sizeof(error));
+	profile_settings(profile, &settings);
+	settings.session_s = role->config.session_s;
+	settings.seals_tickets = role->config.seals_tickets;
+	if (digest_profile(profile, &public->trust, nursery->digests[i]) == -1)
+		role_fail(role, "unable to compute a SHA-256");
+	nursery->ctxs[i] = tlsctx_new(&settings, public, error, sizeof(error));
 	tlstrust_free(&public->trust);
-	if (nursery->ctx == NULL)
-		role_fail(&nursery->role, error);
-	tlsctx_warm_up(nursery->ctx);
+	if (nursery->ctxs[i] == NULL)
+		role_fail_profile(role, i, error);
+	tlsctx_warm_up(nursery->ctxs[i]);
+}
+
+static void
+load(struct nursery *nursery)
+{
+	struct role *role = &nursery->role;
+	size_t i, count;
+
+	role_make_profiles(role);
+	count = role->profiles.count;
+	nursery->publics = calloc(count, sizeof(*nursery->publics));
+	nursery->ctxs = calloc(count, sizeof(struct tlsctx *));
+	nursery->digests = calloc(count, sizeof(*nursery->digests));
+	if (nursery->publics == NULL || nursery->ctxs == NULL ||
+	    nursery->digests == NULL)
+		role_fail(role, "out of memory");
+	role_public_take(role, nursery->publics);
+	for (i = 0; i < count; i++)
+		load_profile(nursery, i);
 }
 
 static void
@@ -137,8 +155,7 @@ __attribute__((noreturn)) static void
 become_session(struct nursery *nursery, const struct msg *msg)
 {
 	const struct role_config *config = &nursery->role.config;
-	struct session session = { .ctx = nursery->ctx,
-		.conn = msg->conn,
+	struct session session = { .conn = msg->conn,
 		.control_fd = ROLE_LIFE_FD,
 		.client_fd = msg->fds[START_CLIENT],
 		.program_in = msg->fds[START_PROGRAM_IN],
@@ -152,8 +169,10 @@ become_session(struct nursery *nursery, const struct msg *msg)
 	arena_begin_child();
 	sig_release();
 	if (dup2(control_fd, ROLE_LIFE_FD) == -1 ||
-	    start_get(&session.start, msg) == -1)
+	    start_get(&session.start, msg) == -1 ||
+	    session.start.profile >= nursery->role.profiles.count)
 		_exit(111);
+	session.ctx = nursery->ctxs[session.start.profile];
 	fd_close(&control_fd);
 	fd_close(&nursery->role.work_fd);
 	if (privs_limit_session(SESSION_DESCRIPTORS) == -1)
@@ -303,8 +322,8 @@ nursery_run(void)
 	role_begin(&nursery.role);
 	prepare(&nursery);
 	nursery.kill_at = CLOCK_NEVER;
-	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, nursery.profile,
-	    sizeof(nursery.profile), false);
+	msg_send_bytes(nursery.role.life_fd, MSG_READY, 0, nursery.digests,
+	    nursery.role.profiles.count * sizeof(*nursery.digests), false);
 	for (;;) {
 		fds[0] = (struct pollfd){ nursery.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };

@@ -33,7 +33,9 @@ make_binding(
 	unsigned char *policy = binding + CACHE_PROFILE_SIZE;
 	const struct certpolicy *cert = &conn->cert;
 
-	memcpy(binding, conn->generation->profile, CACHE_PROFILE_SIZE);
+	memcpy(binding,
+	    conn->generation->digests + conn->profile * CACHE_PROFILE_SIZE,
+	    CACHE_PROFILE_SIZE);
 	policy[0] = (unsigned char)cert->mode;
 	policy[1] = (unsigned char)cert->depth;
 	policy[2] = cert->matches_name;
@@ -49,7 +51,7 @@ forward(struct monitor *m, const struct connection *conn, const struct msg *msg)
 	int r;
 
 	if (m->cache.fd == -1 || m->cache_is_late || conn->generation == NULL ||
-	    !conn->generation->has_profile)
+	    conn->profile >= conn->generation->digest_count)
 		return -1;
 	make_binding(conn, binding);
 	msg_write_to(&w, body, sizeof(body));
@@ -229,14 +231,17 @@ resuming_take_cache(struct monitor *m, uint64_t pid, int fd)
 }
 
 void
-resuming_take_profile(struct generation *generation, struct msg_reader *r)
+resuming_take_digests(struct generation *generation, struct msg_reader *r)
 {
 	size_t len;
-	const unsigned char *digest = msg_get_bytes(r, &len);
+	const unsigned char *digests = msg_get_bytes(r, &len);
 
-	generation->has_profile = len == CACHE_PROFILE_SIZE;
-	if (generation->has_profile)
-		memcpy(generation->profile, digest, CACHE_PROFILE_SIZE);
+	generation->digest_count = 0;
+	if (len == 0 || len > sizeof(generation->digests) ||
+	    len % CACHE_PROFILE_SIZE != 0)
+		return;
+	memcpy(generation->digests, digests, len);
+	generation->digest_count = len / CACHE_PROFILE_SIZE;
 }
 
 void

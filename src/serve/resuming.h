@@ -24,10 +24,11 @@ void resuming_begin(struct connection *conn);
 void resuming_take_cache(struct monitor *m, uint64_t pid, int fd);
 
 /*
- * The next field: the digest of the profile that its sessions are made with.
- * Anything else but CACHE_PROFILE_SIZE bytes: nothing is resumed.
+ * The next field: the digests of the profiles that its sessions are made
+ * with, of CACHE_PROFILE_SIZE bytes each.  Of one that has none nothing is
+ * resumed.
  */
-void resuming_take_profile(struct generation *generation, struct msg_reader *r);
+void resuming_take_digests(struct generation *generation, struct msg_reader *r);
 
 /*
  * Forward a FETCH or a STORE, unread, with the connection's binding.  A

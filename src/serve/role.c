@@ -26,11 +26,13 @@
 static void
 take_fds(struct role *role, const struct msg *msg)
 {
-	size_t n = 0;
+	size_t n = 0, i;
 
 	if (msg->fd_count !=
 	    (size_t)role->config.has_jail + role->config.has_public +
-		role->config.has_phrase)
+		role->config.has_phrase +
+		role->config.has_list[PROFILES_EARLY] +
+		role->config.has_list[PROFILES_LATE])
 		role_fail(role, "descriptors from sslserver did not arrive");
 	if (role->config.has_jail)
 		role->jail_fd = msg->fds[n++];
@@ -38,6 +40,9 @@ take_fds(struct role *role, const struct msg *msg)
 		role->public_fd = msg->fds[n++];
 	if (role->config.has_phrase)
 		role->phrase_fd = msg->fds[n++];
+	for (i = 0; i < PROFILES_LISTS; i++)
+		if (role->config.has_list[i])
+			role->list_fds[i] = msg->fds[n++];
 }
 
 void
@@ -49,12 +54,13 @@ role_begin(struct role *role)
 	role->life_fd = ROLE_LIFE_FD;
 	role->jail_fd = role->public_fd = role->work_fd = -1;
 	role->phrase_fd = role->asking_fd = -1;
+	role->list_fds[PROFILES_EARLY] = role->list_fds[PROFILES_LATE] = -1;
 	buf_init(&role->whole, MSG_BODY_MAX);
 	/* SIGXFSZ: a small limit of file sizes is an error to report. */
 	if (sig_ignore_terminal() == -1 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		role_fail(role, "unable to ignore signals");
 	r = msg_receive_whole(
-	    role->life_fd, &role->room, &role->whole, &msg, 2, false);
+	    role->life_fd, &role->room, &role->whole, &msg, MSG_FDS_MAX, false);
 	if (r != 1 && errno == 0)
 		_exit(0);
 	if (r != 1 || msg.type != MSG_CONFIG)
@@ -89,6 +95,42 @@ role_fail(const struct role *role, const char *sentence)
 	msg_send_bytes(role->life_fd, MSG_FAILED, 0, sentence,
 	    strlen(sentence) + 1, false);
 	role_exit(role, 111);
+}
+
+void
+role_fail_profile(const struct role *role, size_t i, const char *sentence)
+{
+	const char *rule = role->profiles.all[i].rule;
+	char whole[1200];
+
+	if (rule == NULL)
+		role_fail(role, sentence);
+	text_format(whole, sizeof(whole), "%s: %s", rule, sentence);
+	role_fail(role, whole);
+}
+
+void
+role_make_profiles(struct role *role)
+{
+	char sentence[160];
+	size_t i;
+	int r;
+
+	r = profiles_make(
+	    &role->profiles, &role->config.profile, role->list_fds);
+	if (r == -1 && errno == E2BIG)
+		text_format(sentence, sizeof(sentence),
+		    "rules and environment make more than %d different sets "
+		    "of TLS settings",
+		    PROFILES_MAX);
+	else if (r == -1)
+		text_format(sentence, sizeof(sentence),
+		    "unable to read the TLS settings of rules: %s",
+		    strerror(errno));
+	if (r == -1)
+		role_fail(role, sentence);
+	for (i = 0; i < PROFILES_LISTS; i++)
+		fd_close(&role->list_fds[i]);
 }
 
 static void
@@ -234,15 +276,34 @@ fail_public(const struct role *role, const char *what)
 	role_fail(role, sentence);
 }
 
+/* Each profile's, in a field of its own.  0, or -1: it is too much. */
+static int
+put_publics(const struct role *role, const struct tls_public *publics,
+    struct msg_writer *w)
+{
+	size_t i, len;
+
+	for (i = 0; i < role->profiles.count; i++) {
+		struct msg_writer one;
+
+		msg_write_to(&one, NULL, ROLE_PUBLIC_MAX);
+		if (role_public_put(&publics[i], &one) == -1)
+			return -1;
+		msg_put_number(w, one.len);
+		(void)role_public_put(&publics[i], w);
+	}
+	return msg_written(w, &len);
+}
+
 static unsigned char *
-encode_public(
-    const struct role *role, const struct tls_public *public, size_t *len)
+encode_publics(
+    const struct role *role, const struct tls_public *publics, size_t *len)
 {
 	unsigned char *bytes;
 	struct msg_writer w;
 
 	msg_write_to(&w, NULL, ROLE_PUBLIC_MAX);
-	if (role_public_put(public, &w) == -1)
+	if (put_publics(role, publics, &w) == -1)
 		role_fail(
 		    role, "certificates and parameters are larger than 32 MiB");
 	*len = w.len;
@@ -250,13 +311,13 @@ encode_public(
 	if (bytes == NULL)
 		fail_public(role, "encode");
 	msg_write_to(&w, bytes, *len);
-	(void)role_public_put(public, &w);
+	(void)put_publics(role, publics, &w);
 	return bytes;
 }
 
 void
 role_public_give(
-    const struct role *role, const struct tls_public *public, int fd)
+    const struct role *role, const struct tls_public *publics, int fd)
 {
 	unsigned char digest[ROLE_DIGEST_SIZE], *bytes;
 	struct msg ready = { .type = MSG_READY,
@@ -266,7 +327,7 @@ role_public_give(
 		.fd_count = 1 };
 	size_t len;
 
-	bytes = encode_public(role, public, &len);
+	bytes = encode_publics(role, publics, &len);
 	if (tlslib_sha256(bytes, len, digest) == -1)
 		role_fail(role, "unable to compute a SHA-256");
 	if (fd_write_all(fd, bytes, len) == -1 || sealed_seal(fd) == -1)
@@ -276,9 +337,28 @@ role_public_give(
 		role_exit(role, 0);
 }
 
-void
-role_public_take(struct role *role, struct tls_public *public)
+/* 0, or -1: malformed, or memory is short. */
+static int
+get_publics(const struct role *role, struct tls_public *publics,
+    const struct msg *whole)
 {
+	const unsigned char *bytes;
+	struct msg_reader r;
+	size_t i, len;
+
+	msg_read_from(&r, whole);
+	for (i = 0; i < role->profiles.count; i++) {
+		bytes = msg_get_bytes(&r, &len);
+		if (r.failed || role_public_get(&publics[i], bytes, len) == -1)
+			return -1;
+	}
+	return msg_read_all(&r);
+}
+
+void
+role_public_take(struct role *role, struct tls_public *publics)
+{
+	struct msg whole = { .len = 0 };
 	const void *bytes;
 	size_t len;
 
@@ -289,6 +369,8 @@ role_public_take(struct role *role, struct tls_public *public)
 		fail_public(role, "take over");
 	fd_close(&role->public_fd);
 	errno = EPROTO;
-	if (role_public_get(public, bytes, len) == -1)
+	whole.body = bytes;
+	whole.len = len;
+	if (get_publics(role, publics, &whole) == -1)
 		fail_public(role, "take over");
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "serve/msg.h"
+#include "serve/profiles.h"
 #include "serve/roleconfig.h"
 
 #define ROLE_LIFE_FD 3
@@ -32,12 +33,14 @@ struct tls_public;
 /* The life line as the role sees it, and what came through it. */
 struct role {
 	int life_fd;
-	int jail_fd;		   /* an empty directory, or -1 */
-	int public_fd;		   /* nursery: what a keeper sealed, or -1 */
-	int work_fd;		   /* to the monitor, or -1 until it comes */
-	int phrase_fd;		   /* keeper: the pass phrase, or -1 */
-	int asking_fd;		   /* keeper: another one wants it, or -1 */
-	struct role_config config; /* points into whole */
+	int jail_fd;		      /* an empty directory, or -1 */
+	int public_fd;		      /* nursery: what a keeper sealed, or -1 */
+	int work_fd;		      /* to the monitor, or -1 until it comes */
+	int phrase_fd;		      /* keeper: the pass phrase, or -1 */
+	int asking_fd;		      /* keeper: another one wants it, or -1 */
+	int list_fds[PROFILES_LISTS]; /* see role_make_profiles; -1: none */
+	struct role_config config;    /* points into whole */
+	struct profiles profiles;
 	struct buf whole;
 	struct msg_room room;
 	void *secret; /* wiped when the role ends by itself, or NULL */
@@ -57,6 +60,13 @@ __attribute__((noreturn)) void role_exit(const struct role *role, int code);
 /* Tell master one sentence and exit 111. */
 __attribute__((noreturn)) void role_fail(
     const struct role *role, const char *sentence);
+
+/* The same of something that is wrong with profile i. */
+__attribute__((noreturn)) void role_fail_profile(
+    const struct role *role, size_t i, const char *sentence);
+
+/* Make role->profiles of what came with CONFIG, or fail. */
+void role_make_profiles(struct role *role);
 
 /* Tell master a warning, or a setting in use. */
 void role_warn(const struct role *role, const char *sentence);
@@ -80,13 +90,13 @@ int role_public_get(
     struct tls_public *public, const unsigned char *bytes, size_t len);
 
 /*
- * The same by way of master, which reads none of it.  Give: put all of it
- * into fd, from sealed_make, and tell master (READY).  Take: from
+ * The same of each profile, by way of master, which reads none of it.
+ * Give: put all of it into fd, from sealed_make, and tell master (READY).  Take: from
  * role->public_fd, which is closed; it stays mapped for ever.  Without an error it returns; else
  * role_fail.
  */
 void role_public_give(
-    const struct role *role, const struct tls_public *public, int fd);
-void role_public_take(struct role *role, struct tls_public *public);
+    const struct role *role, const struct tls_public *publics, int fd);
+void role_public_take(struct role *role, struct tls_public *publics);
 
 #endif

@@ -14,7 +14,7 @@
 int
 roleconfig_put(const struct role_config *c, struct msg_writer *w)
 {
-	size_t len;
+	size_t i, len;
 
 	msg_put_text(w, c->build_id);
 	msg_put_number(w, c->identity.is_set);
@@ -32,6 +32,8 @@ roleconfig_put(const struct role_config *c, struct msg_writer *w)
 	msg_put_number(w, c->has_jail);
 	msg_put_number(w, c->has_public);
 	msg_put_number(w, c->has_phrase);
+	for (i = 0; i < PROFILES_LISTS; i++)
+		msg_put_number(w, c->has_list[i]);
 	return msg_written(w, &len);
 }
 
@@ -39,6 +41,7 @@ int
 roleconfig_get(struct role_config *c, const struct msg *msg)
 {
 	struct msg_reader r;
+	size_t i;
 
 	msg_read_from(&r, msg);
 	c->build_id = msg_get_text(&r);
@@ -59,5 +62,7 @@ roleconfig_get(struct role_config *c, const struct msg *msg)
 	c->has_jail = msg_get_number(&r) != 0;
 	c->has_public = msg_get_number(&r) != 0;
 	c->has_phrase = msg_get_number(&r) != 0;
+	for (i = 0; i < PROFILES_LISTS; i++)
+		c->has_list[i] = msg_get_number(&r) != 0;
 	return msg_read_all(&r);
 }

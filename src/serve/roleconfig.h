@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "serve/profile.h"
+#include "serve/profiles.h"
 #include "serve/settings.h"
 
 struct msg;
@@ -23,7 +24,7 @@ enum role_phrase {
 struct role_config {
 	const char *build_id;
 	struct settings_identity identity;
-	struct profile profile;
+	struct profile profile; /* that of the start */
 	/* keeper */
 	const char *root; /* SSL_CHROOT, or NULL */
 	enum role_phrase phrase;
@@ -39,6 +40,7 @@ struct role_config {
 	bool has_jail;	 /* an empty directory */
 	bool has_public; /* nursery: what a keeper sealed for it */
 	bool has_phrase; /* keeper: where the pass phrase comes from */
+	bool has_list[PROFILES_LISTS]; /* what else profiles are made of */
 };
 
 /*

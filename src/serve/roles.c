@@ -80,17 +80,32 @@ static void
 give_nursery(struct master *master, const struct child *nursery, int fd)
 {
 	const struct generation *generation = nursery->generation;
-	unsigned char body[3 * sizeof(uint64_t) + CACHE_PROFILE_SIZE];
+	unsigned char body[(3 + PROFILES_LISTS) * sizeof(uint64_t) +
+	    sizeof(generation->digests)];
 	struct msg msg = {
 		.type = MSG_NURSERY, .body = body, .fds = { fd }, .fd_count = 1
 	};
 	struct msg_writer w;
+	size_t i;
 
 	msg_write_to(&w, body, sizeof(body));
 	msg_put_number(&w, generation->number);
 	msg_put_number(&w, (uint64_t)nursery->pid);
-	msg_put_bytes(&w, generation->profile, sizeof(generation->profile));
+	msg_put_bytes(&w, generation->digests, generation->digests_len);
+	for (i = 0; i < PROFILES_LISTS; i++) {
+		msg_put_number(&w, generation->list_fds[i] != -1);
+		if (generation->list_fds[i] != -1)
+			msg.fds[msg.fd_count++] =
+			    fd_dup_above(generation->list_fds[i], 3);
+	}
 	msg_written(&w, &msg.len);
+	/* Without one it would number profiles in another way. */
+	for (i = 0; i < msg.fd_count; i++)
+		if (msg.fds[i] == -1) {
+			msg_close_fds(&msg);
+			kill(nursery->pid, SIGKILL);
+			return;
+		}
 	chan_send(&master->monitor, &msg);
 }
 
@@ -196,11 +211,11 @@ configure(struct master *master, struct child *child)
 	int phrase_fd, r;
 
 	if (child->kind == ROLE_NURSERY)
-		r = children_configure_nursery(
-		    &master->how, child->life_fd, child->generation->public_fd);
+		r = children_configure_nursery(&master->how, child->life_fd,
+		    child->generation->list_fds, child->generation->public_fd);
 	else if (handover_begin(master, &phrase, &phrase_fd) == 0) {
-		r = children_configure_keeper(
-		    &master->how, child->life_fd, phrase, phrase_fd);
+		r = children_configure_keeper(&master->how, child->life_fd,
+		    child->generation->list_fds, phrase, phrase_fd);
 		fd_close(&phrase_fd);
 	} else {
 		roles_fail(master, child,
@@ -418,10 +433,10 @@ role_is_ready(struct master *master, struct child *child, struct msg *msg)
 	if (child->kind == ROLE_KEEPER)
 		take_public(master, child, msg);
 	else if (child->kind == ROLE_NURSERY &&
-	    msg->len == sizeof(child->generation->profile))
-		memcpy(child->generation->profile, msg->body,
-		    sizeof(child->generation->profile));
-	else if (child->kind == ROLE_CACHE)
+	    msg->len <= sizeof(child->generation->digests)) {
+		child->generation->digests_len = msg->len;
+		memcpy(child->generation->digests, msg->body, msg->len);
+	} else if (child->kind == ROLE_CACHE)
 		ticketfile_give(master, child);
 	if (child->generation == NULL)
 		roles_connect(master, child);

@@ -21,11 +21,14 @@
 #include "base/sig.h"
 #include "rules/rules.h"
 #include "serve/privs.h"
+#include "serve/profiles.h"
 #include "serve/sealed.h"
 #include "serve/title.h"
 
 /* The copier's exit codes; others are an errno. */
-#define COPIED 192 /* and the kinds of its rules, added */
+#define COPIED 192	     /* and the kinds of its rules, added */
+#define NEW_SETS RULES_KINDS /* added too: there are some */
+#define CROWDED 252
 #define CHANGED 255
 #define DAMAGED 254
 #define UNCHANGED 253 /* the bytes that are in force */
@@ -55,9 +58,10 @@ check_rules(const void *bytes, size_t len, unsigned *line)
 					     : (int)rules_kinds(bytes, len);
 }
 
-static const struct rulefile_form table_of_rules = {
-	.max = RULES_SIZE_MAX, .begins_well = has_header, .check = check_rules
-};
+static const struct rulefile_form table_of_rules = { .max = RULES_SIZE_MAX,
+	.begins_well = has_header,
+	.check = check_rules,
+	.has_sets = true };
 
 void
 rulefile_init(struct rulefile *file, const char *path)
@@ -65,7 +69,8 @@ rulefile_init(struct rulefile *file, const char *path)
 	memset(file, 0, sizeof(*file));
 	file->path = path;
 	file->form = &table_of_rules;
-	file->copy_fd = file->in_force = -1;
+	file->copy_fd = file->list_fd = file->in_force = -1;
+	file->sets_fd = file->sets_in_force = -1;
 	file->changed_at = CLOCK_NEVER;
 	watcher_init(&file->watcher, path);
 }
@@ -127,16 +132,24 @@ check(const struct rulefile *file, size_t len)
 	if (is_in_force(file, bytes, len))
 		return UNCHANGED;
 	kinds = file->form->check(bytes, len, &line);
-	if (kinds >= 0)
+	if (kinds == -1)
+		return line > 0 && line <= LINES_MAX ? DAMAGED_AT + (int)line
+						     : DAMAGED;
+	if (!file->form->has_sets)
 		return COPIED + kinds;
-	return line > 0 && line <= LINES_MAX ? DAMAGED_AT + (int)line : DAMAGED;
+	if (profiles_list(bytes, len, file->path, file->list_fd) == -1)
+		return errno == E2BIG ? CROWDED : errno;
+	return COPIED + kinds +
+	    (profiles_covers(file->sets_in_force, file->list_fd) ? 0
+								 : NEW_SETS);
 }
 
 /* Nothing of master but copies, and an end of its own. */
 static int
 settle(const struct rulefile *file, unsigned seconds)
 {
-	const int keep[] = { file->copy_fd, file->in_force };
+	const int keep[] = { file->copy_fd, file->in_force, file->list_fd,
+		file->sets_in_force };
 
 	title_set("copier");
 	sig_release();
@@ -215,6 +228,23 @@ tell(struct rulefile *file, enum rulefile_news news)
 }
 
 static void
+close_copy(struct rulefile *file)
+{
+	fd_close(&file->copy_fd);
+	fd_close(&file->list_fd);
+}
+
+static int
+make_copy(struct rulefile *file)
+{
+	file->copy_fd = sealed_make();
+	if (file->copy_fd == -1 || !file->form->has_sets)
+		return file->copy_fd;
+	file->list_fd = sealed_make();
+	return file->list_fd;
+}
+
+static void
 start_copy(struct rulefile *file, bool is_hasty, int64_t now)
 {
 	int64_t patience = RULEFILE_COPY_MS +
@@ -224,14 +254,13 @@ start_copy(struct rulefile *file, bool is_hasty, int64_t now)
 	file->restless = 0;
 	file->is_asked = false;
 	file->is_hasty = is_hasty;
-	file->copy_fd = sealed_make();
-	pid = file->copy_fd == -1 ? -1 : fork();
+	pid = make_copy(file) == -1 ? -1 : fork();
 	if (pid == 0)
 		_exit(copy(file, (unsigned)(patience / 1000) + OWN_PATIENCE_S));
 	/* A later look tries again. */
 	file->copy_error = pid == -1 ? errno : 0;
 	if (pid == -1) {
-		fd_close(&file->copy_fd);
+		close_copy(file);
 		return;
 	}
 	file->copier = pid;
@@ -283,6 +312,7 @@ miss(struct rulefile *file)
 	if (file->told != RULEFILE_SAME &&
 	    file->missing < RULEFILE_MISSING_LOOKS)
 		return RULEFILE_SAME;
+	fd_close(&file->sets_fd);
 	return tell(file, RULEFILE_MISSING);
 }
 
@@ -384,6 +414,8 @@ news_of_failure(const struct rulefile *file, int code)
 	case ENOENT: /* since the look; the next ones will tell */
 	case ENOTDIR:
 		return RULEFILE_SAME;
+	case CROWDED:
+		return RULEFILE_CROWDED;
 	default:
 		errno = code;
 		return RULEFILE_UNREADABLE;
@@ -394,8 +426,8 @@ news_of_failure(const struct rulefile *file, int code)
 static bool
 is_permanent(int code)
 {
-	return is_damage(code) || code == EINVAL || code == EFBIG ||
-	    code == ELOOP || code == EISDIR;
+	return is_damage(code) || code == CROWDED || code == EINVAL ||
+	    code == EFBIG || code == ELOOP || code == EISDIR;
 }
 
 /* Nothing is known of the file: told once, and tried again later. */
@@ -445,12 +477,16 @@ take_copy(struct rulefile *file, int code, int *fd)
 	file->has_copied = !file->is_hasty;
 	file->told = RULEFILE_NEW;
 	if (code == UNCHANGED) {
-		fd_close(&file->copy_fd);
+		close_copy(file);
 		return RULEFILE_SAME;
 	}
-	file->kinds = (unsigned)(code - COPIED);
+	file->kinds = (unsigned)(code - COPIED) % RULES_KINDS;
+	file->has_new_sets = code - COPIED >= NEW_SETS;
+	fd_close(&file->sets_fd);
+	file->sets_fd = file->list_fd;
+	file->sets_serial++;
 	*fd = file->copy_fd;
-	file->copy_fd = -1;
+	file->copy_fd = file->list_fd = -1;
 	return RULEFILE_NEW;
 }
 
@@ -480,11 +516,11 @@ judge(struct rulefile *file, int status, int64_t now, int *fd)
 		file->copier_is_stuck = false;
 	if (!WIFSIGNALED(status) &&
 	    (code == UNCHANGED ||
-		(code >= COPIED && code < COPIED + RULES_KINDS)))
+		(code >= COPIED && code < COPIED + 2 * NEW_SETS)))
 		return take_copy(file, code, fd);
 	news = WIFSIGNALED(status) ? take_death(file, WTERMSIG(status), now)
 				   : take_failure(file, code, now);
-	fd_close(&file->copy_fd);
+	close_copy(file);
 	return news;
 }
 

@@ -50,6 +50,7 @@ enum rulefile_news {
 	RULEFILE_IRREGULAR,  /* it is no regular file */
 	RULEFILE_ABORTED,    /* the copier died: of signal ended_by */
 	RULEFILE_DAMAGED,    /* it is there, but no sound table */
+	RULEFILE_CROWDED,    /* sound, but see profiles_list: E2BIG */
 	RULEFILE_LATE,	     /* it changes all the time; or errno says why */
 	RULEFILE_STUCK	     /* to look at it or to copy it takes too long */
 };
@@ -64,6 +65,7 @@ struct rulefile_form {
 	 * there are none to have; or -1, and the line to blame (0: none).
 	 */
 	int (*check)(const void *bytes, size_t len, unsigned *line);
+	bool has_sets; /* of TLS variables, see profiles.h */
 };
 
 struct rulefile {
@@ -72,6 +74,10 @@ struct rulefile {
 	/* Who the copier becomes once the file is open; NULL: stays. */
 	const struct settings_identity *identity;
 	int in_force;		/* the copy in force, the caller's; -1: none */
+	int sets_in_force;	/* the list that profiles are made of; so too */
+	int sets_fd;		/* the list of the last good copy; -1: none */
+	unsigned sets_serial;	/* of that list: counts copies */
+	bool has_new_sets;	/* some that are not in the one in force */
 	struct watcher watcher; /* its fd is to be polled */
 	struct stat candidate;	/* as it was at the last look */
 	struct stat copied;	/* as it was when it was copied */
@@ -85,9 +91,9 @@ struct rulefile {
 	unsigned kinds;		 /* of the last copy; enum rules_kind */
 	unsigned line;		 /* DAMAGED: which one; 0: it has none */
 
-	pid_t copier; /* 0: none under way */
-	int copy_fd;
-	int64_t copy_by; /* when it is killed; CLOCK_NEVER: it has been */
+	pid_t copier;	      /* 0: none under way */
+	int copy_fd, list_fd; /* what it fills */
+	int64_t copy_by;      /* when it is killed; CLOCK_NEVER: it has been */
 	int64_t copy_not_before;
 	int copy_error;	      /* why there is no copier: errno, or 0 */
 	int ended_by;	      /* what signal the last copier died of */
@@ -125,7 +131,7 @@ enum rulefile_news rulefile_saw(
 
 /*
  * Is pid a child of this file, reaped with this wait status?  If so true
- * and *news (with *fd, or errno).  SAME is a copy that failed because the
+ * and *news (with *fd, sets_fd and has_new_sets, or errno).  SAME is a copy that failed because the
  * file changed meanwhile, so that a later look tries again, or that has the
  * very bytes of the one in force.  Where a copy failed for lack of memory,
  * of files, of rights and the like, which is told once, or the copier died,

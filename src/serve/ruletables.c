@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "rules/rules.h"
+#include "serve/generation.h"
 #include "serve/master_state.h"
 #include "serve/query.h"
 #include "serve/roles.h"
@@ -24,6 +25,7 @@
 
 /* Rule files: that of -y; the other one is that of -x. */
 #define EARLY 0
+_Static_assert((int)PROFILES_LISTS == RULE_FILES, "a list for each rule file");
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
@@ -131,6 +133,18 @@ warn_of_misfits(struct master *master, size_t which)
 		tell_misfit(master, which, &misfits[i]);
 }
 
+/* Keepers and nursery do not know them. */
+static void
+load_new_sets(struct master *master, size_t which)
+{
+	if (!master->is_serving || !master->rulefiles[which].has_new_sets)
+		return;
+	events_warning(&master->events,
+	    "rule file %s: rules with new TLS settings; all are loaded anew",
+	    master->rulefiles[which].path);
+	generation_start(master);
+}
+
 static void
 tell_missing(struct master *master, const char *path)
 {
@@ -170,6 +184,7 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 		fd_close(&master->rule_fds[which]);
 		master->rule_fds[which] = fd;
 		warn_of_misfits(master, which);
+		load_new_sets(master, which);
 		break;
 	case RULEFILE_MISSING:
 		fd_close(&master->rule_fds[which]);
@@ -192,6 +207,12 @@ take_news(struct master *master, size_t which, enum rulefile_news news, int fd,
 	case RULEFILE_DAMAGED:
 		complain(
 		    master, "rule file %s is no table of rules%s", path, after);
+		break;
+	case RULEFILE_CROWDED:
+		complain(master,
+		    "rule file %s: more than %d different sets of TLS "
+		    "settings, or too long ones%s",
+		    path, PROFILES_MAX, after);
 		break;
 	case RULEFILE_LATE:
 		tell_late(master, path, error, after);
@@ -346,6 +367,42 @@ ruletables_are_settled(const struct master *master)
 		    master->rule_news[i] == RULEFILE_SAME)
 			return false;
 	return ticketfile_is_settled(master);
+}
+
+int
+ruletables_give_lists(struct master *master, struct generation *generation)
+{
+	const struct rulefile *file;
+	size_t i;
+
+	for (i = 0; i < RULE_FILES; i++) {
+		file = &master->rulefiles[i];
+		generation->list_serials[i] = file->sets_serial;
+		if (file->sets_fd == -1)
+			continue;
+		generation->list_fds[i] = fd_dup_above(file->sets_fd, 3);
+		if (generation->list_fds[i] == -1)
+			return -1;
+	}
+	return 0;
+}
+
+bool
+ruletables_lists_are_in_force(
+    struct master *master, const struct generation *generation)
+{
+	struct rulefile *file;
+	bool are_all = true;
+	size_t i;
+
+	for (i = 0; i < RULE_FILES; i++) {
+		file = &master->rulefiles[i];
+		file->sets_in_force = generation->list_fds[i];
+		if (file->sets_serial != generation->list_serials[i] &&
+		    !profiles_is_empty(file->sets_fd))
+			are_all = false;
+	}
+	return are_all;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct generation;
 struct master;
 
 /* Begin: nothing has been looked at yet. */
@@ -31,6 +32,19 @@ void ruletables_hear(struct master *master, size_t which);
  * sound?  Then a monitor may start.
  */
 bool ruletables_are_settled(const struct master *master);
+
+/*
+ * All tables are settled and a generation begins: what they say of TLS is
+ * what its profiles are made of.  0, or -1: no descriptor for it.
+ */
+int ruletables_give_lists(struct master *master, struct generation *generation);
+
+/*
+ * It is the newest now: a table that says something else is to start
+ * another one.  false: one does so already.
+ */
+bool ruletables_lists_are_in_force(
+    struct master *master, const struct generation *generation);
 
 /* Tell a new monitor all there is. */
 void ruletables_tell(struct master *master);

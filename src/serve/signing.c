@@ -31,16 +31,26 @@ least_loaded(const struct monitor *m, const struct generation *generation)
 	return best;
 }
 
+/*
+ * The session names a key of its profile, but which profile that is we say:
+ * what it asks for is no key of another one.
+ */
 static int
 ask_keeper(struct monitor *m, struct connection *conn,
-    const unsigned char *body, size_t len)
+    const unsigned char *request, size_t len)
 {
+	unsigned char body[sizeof(uint64_t) + MSG_SIGN_MAX];
 	struct keeper *keeper = least_loaded(m, conn->generation);
+	struct msg_writer w;
 	int r;
 
 	if (keeper == NULL)
 		return -1;
-	r = chan_send_bytes(&keeper->chan, MSG_SIGN, conn->id, body, len);
+	msg_write_to(&w, body, sizeof(body));
+	msg_put_number(&w, conn->profile);
+	memcpy(body + w.len, request, len);
+	r = chan_send_bytes(
+	    &keeper->chan, MSG_SIGN, conn->id, body, w.len + len);
 	monitor_watch(m, &keeper->chan, &keeper->io);
 	if (r == -1)
 		return -1;

@@ -16,6 +16,7 @@ start_put(const struct start *start, struct msg_writer *w)
 	const struct tlsverify *verify = &start->verify;
 	size_t len;
 
+	msg_put_number(w, start->profile);
 	msg_put_number(w, verify->mode);
 	msg_put_number(w, verify->depth);
 	msg_put_number(w, verify->matches_name);
@@ -37,6 +38,7 @@ start_get(struct start *start, const struct msg *msg)
 
 	memset(start, 0, sizeof(*start));
 	msg_read_from(&r, msg);
+	start->profile = (size_t)msg_get_number(&r);
 	mode = msg_get_number(&r);
 	verify->mode = (enum tlsverify_mode)mode;
 	verify->depth = (unsigned)msg_get_number(&r);

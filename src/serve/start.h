@@ -5,6 +5,7 @@
 #define SERVE_START_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tls/tlsverify.h"
 
@@ -24,6 +25,7 @@ enum {
 #define START_SIZE 512
 
 struct start {
+	size_t profile; /* its number */
 	struct tlsverify verify;
 	bool wants_facts; /* for the TLS variables: see MSG_FACTS */
 };

@@ -37,6 +37,7 @@ struct connection {
 	bool has_early_limit;
 	bool skips_rules; /* -y has decided */
 	struct certpolicy cert;
+	size_t profile;	 /* of its session; see profiles.h */
 	char *variables; /* of rules, NAME=value and NUL each; owned */
 	size_t variables_len, variable_count;
 	size_t exceeded; /* the limit of -y that was; 0: none */

@@ -123,6 +123,7 @@ take_news(struct master *master, enum rulefile_news news, int fd, int error)
 
 	switch (news) {
 	case RULEFILE_SAME:
+	case RULEFILE_CROWDED: /* with TLS variables: keys have none */
 		return;
 	case RULEFILE_NEW:
 		take_copy(master, fd);

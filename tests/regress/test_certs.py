@@ -37,15 +37,16 @@ def subject(text):
     return match and match.group(1)
 
 
-def start_error(env, *words):
-    result = run_server(['127.0.0.1', '0', '/bin/cat'], env=env)
+def start_error(env, *words, options=()):
+    arguments = list(options) + ['127.0.0.1', '0', '/bin/cat']
+    result = run_server(arguments, env=env)
     assert result.code == 111, result
     lines = [line for line in result.err.splitlines()
              if line.startswith('sslserver: fatal: (111) ')]
     assert len(lines) == 1, result
     for word in words:
         assert word in lines[0], lines
-    check = run_server(['--check', '127.0.0.1', '0', '/bin/cat'], env=env)
+    check = run_server(['--check'] + arguments, env=env)
     assert check.code == 111 and lines[0] in check.err, check
 
 

@@ -522,15 +522,9 @@ def test_rule_with_a_name(serve, workdir, clients, context):
         server.wait_log(NAME % (r'mail\.example', 'good'))
 
 
-LATER = 'TLS settings of a rule are not in this version'
-
-
 @pytest.mark.parametrize('text, what', [
     ('VERIFYDEPTH="x"', 'VERIFYDEPTH=x: it is no number of intermediates'),
     ('VERIFYDEPTH=""', 'VERIFYDEPTH=: it is no number of intermediates'),
-    ('CCAFILE="/etc/ca.pem"', 'CCAFILE=/etc/ca.pem: ' + LATER),
-    ('CAFILE="-"', 'CAFILE=-: ' + LATER),
-    ('CCAVERIFY="m",CADIR="/x"', 'CADIR=/x: ' + LATER),
 ])
 def test_rules_that_cannot_be_served(serve, workdir, context, text, what):
     rules = make_rules(os.path.join(workdir, 'rules.cdb'),

@@ -420,9 +420,9 @@ def test_the_copier_holds_nothing(start, workdir, stops):
     copier = stops.wait()
     try:
         assert server.role(copier) == 'copier'
-        # The new copy and the old one.
+        # The new copy and the old one, and what each says of TLS.
         assert list(descriptors(copier).values()) == [
-            '/memfd:sslserver (deleted)'] * 2
+            '/memfd:sslserver (deleted)'] * 4
         # And so with the other child.
         watcher = descriptors(server.pid('watcher'))
         assert [re.sub(r'\d+', 'N', target) for target in
@@ -533,11 +533,11 @@ def test_no_descriptor_for_the_news(start, workdir):
     assert server.is_refused()
     master = server.pid('master')
     limits = resource.prlimit(master, resource.RLIMIT_NOFILE)
-    # Enough for the copy, and not for its duplicate.
+    # Enough for the copy and what it says of TLS, and not for a duplicate.
     used = descriptors(master)
     copies = memories(master)
     free = [number for number in range(1000) if number not in used]
-    resource.prlimit(master, resource.RLIMIT_NOFILE, (free[1], limits[1]))
+    resource.prlimit(master, resource.RLIMIT_NOFILE, (free[2], limits[1]))
     make_rules(path, '127.0.0.2:deny\n')
     wait_for(lambda: memories(master) > copies, 3, 'the copy')
     wait_for(lambda: not server.pids('copier'), 3, 'its end')

@@ -134,11 +134,9 @@ def defects(server, path):
     ('MAXCONIP="many"', 'MAXCONIP=many: it is no number of connections '
      '(0: no limit)'),
     ('MAXCONNET="5"', 'MAXCONNET=5: it is not n/bits'),
-    ('CERTFILE="/c.pem"', 'CERTFILE=/c.pem: TLS settings of a rule are not '
-     'in this version'),
     ('A="%s"' % ('x' * 17000), 'A=%s...: the variables are too many or too '
      'long' % ('x' * 98)),
-], ids=['MAXCONIP', 'MAXCONNET', 'CERTFILE', 'length'])
+], ids=['MAXCONIP', 'MAXCONNET', 'length'])
 def test_defects_of_rules(start, rules, option, variable, reason):
     """File, rule, value, reason and client; once, however many come."""
     path = rules('rules.cdb', '127.0.7.:allow,%s\n:allow\n' % variable)

@@ -605,8 +605,7 @@ REFUSED = [('MAXCONIP', 'many', 'it is no number of connections (0: no '
            ('MAXCONIP', '', 'it is no number of connections (0: no limit)'),
            ('MAXCONNET', '5/129', 'it is not n/bits'),
            ('VERIFYDEPTH', '101', 'it is no number of intermediates'),
-           ('TLSMIN', '1.5', 'TLS settings of a rule are not in this '
-            'version')]
+           ('TLSMIN', '1.5', 'it is not 1.0, 1.1, 1.2 or 1.3')]
 
 
 @pytest.mark.parametrize('name, value, reason', REFUSED)

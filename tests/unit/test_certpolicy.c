@@ -62,6 +62,33 @@ a_rule_turns_it_on_and_off(void **state)
 	}
 }
 
+/* What CCAFILE=- has turned off is on again, and nothing else. */
+static void
+another_ccafile_takes_its_place(void **state)
+{
+	static const char *const names[] = { "CCAFILE=/etc/ca.pem",
+		"CCAFILE=", "CCAFILE=--" };
+	struct certpolicy policy;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(names); i++) {
+		assert_int_equal(
+		    mode_after(TLSVERIFY_NONE, names[i], NULL), TLSVERIFY_NONE);
+		assert_int_equal(
+		    mode_after(TLSVERIFY_CERT, names[i], NULL), TLSVERIFY_CERT);
+		policy = (struct certpolicy){ .mode = TLSVERIFY_NAME };
+		assert_int_equal(apply(&policy, "CCAFILE=-", NULL), 0);
+		assert_int_equal(apply(&policy, names[i], NULL), 0);
+		assert_int_equal(policy.mode, TLSVERIFY_NAME);
+		/* The last one of a rule counts. */
+		assert_int_equal(apply(&policy, names[i], "CCAFILE=-"), 0);
+		assert_int_equal(policy.mode, TLSVERIFY_NONE);
+		assert_int_equal(apply(&policy, "CCAFILE=-", names[i]), 0);
+		assert_int_equal(policy.mode, TLSVERIFY_NAME);
+	}
+}
+
 static void
 a_later_rule_wins(void **state)
 {
@@ -100,8 +127,7 @@ a_depth_is_a_number_up_to_a_hundred(void **state)
 static void
 other_variables_are_not_taken(void **state)
 {
-	static const char *const others[] = { "CCAFILE=/etc/ca.pem",
-		"CCAFILE=", "CCAFILE=--", "CCAFILE", "CCAVERIFYX=z",
+	static const char *const others[] = { "CCAFILE", "CCAVERIFYX=z",
 		"XCCAVERIFY=z", "CAFILE=-", "CADIR=-", "ccaverify=z",
 		"VERIFYDEPTH", "", "=" };
 	struct certpolicy_change change = { 0 };
@@ -226,6 +252,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rule_turns_it_on_and_off),
+		cmocka_unit_test(another_ccafile_takes_its_place),
 		cmocka_unit_test(a_later_rule_wins),
 		cmocka_unit_test(a_depth_is_a_number_up_to_a_hundred),
 		cmocka_unit_test(other_variables_are_not_taken),

@@ -40,7 +40,8 @@ sample(void)
 		.phrase = ROLE_PHRASE_TAKE,
 		.has_jail = true,
 		.has_public = true,
-		.has_phrase = true };
+		.has_phrase = true,
+		.has_list = { false, true } };
 
 	config.profile.values[0] = "chain.pem";
 	config.profile.values[PROFILE_VARIABLES - 1] = "";
@@ -91,6 +92,8 @@ assert_same(const struct role_config *a, const struct role_config *b)
 	assert_int_equal(a->has_public, b->has_public);
 	assert_int_equal(a->has_phrase, b->has_phrase);
 	assert_int_equal(a->phrase, b->phrase);
+	for (i = 0; i < PROFILES_LISTS; i++)
+		assert_int_equal(a->has_list[i], b->has_list[i]);
 }
 
 static void
@@ -269,6 +272,15 @@ malformed_public_data_is_refused(void **state)
 	}
 }
 
+/* A role with so many profiles. */
+static void
+give_profiles(struct role *role, size_t count)
+{
+	static struct profiles_entry entries[2];
+
+	role->profiles = (struct profiles){ .all = entries, .count = count };
+}
+
 /* From a keeper's READY to a nursery that took its descriptor. */
 static void
 public_data_travels_sealed(void **state)
@@ -276,30 +288,41 @@ public_data_travels_sealed(void **state)
 	static struct role keeper, nursery;
 	unsigned char digest[TLSLIB_SHA256_SIZE];
 	int before = open_descriptors(), fd = sealed_make(), ends[2];
-	struct tls_public public, got;
+	struct tls_public publics[2], got[2];
 	static struct msg_room room;
 	struct msg ready;
-	size_t len = public_bytes(&public);
+	const void *sealed;
+	size_t len, i;
 	bool more;
 
 	(void)state;
-	assert_int_equal(tlslib_sha256(bytes, len, digest), 0);
+	for (i = 0; i < 2; i++)
+		(void)public_bytes(&publics[i]);
+	publics[1].dh_bits = 3072;
 	assert_int_equal(fd_message_pair(ends), 0);
 	keeper.life_fd = ends[0];
-	role_public_give(&keeper, &public, fd);
+	give_profiles(&keeper, 2);
+	role_public_give(&keeper, publics, fd);
 	fd_close(&fd);
 	assert_int_equal(
 	    msg_receive(ends[1], &room, &ready, 1, true, &more), 1);
 	assert_int_equal(ready.type, MSG_READY);
 	assert_int_equal(ready.len, ROLE_DIGEST_SIZE);
-	assert_memory_equal(ready.body, digest, ROLE_DIGEST_SIZE);
 	assert_int_equal(ready.fd_count, 1);
 	assert_int_equal(sealed_check(ready.fds[0], ROLE_PUBLIC_MAX, &len), 0);
+	sealed = sealed_map(ready.fds[0], len);
+	assert_non_null(sealed);
+	assert_int_equal(tlslib_sha256(sealed, len, digest), 0);
+	assert_memory_equal(ready.body, digest, ROLE_DIGEST_SIZE);
 	nursery.public_fd = ready.fds[0];
-	role_public_take(&nursery, &got);
-	assert_int_equal(got.certs.count, 2);
-	assert_memory_equal(got.certs.all[1].chain, "root", 4);
-	tls_public_free(&got);
+	give_profiles(&nursery, 2);
+	role_public_take(&nursery, got);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(got[i].certs.count, 2);
+		assert_memory_equal(got[i].certs.all[1].chain, "root", 4);
+		assert_int_equal(got[i].dh_bits, publics[i].dh_bits);
+		tls_public_free(&got[i]);
+	}
 	fd_close(&ends[0]);
 	fd_close(&ends[1]);
 	assert_int_equal(open_descriptors(), before);
@@ -321,6 +344,7 @@ sentence_of(void (*step)(struct role *role))
 	if (pid == 0) {
 		fd_close(&ends[1]);
 		role.life_fd = ends[0];
+		give_profiles(&role, 1);
 		step(&role);
 		_exit(0);
 	}
@@ -388,8 +412,8 @@ give_chain(struct role *role, size_t len)
 	free(certificate);
 }
 
-/* The count, each length (of the name too), the bits. */
-#define ENCODING_SIZE (8 * sizeof(uint64_t))
+/* Its length, the count, each length (of the name too), the bits. */
+#define ENCODING_SIZE (9 * sizeof(uint64_t))
 
 static void
 give_what_fits(struct role *role)

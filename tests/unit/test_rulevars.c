@@ -34,15 +34,16 @@ what_is_refused(void **state)
 	static const char *const refused[] = { "MAXCONIP=", "MAXCONIP=many",
 		"MAXCONIP=-1", "MAXCONIP=5 ", "MAXCONIP=99999999999999999999",
 		"MAXCONNET=", "MAXCONNET=5", "MAXCONNET=5/", "MAXCONNET=/24",
-		"MAXCONNET=5/129", "MAXCONNET=5/24/", "CERTFILE=/x",
-		"KEYFILE=", "TLSMIN=1.5", "VERIFYDEPTH=x",
-		"VERIFYDEPTH=", "VERIFYDEPTH=101", "ALPN=h2", "CCAFILE=/x",
-		"CCAFILE=" };
+		"MAXCONNET=5/129", "MAXCONNET=5/24/", "TLSMIN=1.4", "TLSMIN=1.",
+		"TLSMAX=1.30", "TLSMAX=2.0", "TLSMIN=TLSv1.2", "VERIFYDEPTH=x",
+		"VERIFYDEPTH=", "VERIFYDEPTH=101" };
 	static const char *const served[] = { "MAXCONIP=0", "MAXCONIP=5",
 		"MAXCONNET=5/24", "MAXCONNET=0/0", "MAXCONIPS=x", "XMAXCONIP=x",
 		"maxconip=x", "RELAYCLIENT=", "CERTFILES=x", "CCAVERIFY=z",
 		"CCAVERIFY=", "VERIFYDEPTH=0", "VERIFYDEPTH=100", "CCAFILE=-",
-		"TLSMINIMUM=x", "A=MAXCONIP=x" };
+		"TLSMINIMUM=x", "A=MAXCONIP=x", "CERTFILE=/x",
+		"KEYFILE=", "ALPN=h2", "CCAFILE=/x", "CCAFILE=", "TLSMIN=1.0",
+		"TLSMAX=1.3", "TLSMAX=" };
 	size_t i;
 
 	(void)state;

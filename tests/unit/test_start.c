@@ -20,11 +20,12 @@ encode(const struct start *start, unsigned char body[START_SIZE])
 static struct start
 full(void)
 {
-	struct start start = { .verify = { .mode = TLSVERIFY_NAME,
-				   .depth = 3,
-				   .matches_name = true,
-				   .strict_names = true,
-				   .host = "mail.example" },
+	struct start start = { .profile = 255,
+		.verify = { .mode = TLSVERIFY_NAME,
+		    .depth = 3,
+		    .matches_name = true,
+		    .strict_names = true,
+		    .host = "mail.example" },
 		.wants_facts = true };
 
 	memset(start.verify.remote.bytes, 7, 16);
@@ -42,6 +43,7 @@ all_fields_arrive(void **state)
 	(void)state;
 	msg.len = encode(&sent, body);
 	assert_int_equal(start_get(&got, &msg), 0);
+	assert_int_equal(got.profile, 255);
 	assert_int_equal(got.verify.mode, TLSVERIFY_NAME);
 	assert_int_equal(got.verify.depth, 3);
 	assert_true(got.verify.matches_name);
