@@ -25,8 +25,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "net/sock.h"
+#include "serve/cache.h"
 #include "serve/monitor.h"
 #include "serve/msg.h"
+#include "serve/profiles.h"
 
 static int64_t *clock_shift; /* milliseconds, also in the monitor */
 
@@ -73,18 +75,35 @@ hear(int fd, size_t max_fds)
 	return r == 1 ? &f.heard.msg : NULL;
 }
 
+/* The digest of the one that there always is, and no lists of others. */
+static void
+put_profiles(struct msg_writer *w)
+{
+	static const unsigned char digest[CACHE_PROFILE_SIZE];
+	size_t i;
+
+	msg_put_bytes(w, digest, sizeof(digest));
+	for (i = 0; i < PROFILES_LISTS; i++)
+		msg_put_number(w, 0);
+}
+
 /* As master: hand the monitor one end of something. */
 static void
 give(enum msg_type type, int *fd)
 {
-	/* A nursery's comes after the number of its generation. */
-	uint64_t numbers[] = { type == MSG_NURSERY ? 1 : ROLE_PID, ROLE_PID };
-	struct msg msg = { .type = type,
-		.body = (unsigned char *)numbers,
-		.len = sizeof(numbers),
-		.fds = { *fd },
-		.fd_count = 1 };
+	unsigned char body[200];
+	struct msg msg = {
+		.type = type, .body = body, .fds = { *fd }, .fd_count = 1
+	};
+	struct msg_writer w;
 
+	msg_write_to(&w, body, sizeof(body));
+	if (type == MSG_NURSERY)
+		msg_put_number(&w, 1);
+	msg_put_number(&w, ROLE_PID);
+	if (type == MSG_NURSERY)
+		put_profiles(&w);
+	assert_int_equal(msg_written(&w, &msg.len), 0);
 	assert_int_equal(msg_send(f.master_fd, &msg, false), 0);
 	fd_close(fd);
 }
