@@ -18,9 +18,9 @@ import pytest
 
 from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
-from harness import (KEEPER_ID, NET_ID, SLOW, TLS12, TLS13, Client, Truncated,
-                     descriptors, hold, kill, read_proc,
-                     read_stat, status_fields, tls_context, tool, wait_for)
+from harness import (KEEPER_ID, NET_ID, ROOT, SLOW, TLS12, TLS13, Client,
+                     Truncated, descriptors, hold, kill, read_proc, read_stat,
+                     status_fields, tls_context, tool, wait_for)
 from pki import openssl
 from test_certs import names, seen  # noqa: F401
 from test_delayed import Plain, notes  # noqa: F401
@@ -289,23 +289,6 @@ def test_name_servers(start, files, inside, etc):  # noqa: F811
             == 'a.example'
 
 
-def test_rules_at_once(start, files, workdir):
-    """Also a table whose times and size are those of the last one."""
-    path = make_rules(os.path.join(workdir, 'rules'),
-                      '127.:allow,MARK="a"\n')
-    server = start(tool('showstate'), certs=files.env(), options=['-x', path])
-    times = os.stat(path)
-    assert mark(server) == 'a'
-    make_rules(path, '127.:allow,MARK="b"\n')
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    reload(server)
-    wait_for(lambda: mark(server) == 'b', PATIENCE, 'the new rules')
-
-
-def mark(server):
-    return environment_of(server).get('MARK')
-
-
 def test_damaged_rules_are_told_again(start, files, workdir):
     path = make_rules(os.path.join(workdir, 'rules'), '127.:allow\n')
     server = start(certs=files.env(), options=['-x', path])
@@ -494,7 +477,8 @@ def test_delayed(start, files, notes):  # noqa: F811
 
 
 def test_more_generations_than_there_may_be(start, files):
-    """One session each: the oldest lose their nursery, and go on."""
+    """One session each: the oldest lose their nursery, and go on; what
+    becomes of them is no matter to the others."""
     server = start(certs=files.env(), options=['-T', '1', '-c', '30'])
     held = []
     for turn in range(12):
@@ -506,6 +490,16 @@ def test_more_generations_than_there_may_be(start, files):
         assert len(server.pids('nursery')) <= 8
     for client in held:
         client.echo(b'still here')
+    nurseries = set(server.pids('nursery'))
+    for _ in range(3):
+        client = held.pop(0)
+        client.close_notify()
+        assert client.recv_all() == b''
+        client.close()
+    server.wait_log('^sslserver: ended by', PATIENCE, 3)
+    server.check_service()
+    hold(lambda: set(server.pids('nursery')) == nurseries, 0.5,
+         'each nursery that has a session stays')
     for client in held:
         client.close_notify()
         assert client.recv_all() == b''
@@ -714,6 +708,7 @@ def test_keeper_killed_after_it_was_ready(start, files, stops):
     server = start(certs=files.env(), launcher=stops.launcher,
                    options=['--keepers', '2'])
     before, master = generations(server), server.pid('master')
+    had = len(descriptors(master)) if ROOT else 0
     files.put('rsa')
     keeper = reload_stopped(server, stops)
     # It has that behind it, the next ones not.
@@ -733,6 +728,9 @@ def test_keeper_killed_after_it_was_ready(start, files, stops):
             kill(stat.pid, signal.SIGCONT)
     wait_for(lambda: served_by(server) == 'rsa', PATIENCE, 'another try')
     wait_left(server, before | {keeper, other})
+    if ROOT:
+        wait_for(lambda: len(descriptors(master)) == had, PATIENCE,
+                 'the descriptors of before')
     assert len(troubles(server)) == 1
 
 
