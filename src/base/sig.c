@@ -83,6 +83,28 @@ sig_restore(const struct sig_state *state)
 	return sigprocmask(SIG_SETMASK, &state->mask, NULL);
 }
 
+static int
+change_mask(int how, int signo)
+{
+	sigset_t set;
+
+	if (sigemptyset(&set) == -1 || sigaddset(&set, signo) == -1)
+		return -1;
+	return sigprocmask(how, &set, NULL);
+}
+
+int
+sig_block(int signo)
+{
+	return change_mask(SIG_BLOCK, signo);
+}
+
+int
+sig_unblock(int signo)
+{
+	return change_mask(SIG_UNBLOCK, signo);
+}
+
 int
 sig_ignore_terminal(void)
 {

@@ -27,6 +27,13 @@ int sig_restore(const struct sig_state *state);
 /* Does sig_restore give this one its default action? */
 bool sig_is_changed(int signo);
 
+/*
+ * Have a signal wait from now on, and let it come.  What waits is not
+ * inherited by a fork, that it shall wait is.  0 or -1.
+ */
+int sig_block(int signo);
+int sig_unblock(int signo);
+
 /* Ignore INT, TERM, HUP, QUIT and PIPE, as every role does.  0 or -1. */
 int sig_ignore_terminal(void);
 

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -414,9 +413,9 @@ main(int argc, char **argv)
 
 	if (fd_fill_standard() == -1)
 		return 111; /* nowhere to say why */
-	/* HUP has a meaning later: it must not end what is just starting. */
-	if (sig_save(&program.signals) == -1 ||
-	    signal(SIGHUP, SIG_IGN) == SIG_ERR || title_prepare(&argv) == -1)
+	/* HUP has a meaning, but nobody yet who would act on it. */
+	if (sig_save(&program.signals) == -1 || sig_block(SIGHUP) == -1 ||
+	    title_prepare(&argv) == -1)
 		die(111, "out of memory");
 	read_command_line(&options, argc, argv);
 	check_settings(&options, &how);

@@ -151,7 +151,8 @@ prepare_signals(void)
 
 	if (signal_fd == -1 || sig_ignore_terminal() == -1 ||
 	    sig_catch(SIGTERM) == -1 || sig_catch(SIGINT) == -1 ||
-	    sig_catch(SIGHUP) == -1 || sig_catch(SIGCHLD) == -1)
+	    sig_catch(SIGHUP) == -1 || sig_catch(SIGCHLD) == -1 ||
+	    sig_unblock(SIGHUP) == -1)
 		return -1;
 	return signal_fd;
 }

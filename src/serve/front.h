@@ -8,7 +8,8 @@ struct ip_endpoint;
 struct settings;
 
 /*
- * Wait for signals and for master, whose message socket is master_fd; for
+ * Wait for signals (the caller has blocked HUP, and one that came since then
+ * counts) and for master, whose message socket is master_fd; for
  * -1 print bound.  Returns the exit code: 0 after SIGTERM or SIGINT, or a
  * finished --check; 111 when master could not start, has died, or stops by
  * itself, which is else as after SIGTERM.

@@ -494,7 +494,8 @@ master_run(const struct settings *settings, const struct program *program,
 	master.phrase_fd = phrase_fd;
 	title_set("master");
 	privs_hide();
-	sig_ignore_terminal();
+	if (sig_ignore_terminal() == -1 || sig_unblock(SIGHUP) == -1)
+		_exit(111);
 	prepare(&master);
 	generation_start(&master);
 	generation_turn(&master, clock_now());

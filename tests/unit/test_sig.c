@@ -231,6 +231,25 @@ roles_ignore_the_terminal(void **state)
 }
 
 static int
+waits(void)
+{
+	CHECK(sig_pipe() >= 0 && sig_block(SIGHUP) == 0);
+	CHECK(raise(SIGHUP) == 0 && sig_catch(SIGHUP) == 0);
+	CHECK(sig_next() == 0);
+	CHECK(sig_unblock(SIGHUP) == 0);
+	CHECK(sig_next() == SIGHUP && sig_next() == 0);
+	CHECK(sig_block(-1) == -1 && sig_unblock(NSIG) == -1);
+	return 0;
+}
+
+static void
+what_is_blocked_waits_for_who_catches_it(void **state)
+{
+	(void)state;
+	in_child(waits);
+}
+
+static int
 has_default(int signo)
 {
 	struct sigaction action;
@@ -315,6 +334,7 @@ main(void)
 		cmocka_unit_test(child_does_not_wake_its_parent),
 		cmocka_unit_test(new_pipe_closes_nothing),
 		cmocka_unit_test(roles_ignore_the_terminal),
+		cmocka_unit_test(what_is_blocked_waits_for_who_catches_it),
 		cmocka_unit_test(programs_get_the_start_state),
 		cmocka_unit_test(blocked_signals_meet_the_default),
 	};
