@@ -250,6 +250,16 @@ tlscompat_set_dh(SSL_CTX *ctx, const unsigned char *p, size_t p_len,
  * Behaviour of a server
  */
 
+unsigned
+tlscompat_oldest(void)
+{
+#ifdef LIBRESSL_VERSION_NUMBER
+	return 2; /* and lets older ones be set */
+#else
+	return 0;
+#endif
+}
+
 void
 tlscompat_set_behaviour(SSL_CTX *ctx, size_t read_size)
 {

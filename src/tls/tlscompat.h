@@ -45,6 +45,9 @@ struct ssl_ctx_st *tlscompat_ctx_new(bool is_server);
 struct x509_st *tlscompat_x509_new(void);
 struct X509_crl_st *tlscompat_crl_new(void);
 
+/* The oldest version that it speaks, as the x of TLS 1.x. */
+unsigned tlscompat_oldest(void);
+
 /*
  * A server's context without early data, tickets of TLS 1.3 and
  * renegotiation.  It reads as much ahead as read_size, if the library can.

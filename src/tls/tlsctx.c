@@ -208,6 +208,12 @@ set_versions(const struct making *making, unsigned *min)
 	if (SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION + (int)*min) != 1 ||
 	    SSL_CTX_set_max_proto_version(ssl, TLS1_VERSION + (int)max) != 1)
 		return blame(making, "TLSMIN or TLSMAX", "");
+	if (max < tlscompat_oldest()) {
+		text_format(making->error, making->error_size,
+		    "TLSMAX 1.%u: this TLS library begins with TLS 1.%u", max,
+		    tlscompat_oldest());
+		return -1;
+	}
 	/*
 	 * MD5 and SHA-1 of 1.0 and 1.1 are below every level but 0.  Set
 	 * before CIPHERS, whose @SECLEVEL wins.

@@ -40,6 +40,7 @@ def _tls_library():
 
 
 TLS_LIBRARY = _tls_library()
+IS_LIBRESSL = TLS_LIBRARY.startswith('LibreSSL')
 # Others show a key object digests only, and Ed25519 has none.
 KEYS = ['rsa', 'ecdsa'] + (
     ['ed25519'] if re.match(r'OpenSSL ([3-9]|\d\d)', TLS_LIBRARY) else [])

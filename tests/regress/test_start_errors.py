@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from harness import KEYS, ROOT, run_server
+from harness import IS_LIBRESSL, KEYS, ROOT, run_server
 
 TAIL = ['127.0.0.1', '0', '/bin/cat']
 
@@ -105,6 +105,13 @@ def test_ed25519_is_refused(pki):
     """Where a key object gets digests, of which Ed25519 has none."""
     check_start_error(run_with(pki.ed25519), pki.path('ed25519.key'),
                       'an ed25519 key')
+
+
+@pytest.mark.skipif(not IS_LIBRESSL, reason='OpenSSL has the old versions')
+def test_old_versions_alone(pki):
+    """LibreSSL lets them be set, and speaks none."""
+    certs = dict(pki.ecdsa, TLSMIN='1.0', TLSMAX='1.1')
+    check_start_error(run_with(certs), 'tlsmax 1.1', 'begins with tls 1.2')
 
 
 def test_no_key_anywhere(pki):

@@ -858,7 +858,7 @@ two_tickets_have_two_names(void **state)
 	if (!SEALS)
 		skip();
 	expect_full(&sealing, &client);
-	SSL_SESSION_get0_ticket(client.session, &first, &len);
+	first = lib_ticket(client.session, &len);
 	/* The client keeps the second one. */
 	assert_memory_equal(first, keys.made[1].name, TLSRESUME_NAME_SIZE);
 	assert_memory_not_equal(first, keys.made[0].name, TLSRESUME_NAME_SIZE);
@@ -1012,7 +1012,7 @@ a_damaged_ticket_is_none(void **state)
 
 		expect_full(&sealing, &client);
 		offered = client.session;
-		SSL_SESSION_get0_ticket(offered, &ticket, &len);
+		ticket = lib_ticket(offered, &len);
 		bytes = (unsigned char *)(uintptr_t)ticket;
 		for (at = 0; at < len; at += 5) {
 			bytes[at] ^= (unsigned char)(1u << at % 8);
@@ -1081,7 +1081,7 @@ a_long_chain_is_not_sealed(void **state)
 		skip();
 	client.extra = make_long_cert();
 	expect_full(&sealing, &client);
-	SSL_SESSION_get0_ticket(client.session, &ticket, &len);
+	ticket = lib_ticket(client.session, &len);
 	assert_in_range(len, 1, 4000);
 	expect_full(&sealing, &client);
 	assert_int_equal(cache.fetches, 1);

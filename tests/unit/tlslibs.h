@@ -203,6 +203,21 @@ lib_has_version(int version)
 #endif
 }
 
+/* What the client keeps of a server; NULL: it cannot be seen. */
+LIB_UNUSED static const unsigned char *
+lib_ticket(const SSL_SESSION *session, size_t *len)
+{
+	const unsigned char *ticket = NULL;
+
+	*len = 0;
+#ifndef LIBRESSL_VERSION_NUMBER
+	SSL_SESSION_get0_ticket(session, &ticket, len);
+#else
+	(void)session;
+#endif
+	return ticket;
+}
+
 /* Can it be named for key exchange? */
 LIB_UNUSED static bool
 lib_has_group(const char *name)
