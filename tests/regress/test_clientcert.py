@@ -288,7 +288,7 @@ def names_told(server):
     if 'No client certificate CA names sent' in text:
         return []
     part = text.split('Acceptable client certificate CA names\n')[1]
-    return re.findall('^CN = (.*)$', part.split('Client Certificate Types')[0],
+    return re.findall('^CN ?= ?(.*)$', part.split('Client Certificate Types')[0],
                       re.M)
 
 

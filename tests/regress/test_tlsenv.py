@@ -191,7 +191,7 @@ def test_every_variable(start, pki, key, version):
     }
     versions = subprocess.run((harness.SSLSERVER, '--version'), check=True,
                               stdout=subprocess.PIPE).stdout.decode()
-    assert answer.field('Server Temp Key: ECDH, (prime256v1|P-256)')
+    assert answer.field('(?:Server|Peer) Temp Key: ECDH, (prime256v1|P-256)')
     expected.update(expected_of(pki.path(key + '.pem'), 'SERVER'))
     found = dict(answer.tls)
     interface = found.pop('SSL_VERSION_INTERFACE').decode()
