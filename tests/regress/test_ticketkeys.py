@@ -16,6 +16,7 @@ from test_resumption import (  # noqa: F401  fixtures
     QUIET, VERSIONS, Visit, certified, clients, in_time, serve)
 
 KEYS = [byte * 32 for byte in ('0a', 'B1', 'c2')]
+LOADED = '^sslserver: info: certificates, keys and lists are loaded anew'
 KEPT = '; the last keys stay in force$'
 
 
@@ -249,6 +250,27 @@ def test_missing_file_keeps_the_last_keys(share, keys):
     assert not Visit(server, context, found.session).is_resumed
 
 
+@VERSIONS
+def test_reload(share, keys, limits):
+    """What was sealed before is resumed after it; a file that is still
+    broken is told again."""
+    server = share()
+    context = tls_context(**limits)
+    found = Visit(server, context)
+    server.signal(signal.SIGHUP)
+    server.wait_log(LOADED)
+    assert Visit(server, context, found.session).is_resumed
+    put(keys, 'nonsense')
+    server.wait_log(KEPT)
+    server.signal(signal.SIGHUP)
+    server.wait_log(LOADED, count=2)
+    server.wait_log(KEPT, count=2)
+    assert Visit(server, context, found.session).is_resumed
+    put(keys, KEYS[1], KEYS[0])
+    taken(server, 2)
+    assert Visit(server, context, found.session).is_resumed
+
+
 @pytest.mark.parametrize('lines, words', BROKEN, ids=lambda value: '')
 def test_broken_at_the_start(pki, workdir, lines, words):
     path = os.path.join(workdir, 'keys')
@@ -293,6 +315,7 @@ def test_open_to_everybody(share, keys):
                     'written by everybody$' % re.escape(keys))
 
 
+@pytest.mark.root
 def test_below_the_root(share, workdir):
     """A path that is not there is looked for below SSL_CHROOT."""
     root = os.path.join(workdir, 'root')
