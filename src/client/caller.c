@@ -24,6 +24,7 @@
 #include "client/handshake.h"
 #include "client/helper.h"
 #include "client/names.h"
+#include "client/sessionfile.h"
 #include "client/tlsprocess.h"
 #include "net/sock.h"
 #include "serve/environment.h"
@@ -41,7 +42,8 @@
 	(16 * 1024 + TLSVARS_TEXTS_MAX + TLSVARS_COUNT_MAX * 16)
 
 struct caller {
-	const struct client_settings *settings;
+	const struct client_settings *settings; /* own */
+	struct client_settings own; /* with what is known of helpers */
 	struct handshake handshake;
 	int delayed_fd; /* to who waits for the program's byte, or -1 */
 	int ask_fd;	/* the program's end of SSLCTLFD, or -1 */
@@ -70,10 +72,28 @@ start_helper(const struct caller *caller, helper_fn *run)
 	return moved;
 }
 
+/* Who writes --session's file; the TLS process inherits the way to it. */
+static void
+start_store(struct caller *caller)
+{
+	struct client_settings *own = &caller->own;
+	char error[CLIENT_ERROR_SIZE];
+
+	own->session_dir = own->store_fd = -1;
+	if (own->session == NULL)
+		return;
+	own->session_dir = sessionfile_prepare(own, error);
+	if (own->session_dir == -1)
+		client_die(111, "fatal", "%s", error);
+	own->store_fd = start_helper(caller, sessionfile_run);
+	fd_close(&own->session_dir);
+}
+
 static void
 start_helpers(struct caller *caller)
 {
 	caller->delayed_fd = caller->ask_fd = -1;
+	start_store(caller);
 	if (caller->settings->is_delayed)
 		caller->delayed_fd = start_helper(caller, delayed_run);
 	handshake_init(
@@ -85,11 +105,13 @@ static void
 close_its_own(const struct client_settings *settings)
 {
 	int report = settings->report_fd, phrase = SETTINGS_PHRASE_FD;
+	int store = settings->store_fd;
 
 	if (report > 2)
 		fd_close(&report);
 	if (settings->reads_phrase)
 		fd_close(&phrase);
+	fd_close(&store);
 }
 
 /* Wait for one; leave when there will be none. */
@@ -429,7 +451,8 @@ caller_run(const struct client_settings *settings)
 {
 	static struct caller caller;
 
-	caller.settings = settings;
+	caller.own = *settings;
+	caller.settings = settings = &caller.own;
 	start_helpers(&caller);
 	close_its_own(settings);
 	await_ready(&caller);

@@ -58,8 +58,11 @@ struct client_settings {
 	bool is_delayed;   /* --delayed: TLS when the program asks */
 	bool has_starttls; /* --starttls: first speak this */
 	enum starttls_protocol starttls;
-	unsigned idle_s; /* -w */
-	int report_fd;	 /* --report, or -1 */
+	unsigned idle_s;     /* -w */
+	int report_fd;	     /* --report, or -1 */
+	const char *session; /* --session, or NULL */
+	int session_dir;     /* its directory, or -1 */
+	int store_fd;	     /* to who writes it, or -1 */
 
 	/* the program */
 	char *const *program; /* argv, NULL-terminated */

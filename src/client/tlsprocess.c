@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "client/helper.h"
+#include "client/sessionfile.h"
 #include "client/starttls.h"
 #include "net/sock.h"
 #include "serve/facts.h"
@@ -38,6 +39,7 @@
 #include "tls/tlsconn.h"
 #include "tls/tlsctx.h"
 #include "tls/tlskey.h"
+#include "tls/tlslib.h"
 #include "tls/tlsphrase.h"
 
 #define CONTROL_FD HELPER_CONTROL_FD
@@ -47,7 +49,7 @@
 
 struct tlsprocess {
 	const struct client_settings *settings;
-	int report_fd, phrase_fd;
+	int report_fd, phrase_fd, store_fd;
 	int server_fd, program_in, program_out;
 	struct tlsfiles files;
 	struct tlstrust_files trust;
@@ -56,6 +58,10 @@ struct tlsprocess {
 	struct tlsphrase *decrypter;
 	struct phrase phrase;
 	struct tlsctx *ctx;
+	struct tlsclient client;
+	unsigned char session[SESSIONFILE_MAX]; /* the file's contents */
+	size_t session_len;
+	unsigned char binding[SESSIONFILE_BINDING_SIZE];
 	struct msg_room room;
 };
 
@@ -84,12 +90,13 @@ static void
 arrange(struct tlsprocess *process, int control_fd)
 {
 	const struct client_settings *s = process->settings;
-	int keep[2];
+	int keep[3];
 
+	process->store_fd = keep[2] = move(s->store_fd);
 	process->report_fd = keep[0] = move(s->report_fd);
 	process->phrase_fd = keep[1] =
 	    move(s->reads_phrase ? SETTINGS_PHRASE_FD : -1);
-	helper_arrange(s, control_fd, keep, 2);
+	helper_arrange(s, control_fd, keep, 3);
 	if ((s->report_fd != -1 && process->report_fd == -1) ||
 	    (s->reads_phrase && process->phrase_fd == -1))
 		fail("unable to keep the descriptors of -3 and --report");
@@ -99,6 +106,19 @@ static bool
 is_set(const char *value)
 {
 	return value != NULL && *value != '\0';
+}
+
+static void
+read_session(struct tlsprocess *process)
+{
+	const char *path = process->settings->session;
+	char error[CLIENT_ERROR_SIZE];
+	int len =
+	    path == NULL ? 0 : sessionfile_read(path, process->session, error);
+
+	if (len == -1)
+		fail(error);
+	process->session_len = (size_t)len;
 }
 
 static void
@@ -113,6 +133,7 @@ open_files(struct tlsprocess *process)
 		fail(error);
 	if (tlstrust_read(&process->trust, &s->tls, NULL, error) == -1)
 		fail(error);
+	read_session(process);
 	if (s->phrase_file == NULL)
 		return;
 	process->phrase_fd = fd_open_regular(s->phrase_file, &status);
@@ -219,6 +240,49 @@ load_files(struct tlsprocess *process)
 		tlskeys_get(&process->keys, 0), error, sizeof(error));
 	if (process->ctx == NULL)
 		fail(error);
+}
+
+/*
+ * What a session is good for: it is resumed without a look at any
+ * certificate, so all that the verdict depended on must be the same.
+ */
+static void
+bind_session(struct tlsprocess *process)
+{
+	const struct client_settings *s = process->settings;
+	const struct tlstrust *trust = &process->public.trust;
+	unsigned char digest[TLSLIB_SHA256_SIZE];
+	struct buf all;
+	char text[512];
+
+	if (s->session == NULL)
+		return;
+	text_format(text, sizeof(text), "%s %u %s %d %d %d %d %d %d", s->shown,
+	    s->port_number, s->port == NULL ? "" : s->port, s->depth,
+	    s->verifies_chain, s->matches_name, s->strict_names, s->sends_sni,
+	    s->has_own_store);
+	buf_init(&all, TLSTRUST_MAX);
+	if (buf_append_string(&all, text) == -1 ||
+	    buf_append(&all, s->alpn, s->alpn_len) == -1 ||
+	    tlslib_sha256(trust->cas.data, trust->cas.len, digest) == -1 ||
+	    buf_append(&all, digest, sizeof(digest)) == -1 ||
+	    tlslib_sha256(trust->crls.data, trust->crls.len, digest) == -1 ||
+	    buf_append(&all, digest, sizeof(digest)) == -1 ||
+	    (process->public.certs.count > 0 &&
+		buf_append(&all, process->public.certs.all[0].chain,
+		    process->public.certs.all[0].chain_len) == -1) ||
+	    tlslib_sha256(all.data, all.len, process->binding) == -1)
+		fail("out of memory");
+	buf_free(&all);
+}
+
+/* tlsclient_keep_fn */
+static void
+keep_session(void *arg, const unsigned char *session, size_t len)
+{
+	const struct tlsprocess *process = arg;
+
+	sessionfile_keep(process->store_fd, process->binding, session, len);
 }
 
 /*
@@ -362,13 +426,21 @@ static struct tlsconn *
 greet(struct tlsprocess *process)
 {
 	const struct client_settings *s = process->settings;
-	const struct tlsclient client = { .verify = make_verify(s),
-		.sni = s->sends_sni ? s->host : NULL,
-		.alpn = s->alpn_len > 0 ? s->alpn : NULL,
-		.alpn_len = s->alpn_len };
-	struct tlsconn *conn =
-	    tlsconn_new_client(process->ctx, process->server_fd, &client);
+	struct tlsclient *client = &process->client;
+	struct tlsconn *conn;
 
+	client->verify = make_verify(s);
+	client->sni = s->sends_sni ? s->host : NULL;
+	client->alpn = s->alpn_len > 0 ? s->alpn : NULL;
+	client->alpn_len = s->alpn_len;
+	if (process->store_fd != -1) {
+		client->keep = keep_session;
+		client->arg = process;
+		client->session =
+		    sessionfile_get(process->session, process->session_len,
+			process->binding, &client->session_len);
+	}
+	conn = tlsconn_new_client(process->ctx, process->server_fd, client);
 	if (conn == NULL)
 		refuse(TLSVERIFY_NOT_REFUSED, false, "out of memory", "");
 	shake_hands(process, conn);
@@ -450,6 +522,7 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 	drop_rights(&process);
 	get_phrase(&process);
 	load_files(&process);
+	bind_session(&process);
 	get_ready(&process);
 	dance(&process);
 	conn = greet(&process);

@@ -21,7 +21,15 @@
 #include "serve/profile.h"
 
 /* Codes of long options without a letter. */
-enum { STRICT_NAMES = 256, STARTTLS, DELAYED, REPORT, HELP, VERSION_OPTION };
+enum {
+	STRICT_NAMES = 256,
+	STARTTLS,
+	DELAYED,
+	SESSION,
+	REPORT,
+	HELP,
+	VERSION_OPTION
+};
 
 static const struct optiontable_row rows[] = {
 	{ 'q', "quiet", NULL, "print nothing but why there is no connection" },
@@ -69,6 +77,7 @@ static const struct optiontable_row rows[] = {
 	    "begin in plain text: smtp, imap, pop3, ftp, sieve, ldap, xmpp,\n"
 	    "        postgres or mysql" },
 	{ DELAYED, "delayed", NULL, "TLS when the program asks (UCSPI-TLS)" },
+	{ SESSION, "session", "file", "resume the session kept in file" },
 	{ REPORT, "report", "fd",
 	    "at the end write `end' or `truncated' to fd" },
 	{ HELP, "help", NULL, "this text" },
@@ -223,6 +232,9 @@ apply_word(struct clientoptions *o, int code, const char *shown,
 		break;
 	case 'l':
 		return set_local_name(o, shown, word, error);
+	case SESSION:
+		s->session = word;
+		break;
 	case STARTTLS:
 		return set_starttls(s, shown, word, error);
 	case 'T':

@@ -13,6 +13,10 @@ struct ssl_st;
 /* Longest ALPN list on the wire. */
 #define TLSCLIENT_ALPN_MAX 1024
 
+/* Take a session that may be resumed; its bytes are gone afterwards. */
+typedef void tlsclient_keep_fn(
+    void *arg, const unsigned char *session, size_t len);
+
 struct tlsclient {
 	/*
 	 * TLSVERIFY_NAME: the server's name is host or, when that is NULL,
@@ -22,6 +26,16 @@ struct tlsclient {
 	const char *sni;	   /* sent; NULL: none */
 	const unsigned char *alpn; /* tlsclient_alpn's; NULL: none */
 	size_t alpn_len;
+	/*
+	 * What keep was given in a connection with the same wishes, to the
+	 * same server; NULL: none.  One that cannot be read, or whose
+	 * certificate has expired, is not used.  What a resumed session
+	 * says of the server was verified when it began.
+	 */
+	const unsigned char *session;
+	size_t session_len;
+	tlsclient_keep_fn *keep; /* NULL: nobody wants sessions */
+	void *arg;
 };
 
 /*
@@ -34,6 +48,7 @@ int tlsclient_alpn(
 
 /*
  * For tlsconn: make a client's end of ssl, which tlsverify_begin has seen.
+ * With keep it is the only one of its context, and *client must outlive it.
  * 0, or -1: memory is short.
  */
 int tlsclient_begin(struct ssl_st *ssl, const struct tlsclient *client);
