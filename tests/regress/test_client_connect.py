@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from admission import (TYPE_A, TYPE_AAAA, TYPE_CNAME, ident_server, known,
-                       name_server, neighbours, record, wire_name)
+from admission import (IDENT_CLIENT, TYPE_A, TYPE_AAAA, TYPE_CNAME,
+                       ident_server, known, name_server, neighbours, record,
+                       wire_name)
 from clientrun import (SSLCLIENT, client_environment, is_listening,
                        run_client, server_context)
 from harness import find_command, tool
@@ -182,11 +183,18 @@ def test_dead_name_servers_do_not_hold_the_program_long(family, server):
 
 
 @pytest.mark.root
-def test_ident(family, server):
-    with ident_server('127.0.0.1', lambda remote, local: (
+def test_ident(family, peer, pki):
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+
+    def serve(conn):
+        with context.wrap_socket(conn, server_side=True) as tls:
+            tls.unwrap()
+
+    server = peer(serve, address=IDENT_CLIENT)
+    with ident_server(IDENT_CLIENT, lambda remote, local: (
             '%d, %d : USERID : UNIX : somebody\r\n' % (remote, local)
     ).encode()) as ident:
-        env, _ = env_of(*ANY, '-r', '127.0.0.1', server.port)
+        env, _ = env_of(*ANY, '-r', IDENT_CLIENT, server.port)
         assert env['SSLREMOTEINFO'] == 'somebody'
         assert ident.seen[0][1] == (server.port, int(env['SSLLOCALPORT']))
 
