@@ -1,7 +1,7 @@
 # The front door; the work is done by meson and ninja in $(BUILD).
 #
 #   make            the programs, in build/bin
-#   make demo       a small service behind sslserver, fetched with curl
+#   make demo       a small service behind sslserver, fetched with curl and sslclient
 #   make check      every test, about 10 minutes; last line: N passed, M failed,
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)

@@ -78,8 +78,13 @@ static void
 choose_store(struct client_settings *s)
 {
 	s->has_own_store = is_set(s->tls.cafile) || is_set(s->tls.cadir);
-	if (!s->has_own_store && s->verifies_chain)
-		tlssystem_use(&s->tls);
+	if (s->has_own_store || !s->verifies_chain)
+		return;
+	tlssystem_use(&s->tls);
+	if (!is_set(s->tls.cafile) && !is_set(s->tls.cadir))
+		client_say(s, VERBOSITY_ERRORS,
+		    "warning: this system has no store of CAs: no server is "
+		    "trusted without -a or -A");
 }
 
 static void

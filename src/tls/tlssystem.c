@@ -52,6 +52,7 @@ tlssystem_use(struct tls_settings *settings)
 	if (settings->cafile != NULL || settings->cadir != NULL)
 		return;
 	settings->cafile = find_file();
-	if (settings->cafile == NULL)
+	if (settings->cafile == NULL &&
+	    access(X509_get_default_cert_dir(), R_OK | X_OK) == 0)
 		settings->cadir = X509_get_default_cert_dir();
 }

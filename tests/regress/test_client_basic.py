@@ -324,6 +324,7 @@ def test_its_descriptors(running):
 
 
 @pytest.mark.root
+@pytest.mark.skipif(SANITIZED, reason='reports of sanitizers go there')
 def test_quiet_keeps_no_descriptor_2(family, echo):
     process = spawn_client(['-q'] + echo + ['cat'], stdin=subprocess.PIPE)
     try:
