@@ -6,7 +6,7 @@ import pytest
 
 from clientpki import ClientPki
 from clientrun import finish, run_client, server_context, spawn_client
-from harness import ROOT, read_proc
+from harness import ROOT, SANITIZED, read_proc
 from pki import openssl
 
 PHRASE = b'correct horse'
@@ -155,6 +155,7 @@ def memory_has(pid, needle):
 
 
 @pytest.mark.root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is endless")
 def test_key_and_phrase_are_in_the_tls_process_alone(
         family, demanding, users, workdir):
     path = os.path.join(workdir, 'phrase')
