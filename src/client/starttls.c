@@ -42,24 +42,31 @@ own_name(char own[OWN_SIZE], int fd)
 	return own;
 }
 
-/* 0 when fd is ready for events, or what dance_lost takes. */
+/* The socket, and until when it may be waited for. */
+struct place {
+	int fd, cancel_fd;
+	int64_t deadline;
+};
+
+/* 0 when the socket is ready for events, or what dance_lost takes. */
 static int
-wait_for(int fd, short events, int64_t deadline)
+wait_for(const struct place *place, short events)
 {
-	struct pollfd set = { .fd = fd, .events = events };
+	struct pollfd set[2] = { { .fd = place->fd, .events = events },
+		{ .fd = place->cancel_fd, .events = POLLIN } };
 	int64_t now;
 	int n;
 
 	do {
 		now = clock_now();
 		/* A peer that always has a byte more is late too. */
-		if (now >= deadline)
+		if (now >= place->deadline)
 			return ETIMEDOUT;
-		n = poll(&set, 1, clock_poll_timeout(now, deadline));
+		n = poll(set, 2, clock_poll_timeout(now, place->deadline));
 		if (n == -1 && errno != EINTR && errno != EAGAIN)
 			return errno;
 	} while (n <= 0);
-	return 0;
+	return set[1].revents != 0 ? ECANCELED : 0;
 }
 
 /* Take len bytes out that are there.  0 or errno. */
@@ -82,24 +89,24 @@ discard(int fd, size_t len)
 }
 
 static void
-read_some(int fd, struct dance *d, int64_t deadline)
+read_some(const struct place *place, struct dance *d)
 {
 	unsigned char bytes[PIECE_SIZE];
-	int error = wait_for(fd, POLLIN, deadline);
+	int error = wait_for(place, POLLIN);
 	ssize_t n;
 
 	if (error != 0) {
 		dance_lost(d, error);
 		return;
 	}
-	n = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	n = recv(place->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		dance_lost(d, n == 0 ? 0 : errno);
 		return;
 	}
-	error = discard(fd, dance_take(d, bytes, (size_t)n));
+	error = discard(place->fd, dance_take(d, bytes, (size_t)n));
 	if (error != 0)
 		dance_lost(d, error);
 }
@@ -117,17 +124,18 @@ check_silence(int fd, struct dance *d)
 }
 
 static void
-send_out(int fd, struct dance *d, int64_t deadline)
+send_out(const struct place *place, struct dance *d)
 {
 	size_t sent = 0;
 	ssize_t n;
 	int error;
 
 	while (sent < d->out_len) {
-		error = wait_for(fd, POLLOUT, deadline);
-		n = error != 0 ? -1
-			       : send(fd, d->out + sent, d->out_len - sent,
-				     MSG_DONTWAIT | MSG_NOSIGNAL);
+		error = wait_for(place, POLLOUT);
+		n = error != 0
+		    ? -1
+		    : send(place->fd, d->out + sent, d->out_len - sent,
+			  MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
 			sent += (size_t)n;
 		} else if (error != 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -139,21 +147,22 @@ send_out(int fd, struct dance *d, int64_t deadline)
 }
 
 int
-starttls(int fd, enum starttls_protocol protocol, const char *host,
-    int64_t deadline, char why[STARTTLS_WHY_SIZE])
+starttls(int fd, int cancel_fd, enum starttls_protocol protocol,
+    const char *host, int64_t deadline, char why[STARTTLS_WHY_SIZE])
 {
+	const struct place place = { fd, cancel_fd, deadline };
 	char own[OWN_SIZE];
 	struct dance d;
 
 	dance_begin(&d, protocol, own_name(own, fd), host);
 	while (d.state == DANCE_READ || d.state == DANCE_SEND) {
 		if (d.state == DANCE_READ) {
-			read_some(fd, &d, deadline);
+			read_some(&place, &d);
 			continue;
 		}
 		check_silence(fd, &d);
 		if (d.state == DANCE_SEND)
-			send_out(fd, &d, deadline);
+			send_out(&place, &d);
 	}
 	if (d.state == DANCE_DONE)
 		check_silence(fd, &d);

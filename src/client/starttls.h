@@ -35,17 +35,19 @@ const char *starttls_name(enum starttls_protocol protocol);
 /*
  * Speak the protocol on the connected socket fd, blocking or not, until the
  * client's next byte is the first of TLS.  host is the server as its user
- * named it (XMPP wants it), or NULL.  Blocks, until deadline (clock_now) at
- * the latest.  Needs no file, no memory but the stack's (20 kB) and poll(2)
- * of one descriptor, so it runs where TLS will be spoken.
+ * named it (XMPP wants it), or NULL.  Blocks, until cancel_fd (-1: none) can
+ * be read, or deadline (clock_now) at the latest.  Needs no file, no memory
+ * but the stack's (20 kB) and poll(2) of two descriptors, so it runs where
+ * TLS will be spoken.
  *
  * 0: TLS may begin; of the server everything up to the end of its answer has
  * been read and nothing was there behind it.  -1: the connection is good for
  * nothing, and why is one printable sentence that begins with the protocol's
  * name: not offered, refused (with what the server said), not understood,
- * too long (dance.h has the limits), more than was asked for, over, or late.
+ * too long (dance.h has the limits), more than was asked for, over, late, or
+ * cancelled.
  */
-int starttls(int fd, enum starttls_protocol protocol, const char *host,
-    int64_t deadline, char why[STARTTLS_WHY_SIZE]);
+int starttls(int fd, int cancel_fd, enum starttls_protocol protocol,
+    const char *host, int64_t deadline, char why[STARTTLS_WHY_SIZE]);
 
 #endif

@@ -417,7 +417,7 @@ dance(const struct tlsprocess *process)
 	char why[STARTTLS_WHY_SIZE];
 
 	if (s->has_starttls &&
-	    starttls(process->server_fd, s->starttls, s->host,
+	    starttls(process->server_fd, CONTROL_FD, s->starttls, s->host,
 		clock_after(clock_now(), client_handshake_ms(s)), why) == -1)
 		refuse(TLSVERIFY_NOT_REFUSED, false, why, "");
 }

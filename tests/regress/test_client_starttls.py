@@ -1,8 +1,10 @@
 """sslclient --starttls: what is said before TLS, with scripted servers."""
 
+import threading
+
 import pytest
 
-from clientrun import run_client, server_context
+from clientrun import PATIENCE, run_client, server_context, spawn_client
 
 
 def line_of(conn):
@@ -116,6 +118,25 @@ def test_silent(family, peer):
                         peer(serve).port, 'echo', 'ran')
     assert result.code == 111 and result.out == '', result
     assert result.err.count('\n') == 1, result
+
+
+def test_killed_while_the_server_is_silent(family, peer):
+    """Nobody wants the connection any more: it is not waited for."""
+    is_dancing = threading.Event()
+
+    def serve(conn):
+        conn.sendall(b'220 hello\r\n')
+        line_of(conn)
+        is_dancing.set()
+        while conn.recv(1000):
+            pass
+
+    process = spawn_client(['--starttls', 'smtp', '-T', '300+300',
+                            'localhost', peer(serve).port, 'true'])
+    assert is_dancing.wait(PATIENCE)
+    process.kill()
+    process.communicate()
+    family.wait_gone()
 
 
 def test_unknown_protocol(family):

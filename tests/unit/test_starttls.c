@@ -108,7 +108,7 @@ dance(enum starttls_protocol protocol, int ms)
 	int result;
 
 	assert_int_equal(pthread_create(&thread, NULL, be_peer, &f.peer), 0);
-	result = starttls(f.fd, protocol, "host.example",
+	result = starttls(f.fd, -1, protocol, "host.example",
 	    clock_after(clock_now(), ms), f.why);
 	/* A peer that still waits for us. */
 	if (result == -1)
@@ -204,7 +204,7 @@ a_babbling_peer_ends_too(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, babble, &f.peer.fd), 0);
-	assert_int_equal(starttls(f.fd, STARTTLS_IMAP, NULL,
+	assert_int_equal(starttls(f.fd, -1, STARTTLS_IMAP, NULL,
 			     clock_after(clock_now(), 100), f.why),
 	    -1);
 	fd_close(&f.fd);
@@ -244,11 +244,27 @@ a_peer_that_is_gone_already(void **state)
 {
 	(void)state;
 	fd_close(&f.peer.fd);
-	assert_int_equal(starttls(f.fd, STARTTLS_POSTGRES, NULL,
+	assert_int_equal(starttls(f.fd, -1, STARTTLS_POSTGRES, NULL,
 			     clock_after(clock_now(), LONG), f.why),
 	    -1);
 	assert_string_equal(f.why,
 	    "postgres: the answer to SSLRequest did not come: Broken pipe");
+}
+
+static void
+who_does_not_want_it_any_more_is_heard(void **state)
+{
+	int wants[2];
+
+	(void)state;
+	assert_int_equal(fd_pipe(wants), 0);
+	fd_close(&wants[1]);
+	assert_int_equal(starttls(f.fd, wants[0], STARTTLS_IMAP, NULL,
+			     clock_after(clock_now(), LONG), f.why),
+	    -1);
+	fd_close(&wants[0]);
+	assert_string_equal(
+	    f.why, "imap: the greeting did not come: Operation canceled");
 }
 
 /* A connection of that family over loopback in the place of the pair. */
@@ -308,6 +324,7 @@ main(void)
 		TEST(a_peer_that_does_not_listen_ends_too),
 		TEST(a_peer_that_hangs_up),
 		TEST(a_peer_that_is_gone_already),
+		TEST(who_does_not_want_it_any_more_is_heard),
 		TEST(smtp_is_told_our_address),
 		TEST(an_ipv6_address_is_told_as_such),
 	};
