@@ -21,6 +21,7 @@
 #include "config.h"
 #include "net/ip.h"
 #include "serve/children.h"
+#include "serve/defaults.h"
 #include "serve/profile.h"
 #include "serve/sandbox.h"
 #include "serve/settings.h"
@@ -330,6 +331,7 @@ print_tls(void)
 	size_t i;
 
 	profile_from_environment(&profile);
+	defaults_apply(&profile);
 	for (i = 0; i < PROFILE_VARIABLES; i++)
 		if (is_beaten(profile_name(i)))
 			printf("%s: not used, CERTCHAINFILE beats it\n",

@@ -26,6 +26,7 @@
 #include "net/sock.h"
 #include "serve/bindhost.h"
 #include "serve/cache.h"
+#include "serve/defaults.h"
 #include "serve/front.h"
 #include "serve/master.h"
 #include "serve/privs.h"
@@ -90,6 +91,9 @@ static bool
 is_named(const char *name)
 {
 	const char *value = getenv(name);
+
+	if (value == NULL)
+		value = defaults_of(name);
 
 	return value != NULL && *value != '\0' && strcmp(value, "-") != 0;
 }

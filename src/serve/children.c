@@ -25,6 +25,7 @@
 #include "net/ident.h"
 #include "config.h"
 #include "serve/cache.h"
+#include "serve/defaults.h"
 #include "serve/emptydir.h"
 #include "serve/logger.h"
 #include "serve/monitor.h"
@@ -208,6 +209,7 @@ fill_config(struct role_config *config, const struct settings *settings,
 	memset(config, 0, sizeof(*config));
 	config->build_id = BUILD_ID;
 	profile_from_environment(&config->profile);
+	defaults_apply(&config->profile);
 	if (kind == CHILD_KEEPER) {
 		config->identity = settings->key_id;
 		config->root = settings->key_root;
