@@ -37,6 +37,8 @@ write_cert(char *path, const char *name, X509 *written, EVP_PKEY *with)
 static int
 prepare(void **state)
 {
+	X509 *old;
+
 	(void)state;
 	dir_make();
 	signal(SIGPIPE, SIG_IGN);
@@ -46,9 +48,9 @@ prepare(void **state)
 	write_cert(cert_path, "cert.pem", cert, NULL);
 	write_cert(key_path, "key.pem", NULL, key);
 	write_cert(other_path, "other.pem", other, NULL);
-	write_cert(old_path, "old.pem",
-	    make_cert_dated("localhost", key, "localhost", key, -200, -100),
-	    NULL);
+	old = make_cert_dated("localhost", key, "localhost", key, -200, -100);
+	write_cert(old_path, "old.pem", old, NULL);
+	X509_free(old);
 	return 0;
 }
 
@@ -56,6 +58,9 @@ static int
 clean_up(void **state)
 {
 	(void)state;
+	X509_free(cert);
+	X509_free(other);
+	EVP_PKEY_free(key);
 	dir_remove();
 	return 0;
 }
