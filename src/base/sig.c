@@ -184,8 +184,8 @@ sig_next(void)
 	return 0;
 }
 
-void
-sig_release(void)
+static void
+uncatch_all(void)
 {
 	int signo;
 
@@ -195,6 +195,19 @@ sig_release(void)
 			is_caught[signo] = 0;
 		}
 	}
+}
+
+void
+sig_release(void)
+{
+	uncatch_all();
 	fd_close(&wake_pipe[0]);
 	fd_close(&wake_pipe[1]);
+}
+
+void
+sig_forget(void)
+{
+	uncatch_all();
+	wake_pipe[0] = wake_pipe[1] = -1;
 }

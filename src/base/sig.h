@@ -67,4 +67,7 @@ int sig_next(void);
  */
 void sig_release(void);
 
+/* As sig_release, for a child that closes what is not its own itself. */
+void sig_forget(void);
+
 #endif

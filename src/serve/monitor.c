@@ -233,8 +233,10 @@ static int
 ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 {
 	struct spare *spare = &m->spare;
-	const int fds[START_FDS] = { client_fd, spare->control[1], spare->in[1],
-		spare->out[0] };
+	const int fds[START_FDS] = { [START_CONTROL] = spare->control[1],
+		[START_CLIENT] = client_fd,
+		[START_PROGRAM_IN] = spare->in[1],
+		[START_PROGRAM_OUT] = spare->out[0] };
 
 	conn->control_fd = spare->control[0];
 	conn->program_in = spare->in[0];

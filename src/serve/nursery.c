@@ -164,17 +164,17 @@ become_session(struct nursery *nursery, const struct msg *msg)
 		.strict_close = config->strict_close,
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
-	int control_fd = msg->fds[START_CONTROL];
+	const int keep[] = { 0, 1, 2, ROLE_LIFE_FD, session.client_fd,
+		session.program_in, session.program_out };
 
 	arena_begin_child();
-	sig_release();
-	if (dup2(control_fd, ROLE_LIFE_FD) == -1 ||
+	sig_forget();
+	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
+	    fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1 ||
 	    start_get(&session.start, msg) == -1 ||
 	    session.start.profile >= nursery->role.profiles.count)
 		_exit(111);
 	session.ctx = nursery->ctxs[session.start.profile];
-	fd_close(&control_fd);
-	fd_close(&nursery->role.work_fd);
 	if (privs_limit_session(SESSION_DESCRIPTORS) == -1)
 		_exit(111);
 	title_set("session");

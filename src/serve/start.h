@@ -14,8 +14,8 @@ struct msg_writer;
 
 /* The descriptors of START. */
 enum {
+	START_CONTROL, /* lowest, so that what a session closes lies together */
 	START_CLIENT,
-	START_CONTROL,
 	START_PROGRAM_IN,
 	START_PROGRAM_OUT,
 	START_FDS

@@ -22,7 +22,7 @@
 #include "tls/tlsform.h"
 #include "tls/tlsscheme.h"
 
-enum { CLIENT, CONTROL, PROGRAM_IN, PROGRAM_OUT, FDS };
+enum { CONTROL, CLIENT, PROGRAM_IN, PROGRAM_OUT, FDS };
 
 static struct role role;
 static int control_fd;

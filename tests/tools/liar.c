@@ -29,7 +29,7 @@
 /* ecdsa_secp256r1_sha256, RFC 8446 4.2.3 */
 #define SCHEME 0x0403
 
-enum { CLIENT, CONTROL, PROGRAM_IN, PROGRAM_OUT, START_FDS };
+enum { CONTROL, CLIENT, PROGRAM_IN, PROGRAM_OUT, START_FDS };
 
 static struct role role;
 

@@ -206,6 +206,39 @@ own_pipe_spares_others(void)
 	return 0;
 }
 
+/* What a child forgets or releases has its default action; 0, or the line. */
+static int
+forgets(void)
+{
+	void (*const ways[])(void) = { sig_release, sig_forget };
+	int fd = sig_pipe(), i, status;
+	pid_t pid;
+
+	CHECK(fd >= 0 && sig_catch(SIGTERM) == 0);
+	for (i = 0; i < 2; i++) {
+		pid = fork();
+		CHECK(pid != -1);
+		if (pid == 0) {
+			ways[i]();
+			/* Released: closed.  Forgotten: as it was. */
+			if ((fcntl(fd, F_GETFD) == -1) == (i == 0))
+				raise(SIGTERM);
+			_exit(1);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	}
+	CHECK(!is_readable(fd) && sig_next() == 0);
+	return 0;
+}
+
+static void
+a_child_can_leave_signals_behind(void **state)
+{
+	(void)state;
+	in_child(forgets);
+}
+
 static void
 new_pipe_closes_nothing(void **state)
 {
@@ -333,6 +366,7 @@ main(void)
 		cmocka_unit_test(wrong_use_is_refused),
 		cmocka_unit_test(child_does_not_wake_its_parent),
 		cmocka_unit_test(new_pipe_closes_nothing),
+		cmocka_unit_test(a_child_can_leave_signals_behind),
 		cmocka_unit_test(roles_ignore_the_terminal),
 		cmocka_unit_test(what_is_blocked_waits_for_who_catches_it),
 		cmocka_unit_test(programs_get_the_start_state),
