@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -214,6 +215,11 @@ def is_listening(port):
     text = pathlib.Path('/proc/net/tcp').read_text()
     return re.search(rf'^\s*\d+: [0-9A-F]{{8}}:{port:04X} \S+ 0A ', text,
                      re.M) is not None
+
+
+def end_in_order():
+    """SIGTERM is an end like any other: servers are stopped first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
 
 
 def raise_limit():
