@@ -33,6 +33,17 @@ int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 int close_range(unsigned int first, unsigned int last, int flags);
 #endif
 
+/*
+ * Its number, for who may not call the C library: the same on all systems
+ * with this call but one (Alpha).  Some libraries are older than the call.
+ */
+#ifdef __linux__
+#include <sys/syscall.h>
+#if !defined(SYS_close_range) && !defined(__alpha__)
+#define SYS_close_range 436
+#endif
+#endif
+
 /* As explicit_bzero(3): the compiler may not leave it out. */
 #ifndef HAVE_EXPLICIT_BZERO
 void explicit_bzero(void *bytes, size_t len);

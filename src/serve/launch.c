@@ -30,6 +30,7 @@
 
 #include "base/sig.h"
 #include "base/text.h"
+#include "compat/compat.h"
 #include "serve/environment.h"
 #include "serve/program.h"
 
