@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import (LONG_LIVED, SLOW, Client, Truncated, tool, wait_for)
+from harness import (LONG_LIVED, Client, Truncated, tool, wait_for)
 
 YES = ('/bin/sh', '-c', 'exec cat /dev/zero')
 # Reads a little late, so that data is waiting in both directions.
@@ -162,9 +162,9 @@ def long_lived_only(server):
 
 @pytest.mark.parametrize('ending', ENDINGS, ids=lambda f: f.__name__)
 def test_aborted_connections(start, ending):
-    """Every stage, three connections each, on a server of its own: within
-    2 s only the long-lived roles are there, and over the next 3 s their
-    CPU time does not change.  The 3 s are measured for all at once."""
+    """Every stage, three connections each, on a server of its own: soon
+    only the long-lived roles are there, and over the next 3 s their CPU
+    time does not change.  The 3 s are measured for all at once."""
     servers = []
     for stage, program in STAGES:
         server = start(*program, options=['--keepers', '1'])
@@ -176,10 +176,8 @@ def test_aborted_connections(start, ending):
                 raise AssertionError('%s: %r' % (stage.__name__, error)) \
                     from error
             ending(client)
-        began = time.monotonic()
         left = 'only long-lived roles after ' + stage.__name__
         wait_for(lambda server=server: long_lived_only(server), 2.0, left)
-        assert time.monotonic() - began < 2.0 * SLOW
     before = {name: server.ticks() for name, server in servers}
     time.sleep(3)
     after = {name: server.ticks() for name, server in servers}

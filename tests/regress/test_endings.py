@@ -243,7 +243,7 @@ def test_idle(start, events):
             client.echo(b'busy')
         quiet = time.monotonic()
         assert client.wait_end() in ('cut', 'reset', 'notify')
-        assert 0.8 <= time.monotonic() - quiet < 1 + 3 * SLOW
+        assert 0.8 <= time.monotonic() - quiet < 20
     events.wait('EXIT')
     words = [word for word in events.words() if word != 'DATA']
     assert words == ['START', 'TERM', 'EOF', 'EXIT']
@@ -281,7 +281,7 @@ def test_handshake_timeout(start, kind):
                     break
         else:
             client.wait_close()
-    assert 0.9 <= time.monotonic() - began < 2 + 2 * SLOW
+    assert 0.9 <= time.monotonic() - began < 20
     server.wait_log(r'^sslserver: fatal: \(111\) unable to accept TLS from: '
                     r'127\.0\.0\.1 for pid: \d+ handshake timeout$')
     server.wait_log(r'^sslserver: ended by \d+ status 28416$')

@@ -9,7 +9,7 @@ import pytest
 
 from admission import IDENT_CLIENT as CLIENT
 from admission import environment_of, ident_server, make_rules, name_server
-from harness import SLOW, fields_of_ok, tool, wait_for
+from harness import fields_of_ok, tool, wait_for
 
 
 def info_of(server):
@@ -91,10 +91,10 @@ BAD_REPLIES = {
 @pytest.mark.parametrize('kind', BAD_REPLIES)
 def test_bad_reply_is_unknown(start, kind):
     with ident_server(CLIENT, BAD_REPLIES[kind]):
-        server = start(tool('showstate'), options=['-r', '-t', '3'])
+        server = start(tool('showstate'), options=['-r', '-t', '60'])
         began = time.monotonic()
         assert info_of(server) is None
-        assert time.monotonic() - began < 2 * SLOW
+        assert time.monotonic() - began < 30
         assert not server.lines('evil')
 
 
@@ -103,7 +103,7 @@ def test_nobody_listens(start):
     server = start(tool('showstate'), options=['-r'])
     began = time.monotonic()
     assert info_of(server) is None
-    assert time.monotonic() - began < 2 * SLOW
+    assert time.monotonic() - began < 20
 
 
 def test_silence_lasts_as_long_as_t(start):
@@ -112,7 +112,7 @@ def test_silence_lasts_as_long_as_t(start):
         server = start(tool('showstate'), options=['-r', '-t', '1'])
         began = time.monotonic()
         assert info_of(server) is None
-        assert 0.9 < time.monotonic() - began < 2.5 * SLOW
+        assert 0.9 < time.monotonic() - began < 20
         slow = start(options=['-r', '-t', '3'])
         threads = [threading.Thread(target=slow.check_service, kwargs={
             'source': CLIENT}) for _ in range(10)]
@@ -153,7 +153,7 @@ def test_names_and_ident_together(start):
                        options=['-r', '-t', '1', '-l', 'here'])
         began = time.monotonic()
         assert info_of(server) is None
-        assert time.monotonic() - began < 13 * SLOW
+        assert time.monotonic() - began < 30
 
 
 def test_rule_by_user(start, workdir):

@@ -203,12 +203,15 @@ def test_ping_pong_is_not_delayed(start):
     """No round trip waits for Nagle and delayed acknowledgements."""
     server = start()
     with server.connect() as client:
-        began = time.monotonic()
+        times = []
         for _ in range(100):
+            began = time.monotonic()
             client.send(b'a')
             client.send(b'b')
             assert client.recv_exactly(2) == b'ab'
-        assert time.monotonic() - began < 2.0 * SLOW
+            times.append(time.monotonic() - began)
+    # The delay would be 40 ms each time; a busy machine is slow now and then.
+    assert sorted(times)[10] < 0.035
 
 
 def test_slow_reader_costs_others_nothing(start):

@@ -146,7 +146,7 @@ def test_no_server_at_all(start):
     server = start(tool('showstate'), env={'DNSCACHEIP': ''})
     began = time.monotonic()
     assert host_of(server, '127.0.0.1') is None
-    assert time.monotonic() - began < 2 * SLOW
+    assert time.monotonic() - began < DEADLINE - 1
 
 
 def test_server_that_refuses_packets(start):
@@ -155,7 +155,7 @@ def test_server_that_refuses_packets(start):
                    env={'DNSCACHEIP': '127.0.0.1#%d' % unused_port()})
     began = time.monotonic()
     assert host_of(server, '127.0.0.1') is None
-    assert time.monotonic() - began < (DEADLINE + 2) * SLOW
+    assert time.monotonic() - began < DEADLINE + 20
 
 
 def test_second_server_is_asked(start):
@@ -324,12 +324,12 @@ def test_hostile_servers(start, option):
             thread.start()
         began = time.monotonic()
         assert host_of(server, '127.0.0.2') == 'good.example'
-        assert time.monotonic() - began < 3 * SLOW
+        assert time.monotonic() - began < DEADLINE - 1
         for thread in threads:
             thread.join()
     assert found == {ip: None for ip in kinds}, kinds
     late = {kinds[ip]: seconds for ip, seconds in times.items()
-            if seconds > (DEADLINE + 2) * SLOW}
+            if seconds > DEADLINE + 20}
     assert late == {}
     assert not server.lines('evil')
     server.wait_idle()
@@ -382,7 +382,7 @@ def test_many_names_of_one_client(start):
                        options=HERE + ['-p'])
         began = time.monotonic()
         assert host_of(server, '127.0.0.2') is None
-        assert time.monotonic() - began < (DEADLINE + 2) * SLOW
+        assert time.monotonic() - began < DEADLINE + 20
 
 
 # ---------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def test_dead_server_delays_by_the_deadline(start, option):
         began = time.monotonic()
         assert host_of(server, '127.0.0.2') is None
         assert DEADLINE - 1 < time.monotonic() - began \
-            < (DEADLINE + 2) * SLOW
+            < DEADLINE + 20
 
 
 def test_silence_of_the_servers_is_logged(start):
@@ -432,7 +432,7 @@ def test_slow_confirmation_has_the_same_deadline(start):
                        options=HERE + ['-p'])
         began = time.monotonic()
         assert host_of(server, '127.0.0.2') is None
-        assert time.monotonic() - began < (DEADLINE + 2) * SLOW
+        assert time.monotonic() - began < DEADLINE + 20
 
 
 def test_1000_clients_wait_without_a_process(start):
@@ -464,7 +464,7 @@ def test_1000_clients_wait_without_a_process(start):
             for _ in range(5):
                 began = time.monotonic()
                 server.check_service(source='127.0.0.2')
-                assert time.monotonic() - began < 2 * SLOW
+                assert time.monotonic() - began < DEADLINE - 1
             server.wait_idle()
             # The last one is served after its deadline, as the first.
             for client in (clients[0], clients[-1]):
@@ -526,7 +526,7 @@ def test_killed_resolver(start):
             server.signal(signal.SIGKILL, server.pid('resolver'))
             began = time.monotonic()
             waiting.handshake()
-            assert time.monotonic() - began < 5 * SLOW
+            assert time.monotonic() - began < DEADLINE - 1
             waiting.close_notify()
             assert b'TCPREMOTEHOST' not in waiting.recv_all()
         server.pid('resolver')

