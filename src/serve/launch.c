@@ -6,9 +6,11 @@
  * child has a stack of its own, writes to nothing but that and its struct
  * launch, and makes bare system calls, as those of the C library write to
  * errno.  All signals are blocked, so that no handler runs in it; a change
- * of uid makes the memory, master's with it, undumpable, so that nobody of
- * the new uid can look into it.  Whatever else it needs is made ready
- * before.  exec gives up the shared memory before it closes the report.
+ * of uid sets the memory's access, master's with it, to fs.suid_dumpable:
+ * with 1 the new uid could look into it, and no child is made so.  With 2 it
+ * cannot, but Linux before 5.16 ends all who share the memory of one that a
+ * signal ends with a core: so it is undumpable before a signal can come.
+ * Whatever else it needs is made ready before.  exec gives up the shared memory before it closes the report.
  */
 #include "serve/launch.h"
 
@@ -18,6 +20,7 @@
 
 #ifdef SHARED_LAUNCH
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +28,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -183,8 +187,10 @@ become(struct launch *launch)
 		return -1;
 	if (plan->uid == (uid_t)-1)
 		return 0;
-	if (conclude(launch, call(SYS_setuid, uid, 0, 0, 0)) == -1)
+	if (conclude(launch, call(SYS_setuid, uid, 0, 0, 0)) == -1 ||
+	    conclude(launch, call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0)) == -1)
 		return -1;
+	launch->error = EPERM;
 	return is_user(uid) && (uid == 0 || !can_regain()) ? 0 : -1;
 }
 
@@ -250,6 +256,21 @@ child(void *arg)
  * In the parent
  */
 
+/* Is the memory of who changes its uid kept from the new one?  See above. */
+static bool
+memory_is_guarded(void)
+{
+	char text[2] = "";
+	int fd = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return n == 1 && text[0] != '1';
+}
+
 bool
 launch_is_possible(void)
 {
@@ -257,8 +278,8 @@ launch_is_possible(void)
 
 	/* Nothing to close is an error; no such call is another one. */
 	if (answer == UNKNOWN)
-		answer =
-		    syscall(SYS_close_range, 1, 0, 0) == -1 && errno == EINVAL
+		answer = syscall(SYS_close_range, 1, 0, 0) == -1 &&
+			errno == EINVAL && memory_is_guarded()
 		    ? YES
 		    : NO;
 	return answer == YES;
