@@ -285,6 +285,45 @@ tlscompat_set_behaviour(SSL_CTX *ctx, size_t read_size)
 #endif
 }
 
+#ifdef HAVE_SSL_CTX_SET_CLIENT_HELLO_CB
+/*
+ * The library resumes a session of TLS 1.2 whatever name is asked for, and
+ * says afterwards that it was the session's.  A session's context is looked
+ * at in all versions, so the name as it was sent goes in there.
+ */
+static int
+on_hello(SSL *ssl, int *alert, void *arg)
+{
+	static const unsigned char none[] = "";
+	unsigned char context[TLSLIB_SHA256_SIZE];
+	const unsigned char *name;
+	size_t len;
+
+	(void)arg;
+	if (SSL_client_hello_get0_ext(
+		ssl, TLSEXT_TYPE_server_name, &name, &len) != 1) {
+		name = none;
+		len = 0;
+	}
+	if (tlslib_sha256(name, len, context) == 0 &&
+	    SSL_set_session_id_context(ssl, context, sizeof(context)) == 1)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+#endif
+
+void
+tlscompat_bind_to_name(SSL_CTX *ctx)
+{
+#ifdef HAVE_SSL_CTX_SET_CLIENT_HELLO_CB
+	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+#else
+	/* LibreSSL ends a handshake that would resume another name's. */
+	(void)ctx;
+#endif
+}
+
 void
 tlscompat_set_depth(SSL *ssl, unsigned depth)
 {

@@ -54,6 +54,12 @@ unsigned tlscompat_oldest(void);
  */
 void tlscompat_set_behaviour(struct ssl_ctx_st *ctx, size_t read_size);
 
+/*
+ * From now on a session of ctx, a server's, is resumed only by a client that
+ * asks for the same server name, or for none again (RFC 6066, section 3).
+ */
+void tlscompat_bind_to_name(struct ssl_ctx_st *ctx);
+
 /* Use this prime and generator for DHE.  0, or -1: refused. */
 int tlscompat_set_dh(struct ssl_ctx_st *ctx, const unsigned char *p,
     size_t p_len, const unsigned char *g, size_t g_len);

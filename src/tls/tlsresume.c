@@ -490,6 +490,7 @@ tlsresume_prepare(SSL_CTX *ctx, unsigned lifetime_s)
 		place = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	if (place == -1)
 		return -1;
+	tlscompat_bind_to_name(ctx);
 	SSL_CTX_set_num_tickets(ctx, TLSRESUME_ENTRIES_MAX);
 	SSL_CTX_set_timeout(ctx, (long)lifetime_s);
 	SSL_CTX_set_session_cache_mode(ctx,

@@ -128,6 +128,21 @@ def test_many_clients(serve, limits):
 
 
 @VERSIONS
+@pytest.mark.skipif(IS_LIBRESSL, reason='the library ends such a handshake')
+def test_another_name_is_another_session(serve, limits):
+    """RFC 6066, section 3; and nobody passes SNI=strict with a session."""
+    server = serve()
+    context = tls_context(**limits)
+    names = 'a.example.org', 'b.example.org', None
+    for name in names:
+        for other in names:
+            found = Visit(server, context, sni=name)
+            again = Visit(server, context, found.session, sni=other)
+            assert again.is_resumed == (name == other)
+            assert again.variables.get('SSL_TLS_SNI') in (None, other)
+
+
+@VERSIONS
 def test_keepers_are_not_asked(serve, limits):
     """A handshake that goes on needs no key."""
     server = serve('--keepers', '2')
