@@ -63,7 +63,7 @@ refuse(struct monitor *m, struct connection *conn, int error)
 	char reason[96];
 
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
-	    strerror(error));
+	    monitor_session_error(error));
 	life_fail(m, conn, reason);
 }
 
@@ -99,18 +99,19 @@ make_ends(const struct connection *conn, int fds[START_FDS], int *control_fd)
 static void
 ask_for_session(struct monitor *m, struct connection *conn)
 {
-	int fds[START_FDS];
+	int fds[START_FDS], error;
 
 	if (!nurseries_are_ready(m))
 		return;
 	if (make_ends(conn, fds, &conn->control_fd) == -1)
 		refuse(m, conn, errno);
 	else if (monitor_start_session(m, conn, fds) == -1) {
+		error = errno;
 		nurseries_end_session(m, conn);
 		fd_close(&conn->control_fd);
 		/* It is dead, and we shall hear of it. */
-		if (errno != EPIPE && errno != ECONNRESET)
-			refuse(m, conn, errno);
+		if (error != EPIPE && error != ECONNRESET)
+			refuse(m, conn, error);
 	}
 }
 

@@ -262,14 +262,20 @@ take_spare(struct monitor *m, struct connection *conn)
 	forget_spare(spare);
 }
 
+const char *
+monitor_session_error(int error)
+{
+	return error == ESTALE ? "the TLS settings of its rule are gone"
+			       : strerror(error);
+}
+
 void
 monitor_refuse_session(struct monitor *m, struct connection *conn, int error)
 {
 	char reason[96];
 
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
-	    error == ESTALE ? "the TLS settings of its rule are gone"
-			    : strerror(error));
+	    monitor_session_error(error));
 	nurseries_end_session(m, conn);
 	if (!conn->is_delayed)
 		events_unable_to_accept(

@@ -142,6 +142,9 @@ void monitor_admit(struct monitor *m, struct connection *conn, int client_fd);
 int monitor_start_session(
     struct monitor *m, struct connection *conn, const int fds[START_FDS]);
 
+/* Why none could be made, for that errno of monitor_start_session. */
+const char *monitor_session_error(int error);
+
 /* None could be made, for that errno.  May release the connection. */
 void monitor_refuse_session(
     struct monitor *m, struct connection *conn, int error);

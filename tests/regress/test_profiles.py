@@ -399,3 +399,4 @@ def test_new_settings_wait_for_delayed_tls(
         # Not with another one's key: there is none for it any more.
         other.start_tls()
         assert other.is_ended()
+        server.wait_log('the TLS settings of its rule are gone')
