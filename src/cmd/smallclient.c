@@ -117,7 +117,10 @@ take_word(char ***argv, const char *otherwise)
 	return **argv == NULL ? otherwise : *(*argv)++;
 }
 
-/* 0, or -1: an option stands where the host would. */
+/*
+ * 0, or -1: an option stands where the host or the port would, or a word
+ * where the options would, which sslclient would take for its host.
+ */
 static int
 read_words(struct words *words, bool has_page, char **argv)
 {
@@ -132,6 +135,8 @@ read_words(struct words *words, bool has_page, char **argv)
 	words->host = take_word(&argv, DEFAULT_HOST);
 	words->page = has_page ? take_word(&argv, "") : "";
 	words->port = take_word(&argv, DEFAULT_PORT);
+	if (*words->port == '-' || (*argv != NULL && **argv != '-'))
+		return -1;
 	words->options = argv;
 	for (words->option_count = 0; *argv != NULL; argv++)
 		words->option_count++;

@@ -426,7 +426,10 @@ def test_words(bench, name, words, options, rest):
 
 @pytest.mark.parametrize('name', ['sslcat', 'sslconnect', 'https@'])
 def test_wrong_use(name):
-    for words in (['-v', 'h', '1'], ['-4', '-x'], ['--help', 'x']):
+    page = ['p'] if name == 'https@' else []
+    for words in (['-v', 'h', '1'], ['-4', '-x'], ['--help', 'x'],
+                  ['h', *page, '-a', 'ca.pem'], ['h', *page, '-v'],
+                  ['h', *page, '1', 'more']):
         result = run_small(name, *words)
         assert result.code == 100 and result.out == '', words
         assert result.err.startswith('%s: usage: %s [-4|-6]' % (name, name))
