@@ -1,8 +1,8 @@
 /*
  * Built-in values of TLS variables.
  *
- * Runs where the environment is read: in what becomes a keeper or nursery,
- * and for --explain.  Not for sslclient, whose own certificate is a matter
+ * Runs where the environment is read: in what becomes a keeper or nursery, in
+ * the monitor, which numbers profiles as these do, and for --explain.  Not for sslclient, whose own certificate is a matter
  * of its options.
  */
 #include "serve/defaults.h"
