@@ -445,6 +445,12 @@ static int
 walk_connection(const struct walk *walk, const struct certificates *certs)
 {
 	SSL *ssl = walk->ssl;
+	bool is_resumed = SSL_session_reused(ssl);
+	/*
+	 * The one of the full handshake counts (RFC 5929, section 4), which a
+	 * server may have no more, and a session does not tell it of.
+	 */
+	X509 *end_point = certs->is_server && is_resumed ? NULL : certs->server;
 
 	if (tell(walk, TLSINFO_PROTOCOL, SSL_get_version(ssl)) == -1 ||
 	    tell_session(walk) == -1 || tell_cipher(walk) == -1 ||
@@ -453,10 +459,10 @@ walk_connection(const struct walk *walk, const struct certificates *certs)
 		SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) == -1 ||
 	    tell_alpn(walk) == -1 || tell_group(walk) == -1 ||
 	    tell(walk, TLSINFO_SESSION_RESUMED,
-		SSL_session_reused(ssl) ? "Resumed" : "Initial") == -1 ||
+		is_resumed ? "Resumed" : "Initial") == -1 ||
 	    tell_exporter(walk) == -1 ||
-	    tell_digest(walk, TLSINFO_SERVER_END_POINT, certs->server,
-		end_point_digest(certs->server)) == -1 ||
+	    tell_digest(walk, TLSINFO_SERVER_END_POINT, end_point,
+		end_point_digest(end_point)) == -1 ||
 	    /* What the server found is not told to a client. */
 	    (certs->is_server && tell_verify(walk, certs->client) == -1))
 		return -1;

@@ -106,9 +106,12 @@ def test_resumed(serve, limits):
     context = tls_context(**limits)
     found = Visit(server, context)
     assert not found.is_resumed
+    assert 'SSL_SERVER_END_POINT' in found.variables
     for _ in range(4):
         found = Visit(server, context, found.session)
         assert found.is_resumed
+        # Which certificate the full handshake had is not known any more.
+        assert 'SSL_SERVER_END_POINT' not in found.variables
     server.wait_log('^sslserver: tls .*%s' % (
         'TLSv1.2' if limits is TLS12 else 'TLSv1.3'), count=5)
     processes = server.lines(r'^sslserver: pid \d+ from ')
