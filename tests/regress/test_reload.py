@@ -18,9 +18,9 @@ import pytest
 
 from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
-from harness import (KEEPER_ID, NET_ID, ROOT, SLOW, TLS12, TLS13, Client,
-                     Truncated, descriptors, hold, kill, read_proc, read_stat,
-                     status_fields, tls_context, tool, wait_for)
+from harness import (KEEPER_ID, NET_ID, ROOT, SANITIZED, SLOW, TLS12, TLS13,
+                     Client, Truncated, descriptors, hold, kill, read_proc,
+                     read_stat, status_fields, tls_context, tool, wait_for)
 from pki import openssl
 from test_certs import names, seen  # noqa: F401
 from test_delayed import Plain, notes  # noqa: F401
@@ -524,7 +524,9 @@ def test_storm(start, files):
     wait_for(lambda: len(server.pids('nursery')) == 1, PATIENCE,
              'only the newest generation')
     assert len(server.lines(DONE)) <= 101
-    assert not troubles(server)
+    # Certificate and key are two files: who reads between them tries again.
+    assert not [line for line in troubles(server)
+                if 'changed while they were loaded' not in line]
 
 
 def test_while_it_starts(start, files, pki, workdir):
@@ -639,7 +641,8 @@ def test_nothing_is_kept(start, files):
     wait_for(lambda: look() == before, PATIENCE,
              'the descriptors of before: %r' % before)
     for name, kilobytes in memory().items():
-        assert kilobytes <= size[name] + 300, name
+        # Sanitizers keep freed memory.
+        assert SANITIZED or kilobytes <= size[name] + 300, name
     assert len(server.lines(DONE)) == 53
 
 
@@ -679,6 +682,8 @@ def test_identities_and_descriptors(start, files):
 
 def reload_stopped(server, stops):
     """SIGHUP; the first keeper of the new generation stands on its way."""
+    if SANITIZED:
+        pytest.skip('a sanitizer opens files of its own')
     stops.begin('openat', server.pid('master'))
     server.signal(signal.SIGHUP)
     keeper = stops.wait()
