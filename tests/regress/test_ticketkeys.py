@@ -3,17 +3,16 @@
 import os
 import re
 import signal
-import time
 
 import pytest
 
-import harness
 from admission import make_rules
-from harness import (TLS12, TLS13, run_server, tls_context, wait_for)
+from harness import (TLS13, run_server, tls_context, wait_for)
 from test_clientcert import VIOLATION, with_liar  # noqa: F401  a fixture
 from test_key import may_read_memory, memory  # noqa: F401  a fixture
 from test_resumption import (  # noqa: F401  fixtures
-    QUIET, VERSIONS, Visit, certified, clients, in_time, serve)
+    QUIET, VERSIONS, Visit, certified, clients, in_time, lives_as_long,
+    serve)
 
 KEYS = [byte * 32 for byte in ('0a', 'B1', 'c2')]
 LOADED = '^sslserver: info: certificates, keys and lists are loaded anew'
@@ -166,24 +165,8 @@ def test_another_policy_is_another_ticket(share, workdir,
 
 @VERSIONS
 def test_lifetime(share, limits):
-    """Counted from the full handshake, however often it went on."""
-    context = tls_context(**limits)
-
-    def attempt(seconds):
-        server = share(env={'SESSIONTIME': str(seconds)})
-        began = time.monotonic()
-        found = Visit(server, context)
-        count = 0
-        while time.monotonic() < began + 10 * seconds + harness.PATIENCE:
-            found = Visit(server, context, found.session)
-            if not found.is_resumed:
-                break
-            count += 1
-        assert not found.is_resumed
-        assert time.monotonic() - began > seconds - 1.1
-        return count > 0
-
-    in_time(attempt, 3)
+    in_time(lambda seconds: lives_as_long(share, limits, seconds) is not None,
+            3)
 
 
 def test_tickets_alone(share):

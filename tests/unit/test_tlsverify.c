@@ -29,22 +29,6 @@ struct spec {
 	bool is_forged; /* signed by another key */
 };
 
-static void
-add_extension(X509 *cert, int nid, const char *value)
-{
-	X509_EXTENSION *extension;
-	X509V3_CTX ctx;
-
-	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-	/* LibreSSL makes no name that it would not take. */
-	if (extension == NULL && !LIB_JUDGES_AS_OPENSSL)
-		return;
-	assert_non_null(extension);
-	assert_int_equal(X509_add_ext(cert, extension, -1), 1);
-	X509_EXTENSION_free(extension);
-}
-
 static X509 *
 begin_cert(const struct spec *spec)
 {
