@@ -115,6 +115,16 @@ text_piece(const char **list, char separator, size_t *len)
 	return piece;
 }
 
+int
+text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 void
 text_hex(char *hex, const unsigned char *bytes, size_t len)
 {

@@ -55,6 +55,9 @@ bool text_begins(const char *s, const char *prefix);
  */
 const char *text_piece(const char **list, char separator, size_t *len);
 
+/* The value of a digit of hex, in either case; -1: it is none. */
+int text_hex_digit(char c);
+
 /* Fill hex[2 * len + 1] with the lower-case hex of len bytes and a NUL. */
 void text_hex(char *hex, const unsigned char *bytes, size_t len);
 

@@ -304,16 +304,6 @@ end_head(struct http *h)
 
 /* Chunks (RFC 9112, 7.1). */
 
-static int
-hex_digit(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A number in hex, perhaps blanks, perhaps an extension behind `;'. */
 static void
 take_chunk_size(struct http *h)
@@ -321,9 +311,9 @@ take_chunk_size(struct http *h)
 	size_t at = 0;
 
 	h->left = 0;
-	for (; at < h->line_len && hex_digit(h->line[at]) != -1; at++) {
-		if (add_digit(&h->left, 16, (unsigned)hex_digit(h->line[at])) ==
-		    -1) {
+	for (; at < h->line_len && text_hex_digit(h->line[at]) != -1; at++) {
+		if (add_digit(&h->left, 16,
+			(unsigned)text_hex_digit(h->line[at])) == -1) {
 			fail(h, "a chunk of it is too long");
 			return;
 		}

@@ -169,22 +169,6 @@ apply_number(struct client_settings *s, int code, const char *shown,
 }
 
 static int
-set_local_name(struct clientoptions *o, const char *shown, const char *word,
-    char error[CLIENTOPTIONS_ERROR_SIZE])
-{
-	size_t i;
-
-	if (text_copy(o->local_name, sizeof(o->local_name), word) == -1)
-		return optiontable_refuse_option(
-		    error, shown, "is too long", "");
-	for (i = 0; o->local_name[i] != '\0'; i++)
-		if (o->local_name[i] >= 'A' && o->local_name[i] <= 'Z')
-			o->local_name[i] += 'a' - 'A';
-	o->settings.local_name = o->local_name;
-	return 0;
-}
-
-static int
 set_starttls(struct client_settings *s, const char *shown, const char *word,
     char error[CLIENTOPTIONS_ERROR_SIZE])
 {
@@ -231,7 +215,9 @@ apply_word(struct clientoptions *o, int code, const char *shown,
 		s->interface = word;
 		break;
 	case 'l':
-		return set_local_name(o, shown, word, error);
+		o->settings.local_name = o->local_name;
+		return optiontable_host_name(
+		    shown, word, o->local_name, sizeof(o->local_name), error);
 	case SESSION:
 		s->session = word;
 		break;

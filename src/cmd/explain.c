@@ -330,8 +330,7 @@ print_tls(void)
 	struct profile profile;
 	size_t i;
 
-	profile_from_environment(&profile);
-	defaults_apply(&profile);
+	defaults_profile(&profile);
 	for (i = 0; i < PROFILE_VARIABLES; i++)
 		if (is_beaten(profile_name(i)))
 			printf("%s: not used, CERTCHAINFILE beats it\n",

@@ -205,23 +205,6 @@ apply_number(struct settings *s, int code, const char *shown, const char *word,
 	return 0;
 }
 
-/* Host names are lower case wherever we show them. */
-static int
-set_local_name(struct options *o, const char *shown, const char *word,
-    char error[OPTIONS_ERROR_SIZE])
-{
-	size_t i;
-
-	if (text_copy(o->local_name, sizeof(o->local_name), word) == -1)
-		return optiontable_refuse_option(
-		    error, shown, "is too long", "");
-	for (i = 0; o->local_name[i] != '\0'; i++)
-		if (o->local_name[i] >= 'A' && o->local_name[i] <= 'Z')
-			o->local_name[i] += 'a' - 'A';
-	o->settings.local_name = o->local_name;
-	return 0;
-}
-
 static int
 apply_text(struct options *o, int code, const char *shown, const char *word,
     char error[OPTIONS_ERROR_SIZE])
@@ -243,7 +226,9 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 		o->group = word;
 		break;
 	case 'l':
-		return set_local_name(o, shown, word, error);
+		o->settings.local_name = o->local_name;
+		return optiontable_host_name(
+		    shown, word, o->local_name, sizeof(o->local_name), error);
 	case 'y':
 	case 'x':
 		if (word[0] == '\0')

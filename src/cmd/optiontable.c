@@ -191,3 +191,16 @@ optiontable_read(const struct optiontable *table, void *target, int argc,
 			return -1;
 	}
 }
+
+int
+optiontable_host_name(const char *shown, const char *word, char *name,
+    size_t size, char error[OPTIONTABLE_ERROR_SIZE])
+{
+	if (text_copy(name, size, word) == -1)
+		return optiontable_refuse_option(
+		    error, shown, "is too long", "");
+	for (; *name != '\0'; name++)
+		if (*name >= 'A' && *name <= 'Z')
+			*name += 'a' - 'A';
+	return 0;
+}

@@ -52,6 +52,13 @@ int optiontable_refuse(
 int optiontable_refuse_option(char error[OPTIONTABLE_ERROR_SIZE],
     const char *shown, const char *sentence, const char *word);
 
+/*
+ * A word as a host name, into name (of size bytes) in lower case, as names
+ * are wherever we show them.  0, or -1 and a sentence: it is too long.
+ */
+int optiontable_host_name(const char *shown, const char *word, char *name,
+    size_t size, char error[OPTIONTABLE_ERROR_SIZE]);
+
 /* A word as a number from min to max.  0 and *n, or -1 and a sentence. */
 int optiontable_number(const char *shown, const char *word, unsigned long min,
     unsigned long max, unsigned long *n, char error[OPTIONTABLE_ERROR_SIZE]);

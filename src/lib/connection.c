@@ -217,20 +217,6 @@ ucspissl_conn_was_truncated(const struct ucspissl_conn *conn)
  * Facts
  */
 
-/* NAME=value and a NUL.  0, or -1 as buf_append. */
-static int
-append_fact(struct buf *block, const struct tlsinfo_fact *fact)
-{
-	char name[TLSVARS_NAME_SIZE];
-
-	tlsvars_name(name, fact);
-	if (buf_append(block, name, strlen(name)) == -1 ||
-	    buf_append(block, "=", 1) == -1 ||
-	    buf_append(block, fact->bytes, fact->len) == -1)
-		return -1;
-	return buf_append(block, "", 1);
-}
-
 /* Every fact as NAME=value NUL.  0, or -1: memory is short. */
 static int
 append_facts(const struct ucspissl_conn *conn, struct buf *block)
@@ -244,7 +230,7 @@ append_facts(const struct ucspissl_conn *conn, struct buf *block)
 		goto out;
 	count = tlsvars_fit(vars);
 	for (i = 0; i < count; i++)
-		if (append_fact(block, tlsvars_get(vars, i)) == -1)
+		if (tlsvars_append(block, tlsvars_get(vars, i)) == -1)
 			goto out;
 	r = 0;
 out:

@@ -208,8 +208,7 @@ fill_config(struct role_config *config, const struct settings *settings,
 {
 	memset(config, 0, sizeof(*config));
 	config->build_id = BUILD_ID;
-	profile_from_environment(&config->profile);
-	defaults_apply(&config->profile);
+	defaults_profile(&config->profile);
 	if (kind == CHILD_KEEPER) {
 		config->identity = settings->key_id;
 		config->root = settings->key_root;

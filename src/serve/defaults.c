@@ -7,6 +7,7 @@
  */
 #include "serve/defaults.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -51,11 +52,13 @@ value_of(const struct profile *profile, const char *variable)
 }
 
 void
-defaults_apply(struct profile *profile)
+defaults_profile(struct profile *profile)
 {
-	int has_cert = value_of(profile, "CERTFILE") != NULL;
+	bool has_cert;
 	size_t i;
 
+	profile_from_environment(profile);
+	has_cert = value_of(profile, "CERTFILE") != NULL;
 	for (i = 0; i < PROFILE_VARIABLES; i++) {
 		const char *name = profile_name(i);
 

@@ -11,9 +11,11 @@ struct profile;
 const char *defaults_of(const char *variable);
 
 /*
- * Fill in what is unset; empty is not unset.  CERTCHAINFILE stays unset
- * beside a CERTFILE that was set, which it would beat.
+ * The profile of the start: profile_from_environment, and the built-in
+ * values of what is unset; empty is not unset.  CERTCHAINFILE stays unset
+ * beside a CERTFILE that was set, which it would beat.  All who number
+ * profiles begin with it.
  */
-void defaults_apply(struct profile *profile);
+void defaults_profile(struct profile *profile);
 
 #endif

@@ -184,19 +184,6 @@ facts_put_texts(const unsigned char *bytes, size_t len, struct msg_writer *w)
 	return r == -1 ? -1 : msg_written(w, &written);
 }
 
-static int
-append_text(struct buf *block, const struct tlsinfo_fact *fact)
-{
-	char name[TLSVARS_NAME_SIZE];
-
-	tlsvars_name(name, fact);
-	if (buf_append(block, name, strlen(name)) == -1 ||
-	    buf_append(block, "=", 1) == -1 ||
-	    buf_append(block, fact->bytes, fact->len) == -1)
-		return -1;
-	return buf_append(block, "", 1);
-}
-
 int
 facts_put_block(const unsigned char *bytes, size_t len, struct buf *block)
 {
@@ -209,7 +196,7 @@ facts_put_block(const unsigned char *bytes, size_t len, struct buf *block)
 		return -1;
 	msg_read_from(&reader, &msg);
 	while ((r = next_fact(&reader, &fact)) == 1)
-		if (append_text(block, &fact) == -1)
+		if (tlsvars_append(block, &fact) == -1)
 			return -1;
 	return r == -1 ? -1 : buf_append(block, "", 1);
 }

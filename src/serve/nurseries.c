@@ -254,9 +254,7 @@ take_profiles(struct monitor *m, struct generation *generation,
 		if (msg_get_number(r) != 0 && n++ < msg->fd_count)
 			lists[i] = msg->fds[n - 1];
 	}
-	/* As children.c does for the others: or numbers would differ. */
-	profile_from_environment(&start);
-	defaults_apply(&start);
+	defaults_profile(&start);
 	profiles_free(&generation->profiles);
 	errno = EMFILE;
 	if (msg_read_all(r) == 0 && n == msg->fd_count &&

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/hmac.h"
+#include "base/text.h"
 
 #define RANDOM_SIZE 6
 #define TIME_SIZE 4
@@ -160,18 +161,6 @@ ticketkeys_find(const struct ticketkeys *keys,
  * The file
  */
 
-static int
-digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* 0, or -1: it is none. */
 static int
 read_key(unsigned char key[TICKETKEYS_KEY_SIZE], const char *digits, size_t len)
@@ -182,8 +171,8 @@ read_key(unsigned char key[TICKETKEYS_KEY_SIZE], const char *digits, size_t len)
 	if (len != 2 * TICKETKEYS_KEY_SIZE)
 		return -1;
 	for (i = 0; i < TICKETKEYS_KEY_SIZE; i++) {
-		high = digit_value(digits[2 * i]);
-		low = digit_value(digits[2 * i + 1]);
+		high = text_hex_digit(digits[2 * i]);
+		low = text_hex_digit(digits[2 * i + 1]);
 		if (high == -1 || low == -1)
 			return -1;
 		key[i] = (unsigned char)(high << 4 | low);

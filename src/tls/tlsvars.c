@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/text.h"
 #include "config.h"
 
@@ -107,6 +108,19 @@ tlsvars_name(char name[TLSVARS_NAME_SIZE], const struct tlsinfo_fact *fact)
 		text_format(name, TLSVARS_NAME_SIZE, "%s%s",
 		    parties[fact->party], kind->name);
 	return name;
+}
+
+int
+tlsvars_append(struct buf *block, const struct tlsinfo_fact *fact)
+{
+	char name[TLSVARS_NAME_SIZE];
+
+	tlsvars_name(name, fact);
+	if (buf_append(block, name, strlen(name)) == -1 ||
+	    buf_append(block, "=", 1) == -1 ||
+	    buf_append(block, fact->bytes, fact->len) == -1)
+		return -1;
+	return buf_append(block, "", 1);
 }
 
 size_t

@@ -16,6 +16,8 @@
 
 #include "tls/tlsinfo.h"
 
+struct buf;
+
 /* Room for a name with its NUL. */
 #define TLSVARS_NAME_SIZE 48
 /* The longest NAME=value, as the system's exec permits (with a NUL). */
@@ -36,6 +38,9 @@ const char *tlsvars_interface(void);
 /* The name of a fact that tlsvars_exists.  Returns name. */
 char *tlsvars_name(
     char name[TLSVARS_NAME_SIZE], const struct tlsinfo_fact *fact);
+
+/* Append NAME=value and a NUL.  0, or -1 as buf_append. */
+int tlsvars_append(struct buf *block, const struct tlsinfo_fact *fact);
 
 /* The length of NAME=value without its NUL. */
 size_t tlsvars_text_len(const struct tlsinfo_fact *fact);

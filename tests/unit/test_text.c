@@ -190,6 +190,22 @@ hex_is_lower_case(void **state)
 	assert_string_equal(hex, "");
 }
 
+static void
+digits_of_hex_have_values(void **state)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	int c, value;
+
+	(void)state;
+	for (c = 0; c < 256; c++) {
+		const char *at = c == 0 ? NULL : strchr(digits, c);
+
+		value = at == NULL ? -1 : (int)(at - digits);
+		assert_int_equal(
+		    text_hex_digit((char)c), value > 15 ? value - 6 : value);
+	}
+}
+
 int
 main(void)
 {
@@ -202,6 +218,7 @@ main(void)
 		cmocka_unit_test(beginnings),
 		cmocka_unit_test(lists_fall_into_pieces),
 		cmocka_unit_test(hex_is_lower_case),
+		cmocka_unit_test(digits_of_hex_have_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
