@@ -175,13 +175,7 @@ stop(struct master *master)
 	if (master->is_stopping)
 		return;
 	master->is_stopping = true;
-	/*
-	 * Shut down, not only closed: the monitor holds it too, and the
-	 * port must be free now, whatever the monitor is doing.
-	 */
-	if (master->listen_fd != -1)
-		shutdown(master->listen_fd, SHUT_RDWR);
-	fd_close(&master->listen_fd);
+	roles_close_listener(master);
 	generation_stop(master);
 	chan_send_bytes(&master->monitor, MSG_STOP, 0, NULL, 0);
 	msg_send_bytes(master->front_fd, MSG_STOPPED, 0, NULL, 0, true);

@@ -6,6 +6,7 @@
  */
 #include "serve/roles.h"
 
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -31,6 +32,18 @@
 #define RESTART_MS 1000	      /* a role that died young waits so long */
 #define SILENCE_MS 60000      /* of name servers, until it is told again */
 
+/*
+ * Shut down, not only closed: the monitor holds it too, and so may a child
+ * that was just forked; the port must be free now, whatever they are doing.
+ */
+void
+roles_close_listener(struct master *master)
+{
+	if (master->listen_fd != -1)
+		shutdown(master->listen_fd, SHUT_RDWR);
+	fd_close(&master->listen_fd);
+}
+
 /* A start that cannot be: say why, and let every role see our end. */
 void
 roles_give_up(struct master *master, const char *sentence)
@@ -41,6 +54,7 @@ roles_give_up(struct master *master, const char *sentence)
 	text_format(line, sizeof(line), "sslserver: fatal: (111) %s\n",
 	    text_clean(shown));
 	fd_write_all(2, line, strlen(line));
+	roles_close_listener(master);
 	msg_send_bytes(master->front_fd, MSG_FAILED, 0, NULL, 0, true);
 	_exit(111);
 }

@@ -10,6 +10,9 @@
 struct child;
 struct master;
 
+/* Nobody listens any more when this returns, in whatever process. */
+void roles_close_listener(struct master *master);
+
 /* Say why sslserver cannot start, and exit 111; every role follows. */
 __attribute__((noreturn)) void roles_give_up(
     struct master *master, const char *sentence);
