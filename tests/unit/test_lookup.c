@@ -609,6 +609,7 @@ a_nursery_that_fails_is_replaced(void **state)
 	fd_close(&f.nursery_fd);
 	expect_stuck(MSG_STUCK_NURSERY, MSG_STUCK_CLOSED);
 	f.nursery_fd = give_end(MSG_NURSERY);
+	wait_until_heard();
 	(void)come_and_go(NULL);
 }
 
@@ -630,6 +631,7 @@ a_resolver_that_is_silent_is_replaced(void **state)
 	expect_start_at_once();
 	fd_close(&f.resolver_fd);
 	f.resolver_fd = give_end(MSG_RESOLVER);
+	wait_until_heard();
 	assert_int_equal(come_and_go(NULL), QUERY_INFO);
 	assert_false(says_something(f.master_fd));
 	for (i = 0; i < 2; i++)
