@@ -99,6 +99,17 @@ def find_command(name):
     return shutil.which(name, path=path)
 
 
+def find_example(name):
+    """Path of a program of examples/: of C beside the others that were built,
+    a script where it was written."""
+    paths = [os.path.join(directory, 'examples', name)
+             for directory in (os.path.dirname(BIN), TOP)]
+    for path in paths:
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(' '.join(paths))
+
+
 def read_text(path):
     try:
         with open(path, encoding='latin-1') as file:

@@ -19,7 +19,6 @@ import harness
 from clientrun import Command, free_port, is_listening, run_client
 from harness import ROOT, wait_for
 
-EXAMPLES = os.path.join(os.path.dirname(harness.BIN), 'examples')
 
 # Say a word, and print one line of what comes, without its CR.
 LINE = 'printf "%s" "$0" >&7; head -n 1 <&6 | tr -d "\\r"'
@@ -82,7 +81,7 @@ def test_example_smtp(family, start, pki, workdir):
     for name in ('', 'tmp', 'new', 'cur'):
         os.mkdir(os.path.join(box, name))
         os.chmod(os.path.join(box, name), 0o777)
-    server = start(os.path.join(EXAMPLES, 'smtp'), box, options=['-n'])
+    server = start(harness.find_example('smtp'), box, options=['-n'])
     result = talk(pki, 'smtp', server.port, 'QUIT\r\n')
     assert result.code == 0 and result.out.startswith('221 '), result
 
@@ -93,7 +92,7 @@ def test_example_pop3(family, start, pki, workdir):
     for name in ('', 'tmp', 'new', 'cur'):
         os.mkdir(os.path.join(box, name))
         os.chmod(os.path.join(box, name), 0o777)
-    server = start(os.path.join(EXAMPLES, 'pop3'), box, account,
+    server = start(harness.find_example('pop3'), box, account,
                    options=['-n'])
     result = talk(pki, 'pop3', server.port, 'QUIT\r\n')
     assert result.code == 0 and result.out.startswith('+OK'), result
@@ -101,7 +100,7 @@ def test_example_pop3(family, start, pki, workdir):
 
 def test_another_protocol(family, start, pki, workdir):
     account = write(os.path.join(workdir, 'account'), 'joe:secret\n')
-    server = start(os.path.join(EXAMPLES, 'pop3'), workdir, account,
+    server = start(harness.find_example('pop3'), workdir, account,
                    options=['-n'])
     result = run_client('--starttls', 'smtp', '-a', pki.ca, 'localhost',
                         server.port, 'echo', 'ran')

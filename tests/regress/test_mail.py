@@ -17,7 +17,6 @@ import harness
 from harness import find_command, tls_context, wait_for
 from pki import openssl
 
-EXAMPLES = os.path.join(os.path.dirname(harness.BIN), 'examples')
 MAILFRONT = '/usr/lib/mailfront/plugin-starttls-ucspi.so'
 
 # A message is on the disk before it is acknowledged, and disks can be busy.
@@ -55,12 +54,12 @@ def account(workdir):
 
 @pytest.fixture
 def smtp(start, box):
-    return start(os.path.join(EXAMPLES, 'smtp'), box, options=['-n'])
+    return start(harness.find_example('smtp'), box, options=['-n'])
 
 
 @pytest.fixture
 def pop3(start, box, account):
-    return start(os.path.join(EXAMPLES, 'pop3'), box, account,
+    return start(harness.find_example('pop3'), box, account,
                  options=['-n'])
 
 
@@ -208,7 +207,7 @@ def swaks_file(workdir):
 @pytest.mark.parametrize('version', ['tlsv1_2', 'tlsv1_3'])
 @pytest.mark.parametrize('key', ['rsa', 'ecdsa'])
 def test_swaks(start, box, pki, workdir, key, version):
-    server = start(os.path.join(EXAMPLES, 'smtp'), box, options=['-n'],
+    server = start(harness.find_example('smtp'), box, options=['-n'],
                    certs=getattr(pki, key))
     done = run_client(swaks(server, pki, '--tls', '--tls-verify',
                             '--tls-protocol', version, '--data',
@@ -284,7 +283,7 @@ def test_python(smtp, box, pki):
 
 def test_tls_at_once(start, box, pki):
     """The same program without -n: everything is inside TLS."""
-    server = start(os.path.join(EXAMPLES, 'smtp'), box)
+    server = start(harness.find_example('smtp'), box)
     context = ssl.create_default_context(cafile=pki.ca)
     with smtplib.SMTP_SSL('localhost', server.port, 'client.example',
                           timeout=PATIENCE,
@@ -316,7 +315,7 @@ def client_certificate(pki, workdir):
 
 def with_client_certificates(start, box, pki):
     """As submission servers have it: the name is no matter."""
-    return start(os.path.join(EXAMPLES, 'smtp'), box,
+    return start(harness.find_example('smtp'), box,
                  options=['-n', '-m'], env={'CAFILE': pki.ca})
 
 
@@ -570,7 +569,7 @@ def test_pop3_deletes_at_quit_alone(pop3, box, pki):
 
 def test_pop3_tls_at_once(start, box, account, pki):
     keep(box, 'one', MESSAGE.replace(b'\r\n', b'\n'))
-    server = start(os.path.join(EXAMPLES, 'pop3'), box, account)
+    server = start(harness.find_example('pop3'), box, account)
     done = run_client([need('curl'), '-sS', '--cacert', pki.ca, '-u',
                        '%s:%s' % (USER, PASSWORD),
                        'pop3s://localhost:%d/1' % server.port])
@@ -663,7 +662,7 @@ def test_pop3_injected_after_the_answer(pop3):
 def test_wrong_use(account, words, code, text):
     """Whoever has connected meanwhile is told, too."""
     words = [account if word == 'ACCOUNT' else word for word in words]
-    done = run_client([os.path.join(EXAMPLES, words[0])] + words[1:])
+    done = run_client([harness.find_example(words[0])] + words[1:])
     assert done.returncode == code
     assert done.stderr.decode().startswith(text)
     assert done.stdout == {

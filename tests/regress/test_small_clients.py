@@ -8,7 +8,7 @@ import pytest
 
 from clientrun import (Command, client_environment, finish, free_port,
                        s_server, server_context)
-from harness import BIN, TOP, find_command
+from harness import BIN, find_command, find_example
 
 TRUST = '-a'  # the CAs of a file
 PAGE = b'HTTP/1.1 200 OK\r\n'
@@ -184,7 +184,7 @@ def test_sslconnect_after_starttls(family, start, pki, workdir):
     for name in ('', 'tmp', 'new', 'cur'):
         os.mkdir(os.path.join(box, name))
         os.chmod(os.path.join(box, name), 0o777)
-    server = start(os.path.join(os.path.dirname(BIN), 'examples', 'smtp'),
+    server = start(find_example('smtp'),
                    box, options=['-n'])
     result = run_small('sslconnect', 'localhost', server.port, '--starttls',
                        'smtp', TRUST, pki.ca, data=b'EHLO me\nQUIT\n')
@@ -209,7 +209,7 @@ def test_https_of_openssl(family, command, pki, workdir):
 
 
 def test_https_of_the_example(family, start, pki):
-    server = start(os.path.join(TOP, 'examples', 'hello-http'))
+    server = start(find_example('hello-http'))
     result = run_small('https@', '127.0.0.1', '/x?y', server.port, TRUST,
                        pki.ca)
     assert result.code == 0 and result.err == '', result
