@@ -65,7 +65,7 @@ become_resolver(const struct client_settings *settings, int life_fd)
 	    fd_set_null(0) == -1 || fd_set_null(1) == -1 ||
 	    sig_ignore_terminal() == -1)
 		_exit(111);
-	title_set_of("sslclient", "resolver");
+	title_set("resolver");
 	if (geteuid() == 0)
 		privs.root_fd = emptydir_make(error, sizeof(error));
 	if ((geteuid() == 0 && privs.root_fd == -1) ||

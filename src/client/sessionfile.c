@@ -184,7 +184,7 @@ sessionfile_run(const struct client_settings *settings, int control_fd)
 	if (keep[0] == -1)
 		_exit(111);
 	helper_arrange(settings, control_fd, keep, 1);
-	title_set_of("sslclient", "store");
+	title_set("store");
 	give_up_rights();
 	while (
 	    msg_receive(HELPER_CONTROL_FD, &room, &msg, 0, false, &more) == 1) {

@@ -516,7 +516,7 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 
 	process.settings = settings;
 	arrange(&process, control_fd);
-	title_set_of("sslclient", "session");
+	title_set("session");
 	open_files(&process);
 	prepare(&process);
 	drop_rights(&process);

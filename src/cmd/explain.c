@@ -1,9 +1,9 @@
 /*
  * What --explain and --version print.
  *
- * Runs with the rights sslserver was started with; reads nothing but the
- * environment and the user database, and asks the two other executables for their versions, each
- * of which links a TLS library of its own.
+ * Runs with the rights of the start; reads nothing but the environment and
+ * the user database, and asks the two other executables for their versions,
+ * each of which links a TLS library of its own.
  */
 #include "cmd/explain.h"
 
@@ -165,6 +165,9 @@ print_connections(const struct settings *s, const struct settings *standard)
 	print_seconds("idle timeout", (long)s->idle_s, (long)standard->idle_s);
 	print_delay("drain", s->drain_s, "leave at once");
 	print_delay("kill after", s->kill_after_s, "never");
+	if (standard->uses > 1)
+		print_number(
+		    "clients per TLS process", s->uses, standard->uses);
 	print_switch("TCP_NODELAY", s->no_delay, standard->no_delay);
 	printf("IP options: %s%s\n", s->keeps_options ? "kept" : "dropped",
 	    mark(s->keeps_options == standard->keeps_options));
@@ -341,11 +344,12 @@ print_tls(void)
 }
 
 void
-explain_settings(const struct settings *s, const struct ip_endpoint *local)
+explain_settings(const struct options *options, const struct ip_endpoint *local)
 {
 	static struct options standard;
+	const struct settings *s = &options->settings;
 
-	options_defaults(&standard);
+	options_defaults(&standard, options->program);
 	print_listening(s, &standard.settings, local);
 	print_connections(s, &standard.settings);
 	print_admission(s, &standard.settings);
@@ -357,16 +361,16 @@ explain_settings(const struct settings *s, const struct ip_endpoint *local)
 }
 
 int
-explain_versions(void)
+explain_versions(const char *program)
 {
 	char error[CHILDREN_ERROR_SIZE];
 
-	printf("sslserver (ucspi-ssl) %s, libev %d.%d\n", VERSION,
+	printf("%s (ucspi-ssl) %s, libev %d.%d\n", program, VERSION,
 	    ev_version_major(), ev_version_minor());
 	fflush(stdout);
 	if (children_print_version(CHILD_KEEPER, error) == 0 &&
 	    children_print_version(CHILD_NURSERY, error) == 0)
 		return 0;
-	fprintf(stderr, "sslserver: fatal: (111) %s\n", error);
+	fprintf(stderr, "%s: fatal: (111) %s\n", program, error);
 	return 111;
 }

@@ -339,14 +339,16 @@ identity_network(struct settings_identity *id, char error[IDENTITY_ERROR_SIZE])
 	return 0;
 }
 
-__attribute__((format(printf, 1, 2))) static void
-warn(const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void
+warn(const struct settings *s, const char *format, ...)
 {
-	char line[512] = "sslserver: warning: ";
-	size_t used = strlen(line);
+	char line[512];
+	size_t used;
 	va_list args;
 	int len;
 
+	text_format(line, sizeof(line), "%s: warning: ", s->program_name);
+	used = strlen(line);
 	va_start(args, format);
 	len = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	va_end(args);
@@ -454,7 +456,7 @@ warn_of_sharing(const struct settings *s)
 		append(line, sizeof(line), "; ", part);
 	}
 	if (line[0] != '\0')
-		warn("%s", line);
+		warn(s, "%s", line);
 }
 
 void
@@ -465,8 +467,8 @@ identity_warn(const struct options *o)
 	if (s->verbosity < VERBOSITY_ERRORS || geteuid() != 0)
 		return;
 	if (!s->sets_uid)
-		warn("no -u: programs run as root");
+		warn(s, "no -u: programs run as root");
 	else if (!s->sets_gid && getegid() == 0)
-		warn("-u %s without -g: programs keep gid 0", o->user);
+		warn(s, "-u %s without -g: programs keep gid 0", o->user);
 	warn_of_sharing(s);
 }

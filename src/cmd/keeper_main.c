@@ -17,10 +17,11 @@ main(int argc, char **argv)
 		return fflush(stdout) == 0 ? 0 : 111;
 	}
 	if (argc != 1) {
-		fputs("ucspissl-keeper: sslserver runs this program\n", stderr);
+		fputs("ucspissl-keeper: run by the servers of ucspi-ssl\n",
+		    stderr);
 		return 100;
 	}
-	if (title_prepare(&argv) == -1)
+	if (title_prepare(&argv, NULL) == -1)
 		return 111;
 	title_set("keeper");
 	keeper_run();

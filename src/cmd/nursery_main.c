@@ -18,12 +18,12 @@ main(int argc, char **argv)
 		return fflush(stdout) == 0 ? 0 : 111;
 	}
 	if (argc != 1) {
-		fputs(
-		    "ucspissl-nursery: sslserver runs this program\n", stderr);
+		fputs("ucspissl-nursery: run by the servers of ucspi-ssl\n",
+		    stderr);
 		return 100;
 	}
 	(void)hugetext_move();
-	if (title_prepare(&argv) == -1)
+	if (title_prepare(&argv, NULL) == -1)
 		return 111;
 	title_set("nursery");
 	nursery_run();

@@ -1,8 +1,9 @@
 /*
- * The options of sslserver, as one table.
+ * The options of sslserver and sslhandle, as one table.
  *
  * Runs at the start, before anything else.  The table is also the --help
- * text; what an option does stands in the switches below it.
+ * text; what an option does stands in the switches below it.  An option of
+ * the other program is known, to refuse it with a better sentence.
  */
 #include "cmd/options.h"
 
@@ -28,6 +29,7 @@ enum {
 	REQUIRE_SANDBOX,
 	STRICT_NAMES,
 	STRICT_CLOSE,
+	USES,
 	CHECK,
 	EXPLAIN,
 	HELP,
@@ -45,7 +47,6 @@ static const struct optiontable_row rows[] = {
 	    "read the key's pass phrase from descriptor 3" },
 	{ '4', "ipv4", NULL, "IPv4 addresses of host only" },
 	{ '6', "ipv6", NULL, "IPv6 addresses of host only" },
-	{ 'c', "connections", "n", "at most n at once (40)" },
 	{ 'y', "early-rules", "cdb", "rules by remote IP alone" },
 	{ 'x', "rules", "cdb", "rules by IP, name and IDENT" },
 	{ 'X', "missing-rules-ok", NULL,
@@ -72,13 +73,8 @@ static const struct optiontable_row rows[] = {
 	{ 'O', "no-source-route", NULL, "drop them (default)" },
 	{ 'd', "delay", NULL, "leave Nagle's delay on" },
 	{ 'D', "no-delay", NULL, "TCP_NODELAY (default)" },
-	{ 'e', "tcp-env", NULL,
-	    "TCP environment (default), and TLS environment" },
-	{ 'E', "no-tcp-env", NULL, "no TCP environment" },
 	{ 's', "tls-env", NULL, "TLS environment" },
 	{ 'S', "no-tls-env", NULL, "none (default)" },
-	{ 'n', "delayed-tls", NULL, "TLS when the program asks" },
-	{ 'N', "no-delayed-tls", NULL, "TLS at once (default)" },
 	{ 'z', "client-cert", NULL,
 	    "require a client certificate, match its name" },
 	{ 'm', "client-cert-any", NULL, "require one of any name" },
@@ -102,33 +98,90 @@ static const struct optiontable_row rows[] = {
 	{ HELP, "help", NULL, "this text" },
 	{ VERSION_OPTION, "version", NULL, "versions" }
 };
-
-static optiontable_apply_fn apply;
-
-static const struct optiontable table = { rows, sizeof(rows) / sizeof(rows[0]),
-	apply };
+static const struct optiontable_row sslserver_rows[] = {
+	{ 'c', "connections", "n", "at most n at once (40)" },
+	{ 'e', "tcp-env", NULL,
+	    "TCP environment (default), and TLS environment" },
+	{ 'E', "no-tcp-env", NULL, "no TCP environment" },
+	{ 'n', "delayed-tls", NULL, "TLS when the program asks" },
+	{ 'N', "no-delayed-tls", NULL, "TLS at once (default)" }
+};
+static const struct optiontable_row sslhandle_rows[] = {
+	{ 'c', "connections", "n",
+	    "at most n at once, and TLS processes kept (40)" },
+	{ 'e', "tcp-env", NULL, "TCP environment, and TLS environment" },
+	{ 'E', "no-tcp-env", NULL, "no TCP environment (default)" },
+	{ 'f', "lockfile", "file", "accepted; no lock is needed" },
+	{ 'a', "late-identity", NULL, "accepted, without effect" },
+	{ 'A', "early-identity", NULL, "accepted, without effect" },
+	{ USES, "uses", "n",
+	    "clients that a TLS process serves, in turn (1000)" }
+};
 
 #define KEEPERS_DEFAULT_MAX 8
+#define USES_DEFAULT 1000
 
 /* Longest wait: its milliseconds fit into an int. */
 #define SECONDS_MAX (INT_MAX / 1000)
 
-const char *
-options_usage(void)
+static optiontable_apply_fn apply;
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define ROWS (COUNT(rows) + COUNT(sslserver_rows) + COUNT(sslhandle_rows))
+
+static void
+add_rows(struct optiontable_row *picked, size_t *count,
+    const struct optiontable_row *more, size_t more_count)
 {
-	return "sslserver: usage: sslserver [-qQvV1346UXhHpPrRoOdDeEsSnNzmZ] "
-	       "[-c "
-	       "n] "
-	       "[-y cdb] [-x cdb] "
-	       "[-B text] [-u id] [-g id] [-b n] [-l name] [-t s] [-T s] "
-	       "[-w s] [-I ifname] host port program [args...]"
-	       "; see sslserver --help\n";
+	memcpy(picked + *count, more, more_count * sizeof(*more));
+	*count += more_count;
+}
+
+/* What this one of the two programs has of its own, or the other one. */
+static void
+add_own_rows(struct optiontable_row *picked, size_t *count, bool is_pooled)
+{
+	if (is_pooled)
+		add_rows(picked, count, sslhandle_rows, COUNT(sslhandle_rows));
+	else
+		add_rows(picked, count, sslserver_rows, COUNT(sslserver_rows));
+}
+
+/* The options of one program: its own ones first. */
+static struct optiontable
+make_table(
+    struct optiontable_row picked[ROWS], const struct options_program *program)
+{
+	struct optiontable table = { .rows = picked, .apply = apply };
+
+	add_own_rows(picked, &table.count, program->is_pooled);
+	add_rows(picked, &table.count, rows, COUNT(rows));
+	return table;
+}
+
+const char *
+options_usage(
+    const struct options_program *program, char line[OPTIONS_USAGE_SIZE])
+{
+	text_format(line, OPTIONS_USAGE_SIZE,
+	    "%s: usage: %s [-qQvV1346UXhHpPrRoOdDeEsS%szmZ] [-c n] [-y cdb] "
+	    "[-x cdb] [-B text] [-u id] [-g id] [-b n] [-l name] [-t s] "
+	    "[-T s] [-w s] [-I ifname] %shost port %s[args...]; "
+	    "see %s --help\n",
+	    program->name, program->name, program->is_pooled ? "aA" : "nN",
+	    program->is_pooled ? "[-f file] " : "",
+	    program->runs_program ? "program " : "", program->name);
+	return line;
 }
 
 void
-options_help(void)
+options_help(const struct options_program *program)
 {
-	printf("usage: sslserver [options] host port program [args...]\n");
+	struct optiontable_row picked[ROWS];
+	const struct optiontable table = make_table(picked, program);
+
+	printf("usage: %s [options] host port %s[args...]\n", program->name,
+	    program->runs_program ? "program " : "");
 	optiontable_print(&table);
 }
 
@@ -167,6 +220,9 @@ apply_number(struct settings *s, int code, const char *shown, const char *word,
 	case KEEPERS:
 		max = SETTINGS_KEEPERS_MAX;
 		break;
+	case USES:
+		max = INT_MAX;
+		break;
 	default:
 		break;
 	}
@@ -195,6 +251,9 @@ apply_number(struct settings *s, int code, const char *shown, const char *word,
 		return keep_fd(s, n, error);
 	case KEEPERS:
 		s->keepers = (unsigned)n;
+		break;
+	case USES:
+		s->uses = n;
 		break;
 	case 't':
 		s->ident_s = (unsigned)n;
@@ -241,6 +300,8 @@ apply_text(struct options *o, int code, const char *shown, const char *word,
 		break;
 	case 'I':
 		s->interface = word;
+		break;
+	case 'f': /* accept(2) has no need of a lock any more */
 		break;
 	case ROOT:
 		s->program_root = word;
@@ -373,11 +434,14 @@ default_keepers(void)
 }
 
 void
-options_defaults(struct options *o)
+options_defaults(struct options *o, const struct options_program *program)
 {
 	struct settings *s = &o->settings;
 
 	memset(o, 0, sizeof(*o));
+	o->program = program;
+	s->program_name = program->name;
+	s->uses = program->is_pooled ? USES_DEFAULT : 1;
 	s->family = AF_UNSPEC;
 	s->backlog = 20;
 	s->limit = 40;
@@ -392,8 +456,22 @@ options_defaults(struct options *o)
 	s->drain_s = s->kill_after_s = SETTINGS_NEVER;
 	s->keepers = default_keepers();
 	s->no_delay = true;
-	s->has_tcp_environment = true;
+	s->has_tcp_environment = !program->is_pooled;
 	s->verbosity = VERBOSITY_ERRORS;
+}
+
+/* Not only the other program? */
+static bool
+has_option(const struct options_program *program, int code)
+{
+	struct optiontable_row picked[ROWS];
+	const struct optiontable table = make_table(picked, program);
+	size_t i;
+
+	for (i = 0; i < table.count; i++)
+		if (picked[i].code == code)
+			return true;
+	return false;
 }
 
 /* optiontable_apply_fn */
@@ -401,6 +479,16 @@ static int
 apply(void *target, int code, const char *shown, const char *word,
     char error[OPTIONS_ERROR_SIZE])
 {
+	const struct options *o = target;
+	char sentence[80];
+
+	if (!has_option(o->program, code)) {
+		text_format(sentence, sizeof(sentence),
+		    "is an option of %s, not of %s",
+		    o->program->is_pooled ? "sslserver" : "sslhandle",
+		    o->program->name);
+		return optiontable_refuse_option(error, shown, sentence, "");
+	}
 	if (word != NULL)
 		return apply_text(target, code, shown, word, error);
 	apply_flag(target, code);
@@ -428,35 +516,52 @@ check_together(struct options *o, char error[OPTIONS_ERROR_SIZE])
 	return 0;
 }
 
+/* The first word that is missing, or NULL. */
+static const char *
+missing_word(const struct options_program *program, int count)
+{
+	if (count == 0)
+		return "no host";
+	if (count == 1)
+		return "no port";
+	return count == 2 && program->runs_program ? "no program" : NULL;
+}
+
 static int
 read_words(
     struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
+	const char *missing = missing_word(o->program, argc - optind);
+	bool runs_program = o->program->runs_program;
+
 	if (o->wants_help || o->wants_version)
 		return 0;
-	if (argc - optind < 3)
-		return optiontable_refuse(error,
-		    argc == optind	     ? "no host"
-			: argc - optind == 1 ? "no port"
-					     : "no program",
-		    "");
+	if (missing != NULL)
+		return optiontable_refuse(error, missing, "");
 	if (check_together(o, error) == -1)
 		return -1;
 	o->settings.host = argv[optind];
 	o->settings.port = argv[optind + 1];
 	o->settings.program = argv + optind + 2;
 	if (o->settings.host[0] == '\0' || o->settings.port[0] == '\0' ||
-	    o->settings.program[0][0] == '\0')
-		return optiontable_refuse(
-		    error, "host, port or program is empty", "");
+	    (runs_program && o->settings.program[0][0] == '\0'))
+		return optiontable_refuse(error,
+		    runs_program ? "host, port or program is empty"
+				 : "host or port is empty",
+		    "");
 	return 0;
 }
 
 int
-options_read(
-    struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
+options_read(struct options *o, const struct options_program *program, int argc,
+    char **argv, char error[OPTIONS_ERROR_SIZE])
 {
-	options_defaults(o);
+	struct optiontable_row picked[ROWS];
+	struct optiontable table = make_table(picked, program);
+
+	options_defaults(o, program);
+	/* To be refused by name. */
+	add_own_rows(picked, &table.count, !program->is_pooled);
 	if (optiontable_read(&table, o, argc, argv, error) == -1)
 		return -1;
 	return read_words(o, argc, argv, error);

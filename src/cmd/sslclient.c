@@ -111,7 +111,7 @@ main(int argc, char **argv)
 
 	if (fd_fill_standard() == -1)
 		return 111; /* nowhere to say why */
-	if (title_prepare(&argv) == -1)
+	if (title_prepare(&argv, "sslclient") == -1)
 		client_die(111, "fatal", "out of memory");
 	read_command_line(&options, argc, argv);
 	complete(&options.settings);

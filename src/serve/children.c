@@ -42,8 +42,9 @@
 static const char *const file_names[] = {
 	[CHILD_KEEPER] = "ucspissl-keeper", [CHILD_NURSERY] = "ucspissl-nursery"
 };
-static const char *const titles[] = { [CHILD_KEEPER] = "sslserver: keeper",
-	[CHILD_NURSERY] = "sslserver: nursery" };
+static const char *const role_names[] = {
+	[CHILD_KEEPER] = "keeper", [CHILD_NURSERY] = "nursery"
+};
 
 /* The directory of the running executable, without a final slash. */
 static int
@@ -112,8 +113,8 @@ open_executable(const char *name, char error[CHILDREN_ERROR_SIZE])
 		fd = open_in(LIBEXECDIR, name);
 	if (fd == -1)
 		text_format(error, CHILDREN_ERROR_SIZE,
-		    "%s is neither beside sslserver nor in its directory" MOVED
-		    " or in %s: %s",
+		    "%s is neither beside this program nor in its "
+		    "directory" MOVED " or in %s: %s",
 		    name, LIBEXECDIR, strerror(errno));
 	return fd;
 }
@@ -148,13 +149,13 @@ hide_standard(void)
 
 /* In the child.  Everything else closes at exec. */
 __attribute__((noreturn)) static void
-exec_role(int exe_fd, const char *title, int life_fd)
+exec_role(int exe_fd, const char *program, const char *role, int life_fd)
 {
 	char name[32];
 	char *argv[] = { name, NULL };
 	char *environment[] = { NULL };
 
-	text_copy(name, sizeof(name), title);
+	text_format(name, sizeof(name), "%s: %s", program, role);
 	/* The executable must not lie where the life line goes. */
 	exe_fd = fd_dup_above(exe_fd, ROLE_LIFE_FD + 1);
 	if (exe_fd != -1 && hide_standard() == 0 &&
@@ -198,7 +199,8 @@ children_exec(
 	if (pid == 0)
 		exec_role(kind == CHILD_KEEPER ? children->keeper_fd
 					       : children->nursery_fd,
-		    titles[kind], *life_fd);
+		    children->settings->program_name, role_names[kind],
+		    *life_fd);
 	return pid;
 }
 

@@ -20,8 +20,10 @@
 #define LINE_SIZE 2048
 
 void
-events_init(struct events *events, int fd, enum settings_verbosity verbosity)
+events_init(struct events *events, const char *program, int fd,
+    enum settings_verbosity verbosity)
 {
+	events->program = program;
 	events->fd = fd;
 	events->verbosity = verbosity;
 	events->lost = 0;
@@ -46,8 +48,8 @@ report_lost(struct events *events)
 	char line[96];
 	int len;
 
-	len = snprintf(line, sizeof(line),
-	    "sslserver: warning: %lu log lines lost\n", events->lost);
+	len = snprintf(line, sizeof(line), "%s: warning: %lu log lines lost\n",
+	    events->program, events->lost);
 	if (send_line(events, line, (size_t)len) == -1)
 		return -1;
 	events->lost = 0;
@@ -57,10 +59,12 @@ report_lost(struct events *events)
 __attribute__((format(printf, 2, 0))) static void
 write_line(struct events *events, const char *format, va_list args)
 {
-	char line[LINE_SIZE] = "sslserver: ";
-	size_t used = strlen(line);
+	char line[LINE_SIZE];
+	size_t used;
 	int len;
 
+	text_format(line, sizeof(line), "%s: ", events->program);
+	used = strlen(line);
 	len = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	if (len < 0)
 		return;

@@ -17,7 +17,8 @@
 #include "serve/settings.h"
 
 struct events {
-	int fd; /* to the logger; -1: count only */
+	const char *program; /* each line begins with its name */
+	int fd;		     /* to the logger; -1: count only */
 	enum settings_verbosity verbosity;
 	unsigned long lost;
 };
@@ -30,9 +31,12 @@ struct events_client {
 	const char *remote_info; /* NULL: unknown */
 };
 
-/* Write to fd (which stays the caller's) lines up to this verbosity. */
-void events_init(
-    struct events *events, int fd, enum settings_verbosity verbosity);
+/*
+ * Write to fd (which stays the caller's) lines of that program, whose name
+ * must stay, up to this verbosity.
+ */
+void events_init(struct events *events, const char *program, int fd,
+    enum settings_verbosity verbosity);
 
 void events_status(
     struct events *events, size_t open, size_t limit, size_t per_ip);
@@ -80,7 +84,7 @@ void events_unable_to_speak(struct events *events, const struct ip *remote,
 void events_unable_to_run(
     struct events *events, const char *program, pid_t pid, const char *reason);
 
-/* `sslserver: NAME PID VALUE' of a file or setting in use. */
+/* `PROGRAM: NAME PID VALUE' of a file or setting in use. */
 void events_setting(
     struct events *events, const char *name, pid_t pid, const char *value);
 

@@ -68,11 +68,20 @@ begin_stop(struct front *front)
 	front->is_draining = front->settings->drain_s != SETTINGS_NEVER;
 }
 
+static void
+say_gone(const struct front *front)
+{
+	char line[128];
+
+	text_format(line, sizeof(line),
+	    "%s: fatal: (111) the master process ended unexpectedly\n",
+	    front->settings->program_name);
+	fd_write_all(2, line, strlen(line));
+}
+
 static int
 hear_master(struct front *front)
 {
-	static const char gone[] = "sslserver: fatal: (111) the master "
-				   "process ended unexpectedly\n";
 	static struct msg_room room;
 	struct msg msg;
 	bool more;
@@ -84,7 +93,7 @@ hear_master(struct front *front)
 	if (r == -1 && front->is_stopping)
 		return front->code;
 	if (r == -1) {
-		fd_write_all(2, gone, sizeof(gone) - 1);
+		say_gone(front);
 		return 111;
 	}
 	switch (msg.type) {

@@ -96,6 +96,6 @@ handover_check(struct master *master)
 			return;
 	events_fatal(&master->events,
 	    "all keepers are lost and the pass phrase with them; "
-	    "sslserver ends and must be started again");
+	    "the server ends and must be started again");
 	master->must_stop = true;
 }

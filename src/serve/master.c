@@ -409,8 +409,9 @@ check_descriptors(struct master *master)
 		limit.rlim_cur = INT_MAX;
 	if (limit.rlim_cur < need) {
 		text_format(sentence, sizeof(sentence),
-		    "sslserver needs %lu open files, the limit is %lu",
-		    (unsigned long)need, (unsigned long)limit.rlim_cur);
+		    "%s needs %lu open files, the limit is %lu",
+		    master->settings->program_name, (unsigned long)need,
+		    (unsigned long)limit.rlim_cur);
 		roles_give_up(master, sentence);
 	}
 	share_descriptors(master, limit.rlim_cur - need);
@@ -460,7 +461,8 @@ prepare(struct master *master)
 	    pids_init(&master->programs, settings->limit) == -1)
 		roles_give_up(master, "out of memory");
 	prepare_children(master);
-	events_init(&master->events, -1, settings->verbosity);
+	events_init(
+	    &master->events, settings->program_name, -1, settings->verbosity);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
 	ruletables_prepare(master);
 	/* Nobody to ask for: ready as it is. */

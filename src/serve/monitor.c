@@ -654,7 +654,8 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	    nurseries_prepare(m) == -1)
 		return -1;
 	ev_set_userdata(m->loop, m);
-	events_init(&m->events, -1, settings->verbosity);
+	events_init(
+	    &m->events, settings->program_name, -1, settings->verbosity);
 	/* A connection has at most so many messages under way. */
 	chan_init(&m->master, settings->limit * 8 + 64);
 	chan_init(&m->resolver, settings->limit * 4 + 64);

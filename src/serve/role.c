@@ -33,7 +33,7 @@ take_fds(struct role *role, const struct msg *msg)
 		role->config.has_phrase +
 		role->config.has_list[PROFILES_EARLY] +
 		role->config.has_list[PROFILES_LATE])
-		role_fail(role, "descriptors from sslserver did not arrive");
+		role_fail(role, "descriptors from master did not arrive");
 	if (role->config.has_jail)
 		role->jail_fd = msg->fds[n++];
 	if (role->config.has_public)
@@ -64,7 +64,7 @@ role_begin(struct role *role)
 	if (r != 1 && errno == 0)
 		_exit(0);
 	if (r != 1 || msg.type != MSG_CONFIG)
-		role_fail(role, "no settings from sslserver");
+		role_fail(role, "no settings from master");
 	/* room is used again; what config points to must stay. */
 	if (msg.body != role->whole.data) {
 		role->whole.len = 0;
@@ -73,11 +73,11 @@ role_begin(struct role *role)
 		msg.body = role->whole.data;
 	}
 	if (roleconfig_get(&role->config, &msg) == -1)
-		role_fail(role, "malformed settings from sslserver");
+		role_fail(role, "malformed settings from master");
 	if (role->config.build_id == NULL ||
 	    strcmp(role->config.build_id, BUILD_ID) != 0)
-		role_fail(role,
-		    "this is build " BUILD_ID ", which is not sslserver's");
+		role_fail(
+		    role, "this is build " BUILD_ID ", which is not master's");
 	take_fds(role, &msg);
 }
 
@@ -177,7 +177,7 @@ role_life(struct role *role)
 		fd_close(&role->asking_fd);
 		role->asking_fd = msg.fd_count == 1 ? msg.fds[0] : -1;
 	} else
-		role_fail(role, "unexpected message from sslserver");
+		role_fail(role, "unexpected message from master");
 }
 
 int

@@ -51,8 +51,8 @@ roles_give_up(struct master *master, const char *sentence)
 	char shown[960], line[1024];
 
 	text_copy(shown, sizeof(shown), sentence);
-	text_format(line, sizeof(line), "sslserver: fatal: (111) %s\n",
-	    text_clean(shown));
+	text_format(line, sizeof(line), "%s: fatal: (111) %s\n",
+	    master->settings->program_name, text_clean(shown));
 	fd_write_all(2, line, strlen(line));
 	roles_close_listener(master);
 	msg_send_bytes(master->front_fd, MSG_FAILED, 0, NULL, 0, true);

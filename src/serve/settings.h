@@ -1,7 +1,7 @@
 /*
  * settings: what the command line and the environment asked for, checked
  * and resolved, before anything is bound or started.  Filled by
- * cmd/options and cmd/sslserver; read-only afterwards.
+ * cmd/options and cmd/servermain; read-only afterwards.
  */
 #ifndef SERVE_SETTINGS_H
 #define SERVE_SETTINGS_H
@@ -36,6 +36,8 @@ struct settings_identity {
 };
 
 struct settings {
+	const char *program_name; /* in messages and titles: sslserver */
+
 	/* what to listen on */
 	const char *host;
 	const char *port;
@@ -45,6 +47,7 @@ struct settings {
 
 	/* connections */
 	size_t limit;	      /* -c */
+	unsigned long uses;   /* clients that a session serves, in turn */
 	unsigned handshake_s; /* -T */
 	unsigned idle_s;      /* -w */
 	long drain_s;	      /* --drain, or SETTINGS_NEVER */

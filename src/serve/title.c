@@ -4,7 +4,8 @@
  * Runs in forked roles.  Linux shows that area as the command line, and
  * goes on into the environment behind it when its last byte has been
  * written over; BSDs have setproctitle(3) for it, which their own file
- * will use.  State: where the area lies, per process, set once in main.
+ * will use.  State, per process, set once in main: where the area lies, and what
+ * titles begin with.
  */
 #include "serve/title.h"
 
@@ -21,6 +22,7 @@ extern char **environ;
 
 static char *area;
 static size_t area_size;
+static char name[24];
 
 static char **
 copy_strings(char *const *strings)
@@ -50,11 +52,15 @@ end_of_strings(char **strings, char *end)
 }
 
 int
-title_prepare(char ***argv)
+title_prepare(char ***argv, const char *program)
 {
 	char **arguments = *argv, **argument_copy, **environment_copy;
 	char *end;
 
+	if (program == NULL)
+		program = arguments[0] == NULL ? "" : arguments[0];
+	text_format(
+	    name, sizeof(name), "%.*s", (int)strcspn(program, ":"), program);
 	if (arguments[0] == NULL)
 		return 0;
 	argument_copy = copy_strings(arguments);
@@ -73,15 +79,9 @@ title_prepare(char ***argv)
 void
 title_set(const char *role)
 {
-	title_set_of("sslserver", role);
-}
-
-void
-title_set_of(const char *program, const char *role)
-{
 	char title[64];
 
-	text_format(title, sizeof(title), "%s: %s", program, role);
+	text_format(title, sizeof(title), "%s: %s", name, role);
 #ifdef __linux__
 	prctl(PR_SET_NAME, title, 0, 0, 0);
 #endif

@@ -7,15 +7,14 @@
 /*
  * Remember where the kernel keeps the arguments, and move arguments and
  * environment out of the way: *argv and environ then point to copies, which
- * are never freed.  First call of a main that sets a title, before anything
- * points into either.  0, or -1 when memory is short.
+ * are never freed.  Titles will begin with program, which must stay; or,
+ * where that is NULL, with what argv[0] has before a colon.  First call of a
+ * main that sets a title, before anything points into either.  0, or -1
+ * when memory is short.
  */
-int title_prepare(char ***argv);
+int title_prepare(char ***argv, const char *program);
 
-/* Show "sslserver: role", cut to the room there is. */
+/* Show "PROGRAM: role", cut to the room there is. */
 void title_set(const char *role);
-
-/* The same of another program's role. */
-void title_set_of(const char *program, const char *role);
 
 #endif

@@ -23,12 +23,12 @@ static int
 open_log(void **state)
 {
 	(void)state;
-	events_init(e, -1, VERBOSITY_ALL);
+	events_init(e, "sslserver", -1, VERBOSITY_ALL);
 	if (fd_message_pair(ends) == -1 ||
 	    ip_parse("192.0.2.1", &local.ip) == -1 ||
 	    ip_parse("2001:db8::9", &remote.ip) == -1)
 		return -1;
-	events_init(e, ends[1], VERBOSITY_ALL);
+	events_init(e, "sslserver", ends[1], VERBOSITY_ALL);
 	return 0;
 }
 
@@ -349,7 +349,7 @@ static void
 a_logger_that_is_gone_only_counts(void **state)
 {
 	(void)state;
-	events_init(e, -1, VERBOSITY_DETAILS);
+	events_init(e, "sslserver", -1, VERBOSITY_DETAILS);
 	say_everything();
 	assert_int_equal(e->lost, 15);
 	/* A new one learns of it; a dead one is no signal. */

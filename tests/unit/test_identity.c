@@ -75,6 +75,7 @@ resolve(const char *user_word, const char *group_word, bool from_environment)
 	o.group = group_word;
 	o.takes_user_from_env = from_environment;
 	o.settings.verbosity = VERBOSITY_ERRORS;
+	o.settings.program_name = "sslserver";
 	error[0] = '\0';
 	return identity_resolve(&o, error);
 }

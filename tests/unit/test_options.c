@@ -21,6 +21,14 @@ static char line[2048];
 static char *argv[WORDS_MAX + 2];
 static char error[OPTIONS_ERROR_SIZE];
 static struct options o;
+static const struct options_program sslserver = { .name = "sslserver",
+	.runs_program = true };
+static const struct options_program sslhandle = {
+	.name = "sslhandle", .is_pooled = true, .runs_program = true
+};
+static const struct options_program framework = { .name = "mine",
+	.is_pooled = true };
+static const struct options_program *program = &sslserver;
 
 /* Read a command line of words separated by single blanks. */
 static int
@@ -40,7 +48,7 @@ read_line(const char *text)
 	argv[argc] = NULL;
 	optind = 0; /* glibc: start over */
 	error[0] = '\0';
-	return options_read(&o, argc, argv, error);
+	return options_read(&o, program, argc, argv, error);
 }
 
 static void
@@ -535,15 +543,18 @@ greetings_have_a_limit(void **state)
 static void
 help_and_version_need_no_words(void **state)
 {
+	char text[OPTIONS_USAGE_SIZE];
+	const char *usage;
+
 	(void)state;
 	good("--help");
 	assert_true(o.wants_help);
 	good("--version");
 	assert_true(o.wants_version);
-	assert_int_equal(strncmp(options_usage(), "sslserver: usage: ", 18), 0);
-	assert_non_null(strstr(options_usage(), "; see sslserver --help\n"));
-	assert_ptr_equal(strchr(options_usage(), '\n'),
-	    options_usage() + strlen(options_usage()) - 1);
+	usage = options_usage(&sslserver, text);
+	assert_int_equal(strncmp(usage, "sslserver: usage: ", 18), 0);
+	assert_non_null(strstr(usage, "; see sslserver --help\n"));
+	assert_ptr_equal(strchr(usage, '\n'), usage + strlen(usage) - 1);
 }
 
 static void
@@ -560,8 +571,9 @@ empty_words(void **state)
 	(void)state;
 	for (i = 0; i < COUNT(words); i++) {
 		optind = 0;
-		assert_int_equal(
-		    options_read(&o, i == 3 ? 5 : 4, words[i], error), -1);
+		assert_int_equal(options_read(&o, &sslserver, i == 3 ? 5 : 4,
+				     words[i], error),
+		    -1);
 	}
 }
 
@@ -571,7 +583,7 @@ static int
 write_help(void)
 {
 	EXPECT(dup2(help_fd, 1) == 1);
-	options_help();
+	options_help(&sslserver);
 	EXPECT(fflush(stdout) == 0);
 	return 0;
 }
@@ -621,6 +633,51 @@ help_lists_every_option(void **state)
 	assert_non_null(strstr(help, "(one per processor, at most 8)\n"));
 }
 
+/* What is not sslserver's is said of sslhandle, and the other way round. */
+static void
+sslhandle_has_its_own(void **state)
+{
+	(void)state;
+	bad("--uses 3 0 443 p", "--uses is an option of sslhandle");
+	bad("-a 0 443 p", "-a (--late-identity) is an option of sslhandle");
+	bad("-f file 0 443 p", "is an option of sslhandle, not of sslserver");
+	good("0 443 p");
+	assert_int_equal(o.settings.uses, 1);
+	assert_string_equal(o.settings.program_name, "sslserver");
+	program = &sslhandle;
+	good("0 443 p");
+	assert_string_equal(o.settings.program_name, "sslhandle");
+	assert_int_equal(o.settings.uses, 1000);
+	assert_int_equal(o.settings.limit, 40);
+	assert_false(o.settings.has_tcp_environment);
+	assert_false(o.settings.has_tls_environment);
+	good("-e --uses 7 -aA -f file -c3 0 443 p");
+	assert_int_equal(o.settings.uses, 7);
+	assert_int_equal(o.settings.limit, 3);
+	assert_true(o.settings.has_tcp_environment);
+	assert_true(o.settings.has_tls_environment);
+	bad("--uses 0 0 443 p", "--uses takes a whole number from 1 to");
+	bad("-vn 0 443 p",
+	    "-n (--delayed-tls) is an option of sslserver, not of sslhandle");
+	bad("-N 0 443 p", "(--no-delayed-tls) is an option of sslserver");
+	bad("--delayed-tls 0 443 p", "--delayed-tls is an option of sslserver");
+	bad("0 443", "program");
+	program = &sslserver;
+}
+
+static void
+a_framework_runs_no_program(void **state)
+{
+	(void)state;
+	program = &framework;
+	good("-v 0 443");
+	assert_null(o.settings.program[0]);
+	good("0 443 a b");
+	assert_string_equal(o.settings.program[1], "b");
+	bad("0", "port");
+	program = &sslserver;
+}
+
 int
 main(void)
 {
@@ -643,6 +700,8 @@ main(void)
 		cmocka_unit_test(greetings_have_a_limit),
 		cmocka_unit_test(help_and_version_need_no_words),
 		cmocka_unit_test(help_lists_every_option),
+		cmocka_unit_test(sslhandle_has_its_own),
+		cmocka_unit_test(a_framework_runs_no_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ show_title(char **argv)
 	size_t i;
 
 	EXPECT(read_shown("cmdline", before, sizeof(before)) == 0);
-	EXPECT(title_prepare(&argv) == 0);
+	EXPECT(title_prepare(&argv, "sslserver") == 0);
 	EXPECT(argv != typed);
 	/* Nothing is to be seen before title_set. */
 	EXPECT(read_shown("cmdline", shown, sizeof(shown)) == 0);
