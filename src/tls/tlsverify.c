@@ -131,6 +131,47 @@ show_subject(char text[TEXT_PRINTABLE_SIZE], const X509 *cert)
 	BIO_free(bio);
 }
 
+static unsigned
+name_flags(const struct tlsverify *verify)
+{
+	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+	if (verify->strict_names)
+		flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+	return flags;
+}
+
+static const unsigned char *
+address_bytes(const struct tlsverify *verify, size_t *len)
+{
+	size_t start = ip_is_v4(&verify->remote) ? 12 : 0;
+
+	*len = 16 - start;
+	return verify->remote.bytes + start;
+}
+
+bool
+tlsverify_has_name(const struct tlsverify *verify, X509 *cert)
+{
+	const unsigned char *address;
+	size_t len;
+
+	if (verify->host == NULL) {
+		address = address_bytes(verify, &len);
+		return X509_check_ip(cert, address, len, name_flags(verify)) ==
+		    1;
+	}
+	return verify->host[0] != '\0' &&
+	    X509_check_host(cert, verify->host, 0, name_flags(verify), NULL) ==
+	    1;
+}
+
+static bool
+wants_name(const struct tlsverify *verify)
+{
+	return verify->mode == TLSVERIFY_NAME && verify->matches_name;
+}
+
 static bool
 is_about_name(int error)
 {
@@ -167,25 +208,6 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 	return is_fine;
 }
 
-static unsigned
-name_flags(const struct tlsverify *verify)
-{
-	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-
-	if (verify->strict_names)
-		flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-	return flags;
-}
-
-static const unsigned char *
-address_bytes(const struct tlsverify *verify, size_t *len)
-{
-	size_t start = ip_is_v4(&verify->remote) ? 12 : 0;
-
-	*len = 16 - start;
-	return verify->remote.bytes + start;
-}
-
 /* Whose the certificate must be.  0 or -1. */
 static int
 want_name(SSL *ssl, const struct tlsverify *verify)
@@ -205,12 +227,6 @@ want_name(SSL *ssl, const struct tlsverify *verify)
 	    X509_VERIFY_PARAM_set1_host(param, verify->host, 0) != 1)
 		return -1;
 	return 0;
-}
-
-static bool
-wants_name(const struct tlsverify *verify)
-{
-	return verify->mode == TLSVERIFY_NAME && verify->matches_name;
 }
 
 int
@@ -239,22 +255,6 @@ tlsverify_conclude(struct tlsverify_result *result)
 	    ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		result->refusal = TLSVERIFY_NO_CERT;
-}
-
-bool
-tlsverify_has_name(const struct tlsverify *verify, X509 *cert)
-{
-	const unsigned char *address;
-	size_t len;
-
-	if (verify->host == NULL) {
-		address = address_bytes(verify, &len);
-		return X509_check_ip(cert, address, len, name_flags(verify)) ==
-		    1;
-	}
-	return verify->host[0] != '\0' &&
-	    X509_check_host(cert, verify->host, 0, name_flags(verify), NULL) ==
-	    1;
 }
 
 static bool
