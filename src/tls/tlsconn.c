@@ -54,9 +54,10 @@ make(struct tlsctx *ctx, int fd, const struct tlsverify *verify)
 	conn->ssl = SSL_new(tlsctx_ssl(ctx));
 	bio = conn->ssl == NULL ? NULL : tlsbio_new(&conn->io);
 	if (bio == NULL ||
-	    tlsverify_begin(conn->ssl, verify, &conn->verified) == -1 ||
 	    tlsresume_begin(
-		&conn->resume, conn->ssl, verify, tlsctx_cache(ctx)) == -1) {
+		&conn->resume, conn->ssl, verify, tlsctx_cache(ctx)) == -1 ||
+	    tlsverify_begin(conn->ssl, &conn->resume.verify, &conn->verified) ==
+		-1) {
 		BIO_free(bio);
 		SSL_free(conn->ssl);
 		free(conn);

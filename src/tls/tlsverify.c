@@ -179,12 +179,52 @@ is_about_name(int error)
 	    error == X509_V_ERR_IP_ADDRESS_MISMATCH;
 }
 
+static void
+forget_failure(struct tlsverify_result *result)
+{
+	result->refusal = TLSVERIFY_NOT_REFUSED;
+	result->reason[0] = result->subject[0] = '\0';
+}
+
+static void
+note_failure(struct tlsverify_result *result, X509_STORE_CTX *store, int error)
+{
+	show_subject(result->subject, X509_STORE_CTX_get_current_cert(store));
+	if (is_about_name(error)) {
+		result->refusal = TLSVERIFY_BAD_NAME;
+		tlsverify_show_name(result->reason,
+		    X509_STORE_CTX_get0_cert(store),
+		    result->wanted->strict_names);
+	} else {
+		result->refusal = TLSVERIFY_BAD_CERT;
+		show_error(result->reason, error,
+		    X509_STORE_CTX_get_error_depth(store));
+	}
+}
+
 /*
- * The library's verify callback: note why, change nothing; but of a chain
- * that is not to be verified only the name counts.
+ * Where any chain does, only the name counts; and that is not left to the
+ * library: LibreSSL compares names at the end of a chain it has built, never
+ * where it finds none and is told to go on.
  */
+static bool
+is_to_be_ignored(
+    const struct tlsverify *wanted, X509_STORE_CTX *store, int *error)
+{
+	if (!wanted->any_chain || is_about_name(*error))
+		return false;
+	if (!wants_name(wanted) ||
+	    tlsverify_has_name(wanted, X509_STORE_CTX_get0_cert(store)))
+		return true;
+	*error = wanted->host == NULL ? X509_V_ERR_IP_ADDRESS_MISMATCH
+				      : X509_V_ERR_HOSTNAME_MISMATCH;
+	X509_STORE_CTX_set_error(store, *error);
+	return false;
+}
+
+/* The library's verify callback. */
 static int
-note_failure(int is_fine, X509_STORE_CTX *store)
+on_verify(int is_fine, X509_STORE_CTX *store)
 {
 	const SSL *ssl = X509_STORE_CTX_get_ex_data(
 	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -193,18 +233,9 @@ note_failure(int is_fine, X509_STORE_CTX *store)
 
 	if (is_fine)
 		return is_fine;
-	if (result->any_chain && !is_about_name(error))
+	if (is_to_be_ignored(result->wanted, store, &error))
 		return 1;
-	show_subject(result->subject, X509_STORE_CTX_get_current_cert(store));
-	if (is_about_name(error)) {
-		result->refusal = TLSVERIFY_BAD_NAME;
-		tlsverify_show_name(result->reason,
-		    X509_STORE_CTX_get0_cert(store), result->is_strict);
-	} else {
-		result->refusal = TLSVERIFY_BAD_CERT;
-		show_error(result->reason, error,
-		    X509_STORE_CTX_get_error_depth(store));
-	}
+	note_failure(result, store, error);
 	return is_fine;
 }
 
@@ -233,15 +264,13 @@ int
 tlsverify_begin(
     SSL *ssl, const struct tlsverify *verify, struct tlsverify_result *result)
 {
-	result->refusal = TLSVERIFY_NOT_REFUSED;
-	result->reason[0] = result->subject[0] = '\0';
-	result->is_strict = verify->strict_names;
-	result->any_chain = verify->any_chain;
+	forget_failure(result);
+	result->wanted = verify;
 	if (verify->mode == TLSVERIFY_NONE)
 		return 0;
 	SSL_set_app_data(ssl, result);
-	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-	    note_failure);
+	SSL_set_verify(
+	    ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
 	tlscompat_set_depth(ssl, verify->depth);
 	return wants_name(verify) ? want_name(ssl, verify) : 0;
 }

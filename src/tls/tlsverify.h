@@ -49,19 +49,19 @@ struct tlsverify_result {
 	/*
 	 * BAD_CERT: the library's reason, and at which depth unless it is
 	 * the client's own certificate.  BAD_NAME: the certificate's first
-	 * dNSName, else its common name, unless is_strict, else its first
+	 * dNSName, else its common name, unless strict_names, else its first
 	 * iPAddress, else why there is none.  Printable.
 	 */
 	char reason[TEXT_PRINTABLE_SIZE];
 	/* BAD_CERT, BAD_NAME: the subject of the certificate that is meant. */
 	char subject[TEXT_PRINTABLE_SIZE];
-	bool is_strict, any_chain; /* as it was wanted */
+	const struct tlsverify *wanted;
 };
 
 /*
- * Before the handshake: have ssl ask for what verify says
- * and refuse with an alert what does not fit.  *result, which must outlive
- * ssl, is filled as soon as that is known.  A name matches a SAN dNSName,
+ * Before the handshake: have ssl ask for what verify says and refuse with an
+ * alert what does not fit.  *result is filled as soon as that is known; it,
+ * *verify and its host must outlive ssl.  A name matches a SAN dNSName,
  * whose left-most label may be a wildcard, and a common name only where
  * there is no dNSName; an address matches a SAN iPAddress alone.  0, or -1:
  * memory is short, or host is no name.
