@@ -222,7 +222,11 @@ is_to_be_ignored(
 	return false;
 }
 
-/* The library's verify callback. */
+/*
+ * The library's verify callback.  LibreSSL goes on to other chains after a
+ * failure: what has been noted of one is void when another is good to its
+ * end, which is the peer's own certificate.
+ */
 static int
 on_verify(int is_fine, X509_STORE_CTX *store)
 {
@@ -231,8 +235,11 @@ on_verify(int is_fine, X509_STORE_CTX *store)
 	struct tlsverify_result *result = SSL_get_app_data(ssl);
 	int error = X509_STORE_CTX_get_error(store);
 
-	if (is_fine)
+	if (is_fine) {
+		if (X509_STORE_CTX_get_error_depth(store) == 0)
+			forget_failure(result);
 		return is_fine;
+	}
 	if (is_to_be_ignored(result->wanted, store, &error))
 		return 1;
 	note_failure(result, store, error);

@@ -455,6 +455,33 @@ depth_counts_intermediates(void **state)
 	X509_free(two);
 }
 
+/* Which it takes is the library's business. */
+static void
+one_good_chain_is_enough(void **state)
+{
+	X509 *late = make(&(struct spec){ .cn = "middle",
+	    .is_ca = true,
+	    .issuer = root,
+	    .from = -7200,
+	    .to = -3600 });
+	X509 *cert = make(&(struct spec){ .cn = "x", .issuer = middle });
+	X509 *const chains[][2] = { { late, middle }, { middle, late } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		expect_served(&plain, &any_name,
+		    (struct client){
+			.cert = cert, .chain = chains[i], .chain_count = 2 });
+	expect_refused(&plain, &any_name,
+	    (struct client){
+		.cert = cert, .chain = chains[0], .chain_count = 1 },
+	    TLSVERIFY_BAD_CERT, why(X509_V_ERR_CERT_HAS_EXPIRED, 1),
+	    SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED);
+	X509_free(cert);
+	X509_free(late);
+}
+
 static void
 revocation_lists_decide(void **state)
 {
@@ -919,6 +946,7 @@ main(void)
 		cmocka_unit_test(no_certificate_is_refused),
 		cmocka_unit_test(an_invalid_certificate_is_refused),
 		cmocka_unit_test(depth_counts_intermediates),
+		cmocka_unit_test(one_good_chain_is_enough),
 		cmocka_unit_test(revocation_lists_decide),
 		cmocka_unit_test(an_anchor_for_other_uses_is_none),
 		cmocka_unit_test(names_match_or_do_not),
