@@ -493,6 +493,7 @@ relay(struct tlsprocess *process, struct tlsconn *conn)
 		.program_in = &process->program_in,
 		.program_out = &process->program_out,
 		.cancel_fd = -1,
+		.keeps_input = true,
 		.idle_ms = (int)s->idle_s * 1000 };
 
 	relay_run(&how, &result);

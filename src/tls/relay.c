@@ -58,6 +58,7 @@ struct pump {
 	struct relay *relay;
 	struct relay_result *result;
 	bool is_over;
+	bool has_failed;  /* it is over when the program has its input */
 	bool is_watched;  /* the client's socket, while we want nothing */
 	int64_t deadline; /* of idleness */
 	uint64_t moved;	  /* tlsconn_moved when it was computed */
@@ -70,30 +71,55 @@ struct pump {
  */
 
 static void
-end(struct pump *pump, enum relay_end how, int error, const char *reason)
+note(struct pump *pump, enum relay_end how, int error, const char *reason)
 {
-	if (pump->is_over)
-		return;
-	pump->is_over = true;
 	pump->result->end = how;
 	pump->result->error = error;
 	text_printable(pump->result->reason, reason, strlen(reason));
 }
 
+static void
+end(struct pump *pump, enum relay_end how, int error, const char *reason)
+{
+	if (pump->is_over)
+		return;
+	pump->is_over = true;
+	note(pump, how, error, reason);
+}
+
+/* Nothing more can be sent.  The first failure is the one that counts. */
+static void
+fail(struct pump *pump, enum relay_end how, int error, const char *reason)
+{
+	struct output *out = &pump->out;
+
+	if (!pump->relay->keeps_input) {
+		end(pump, how, error, reason);
+		return;
+	}
+	if (pump->is_over || pump->has_failed)
+		return;
+	pump->has_failed = true;
+	note(pump, how, error, reason);
+	fd_close(pump->relay->program_out);
+	out->len = 0;
+	out->is_unsent = out->is_blocked = out->wants_input = false;
+}
+
 /* The connection has failed: as a reset, or as TLS. */
 static void
-end_failed(struct pump *pump, enum tlsconn_status status)
+fail_tls(struct pump *pump, enum tlsconn_status status)
 {
 	const struct tlsconn *conn = pump->relay->conn;
 
-	end(pump, status == TLSCONN_RESET ? RELAY_RESET : RELAY_TLS,
+	fail(pump, status == TLSCONN_RESET ? RELAY_RESET : RELAY_TLS,
 	    tlsconn_errno(conn), tlsconn_reason(conn));
 }
 
 static void
-end_errno(struct pump *pump, int error)
+fail_errno(struct pump *pump, int error)
 {
-	end(pump, RELAY_RESET, error, strerror(error));
+	fail(pump, RELAY_RESET, error, strerror(error));
 }
 
 /*
@@ -138,7 +164,8 @@ fill_input(struct pump *pump)
 			in->is_ended = true;
 			break;
 		default:
-			end_failed(pump, status);
+			fail_tls(pump, status);
+			in->is_ended = true;
 		}
 	}
 }
@@ -248,7 +275,7 @@ drain_output(struct pump *pump)
 	else if (status == TLSCONN_WANT_WRITE)
 		out->is_blocked = true;
 	else
-		end_failed(pump, status);
+		fail_tls(pump, status);
 }
 
 /* All is sent and nothing will follow: say so.  Input goes on. */
@@ -261,11 +288,20 @@ close_output(struct pump *pump)
 		pump->out.is_unsent = true;
 		pump->out.is_blocked = true;
 	} else if (status != TLSCONN_OK) {
-		end_failed(pump, status);
+		fail_tls(pump, status);
 	} else {
 		shutdown(pump->relay->client_fd, SHUT_WR);
 		pump->out.is_closed = true;
 	}
+}
+
+static bool
+can_move_output(const struct pump *pump)
+{
+	const struct output *out = &pump->out;
+
+	return !pump->is_over && !pump->has_failed && !out->is_closed &&
+	    !out->is_blocked && !out->wants_input;
 }
 
 static void
@@ -273,15 +309,14 @@ move_output(struct pump *pump)
 {
 	struct output *out = &pump->out;
 
-	if (pump->is_over || out->is_closed || out->is_blocked ||
-	    out->wants_input)
+	if (!can_move_output(pump))
 		return;
 	if (out->is_ready && out->len == 0)
 		fill_output(pump);
 	if (out->len > 0 || out->is_unsent)
 		drain_output(pump);
 	if (*pump->relay->program_out == -1 && out->len == 0 &&
-	    !out->is_unsent && !pump->is_over)
+	    !out->is_unsent && can_move_output(pump))
 		close_output(pump);
 }
 
@@ -339,7 +374,7 @@ check_client(struct pump *pump, short revents)
 		&len) == -1)
 		error = errno;
 	if (error != 0 || (revents & (POLLERR | POLLNVAL)))
-		end_errno(pump, error != 0 ? error : ECONNRESET);
+		fail_errno(pump, error != 0 ? error : ECONNRESET);
 	/* A mere POLLHUP stays for ever: the next transfer will tell. */
 	pump->is_watched = false;
 }
@@ -420,7 +455,7 @@ run(struct pump *pump)
 	 */
 	if (*relay->program_in != -1 &&
 	    fcntl(*relay->program_in, F_SETFL, O_WRONLY | O_NONBLOCK) == -1) {
-		end_errno(pump, errno);
+		end(pump, RELAY_RESET, errno, strerror(errno));
 		return;
 	}
 	pump->in.is_ready = true;
@@ -435,6 +470,8 @@ run(struct pump *pump)
 		/* The client has our end; the program has its, or is gone. */
 		if (pump->out.is_closed && *relay->program_in == -1)
 			end(pump, RELAY_CLEAN, 0, "");
+		if (pump->has_failed && *relay->program_in == -1)
+			pump->is_over = true;
 		if (!pump->is_over)
 			wait_for_work(pump);
 	}

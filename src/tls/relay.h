@@ -34,6 +34,13 @@ struct relay {
 	int *program_out; /* we read; closed by relay at its end of file */
 	int cancel_fd;	  /* readable or ended: stop (-1: none) */
 	int idle_ms;	  /* 0: no limit */
+	/*
+	 * When the connection fails, the program has what came before, and
+	 * then the end of its input, before relay_run returns; meanwhile its
+	 * output has ended.  For a program that nobody can tell of the failure:
+	 * else it would be cut off within what the peer has said.
+	 */
+	bool keeps_input;
 	const char *greeting; /* sent first, greeting_len bytes; may be NULL */
 	size_t greeting_len;
 	/*
@@ -56,9 +63,9 @@ struct relay_result {
 
 /*
  * Run to the end; blocks in poll(2) only.  After CLEAN *program_in and
- * *program_out are closed (-1).  After any other end they are as they
- * were: the program must have its signal before its input ends, or it
- * would take a cut stream for a whole one.  The socket is still open, shut
+ * *program_out are closed (-1).  After any other end, unless keeps_input,
+ * they are as they were: the program must have its signal before its input
+ * ends, or it would take a cut stream for a whole one.  The socket is still open, shut
  * down for writing after CLEAN.  Pipes may be blocking or
  * not: no call of ours blocks on them.  A client that reads nothing stops
  * the program's output, and the reverse; neither stops the other

@@ -19,7 +19,7 @@ void
 tlsbio_init(struct tlsbio *io, int fd)
 {
 	io->fd = fd;
-	io->error = 0;
+	io->error = io->send_error = 0;
 	io->is_ended = io->is_drained = io->is_mute = io->is_held = false;
 	io->is_answered = false;
 	io->moved = 0;
@@ -41,7 +41,7 @@ is_temporary(int error)
 int
 tlsbio_flush(struct tlsbio *io)
 {
-	if (io->error != 0)
+	if (io->error != 0 || io->send_error != 0)
 		return -1;
 	while (io->len > 0) {
 		ssize_t n = send(io->fd, io->bytes + io->start, io->len,
@@ -50,7 +50,8 @@ tlsbio_flush(struct tlsbio *io)
 		if (n < 0) {
 			if (is_temporary(errno))
 				return 1;
-			io->error = errno;
+			io->send_error = errno;
+			io->is_mute = !io->is_held;
 			return -1;
 		}
 		io->is_answered = true;
@@ -72,7 +73,7 @@ bio_read(BIO *bio, char *bytes, int size)
 	/* The peer answers what it has got. */
 	if (io->is_held)
 		(void)tlsbio_flush(io);
-	if (size <= 0 || io->error != 0)
+	if (size <= 0 || io->error != 0 || (io->is_held && io->send_error != 0))
 		return -1;
 	/*
 	 * A recv that gave less than it was asked for has emptied the
@@ -125,7 +126,9 @@ bio_write(BIO *bio, const char *bytes, int size)
 		return size;
 	len = (size_t)size;
 	room = make_room(io, len);
-	if (io->error != 0)
+	if (io->is_mute)
+		return size;
+	if (io->error != 0 || io->send_error != 0)
 		return -1;
 	if (room == 0) {
 		BIO_set_retry_write(bio);

@@ -24,7 +24,8 @@ struct bio_st;
 
 struct tlsbio {
 	int fd;		   /* the socket; not ours to close */
-	int error;	   /* errno of the transfer that failed, or 0 */
+	int error;	   /* errno of the recv that failed, or 0 */
+	int send_error;	   /* of the send; what had come can be read */
 	bool is_ended;	   /* the peer's end of file was seen */
 	bool is_drained;   /* the last recv left nothing behind */
 	bool is_mute;	   /* what the library writes is thrown away */
@@ -48,7 +49,11 @@ struct bio_st *tlsbio_new(struct tlsbio *io);
 /* Prepare what all BIOs share, before the first fork.  0 or -1. */
 int tlsbio_start(void);
 
-/* Send what waits.  0: all gone, 1: socket full, -1: io->error. */
+/*
+ * Send what waits.  0: all gone, 1: socket full, -1: io->send_error, or
+ * io->error.  After the first what the library writes is thrown away, unless is_held: it would not
+ * read what the peer had said before if it knew.
+ */
 int tlsbio_flush(struct tlsbio *io);
 
 /* How many bytes can be written before something must be sent. */

@@ -32,7 +32,7 @@
 struct tlsconn {
 	SSL *ssl;
 	bool is_starved; /* the last read found nothing to do */
-	bool is_reset;	 /* the last status was RESET */
+	int error;	 /* errno if the last status was RESET, else 0 */
 	char reason[TLSCONN_TEXT_SIZE];
 	struct tlsverify_result verified;
 	struct tlsresume resume;
@@ -47,7 +47,8 @@ make(struct tlsctx *ctx, int fd, const struct tlsverify *verify)
 
 	if (conn == NULL)
 		return NULL;
-	conn->is_starved = conn->is_reset = false;
+	conn->is_starved = false;
+	conn->error = 0;
 	conn->reason[0] = '\0';
 	tlsbio_init(&conn->io, fd);
 	conn->io.is_held = true;
@@ -141,7 +142,7 @@ tlsconn_release(struct tlsconn *conn)
 static void
 begin(struct tlsconn *conn)
 {
-	conn->is_reset = false;
+	conn->error = 0;
 	conn->reason[0] = '\0';
 	ERR_clear_error();
 }
@@ -149,19 +150,33 @@ begin(struct tlsconn *conn)
 static enum tlsconn_status
 say(struct tlsconn *conn, enum tlsconn_status status, const char *reason)
 {
-	conn->is_reset = status == TLSCONN_RESET;
 	text_printable(conn->reason, reason, strlen(reason));
 	return status;
+}
+
+static int
+any_error(const struct tlsbio *io)
+{
+	return io->error != 0 ? io->error : io->send_error;
+}
+
+static enum tlsconn_status
+say_reset(struct tlsconn *conn, int error)
+{
+	conn->error = error;
+	return say(conn, TLSCONN_RESET, strerror(error));
 }
 
 static enum tlsconn_status
 fail(struct tlsconn *conn)
 {
+	/* What the library does not know of it has not failed at. */
+	int error = conn->io.is_mute ? conn->io.error : any_error(&conn->io);
+
 	tlsverify_conclude(&conn->verified);
 	/* That a refused client has gone meanwhile does not matter. */
-	if (conn->io.error != 0 &&
-	    conn->verified.refusal == TLSVERIFY_NOT_REFUSED)
-		return say(conn, TLSCONN_RESET, strerror(conn->io.error));
+	if (error != 0 && conn->verified.refusal == TLSVERIFY_NOT_REFUSED)
+		return say_reset(conn, error);
 	if (!tlschoice_refused(conn->ssl, conn->reason))
 		tlslib_reason(conn->reason);
 	if (conn->verified.reason[0] != '\0')
@@ -230,6 +245,8 @@ tlsconn_write(
     struct tlsconn *conn, const void *bytes, size_t len, size_t *taken)
 {
 	*taken = 0;
+	if (any_error(&conn->io) != 0)
+		return say_reset(conn, any_error(&conn->io));
 	/* Encrypt only what has a place to go. */
 	if (tlsbio_room(&conn->io) < TLSBIO_RECORD) {
 		enum tlsconn_status status = tlsconn_flush(conn);
@@ -254,7 +271,7 @@ tlsconn_flush(struct tlsconn *conn)
 	case 1:
 		return say(conn, TLSCONN_WANT_WRITE, "no room for output");
 	default:
-		return fail(conn);
+		return say_reset(conn, any_error(&conn->io));
 	}
 }
 
@@ -322,7 +339,7 @@ tlsconn_reason(const struct tlsconn *conn)
 int
 tlsconn_errno(const struct tlsconn *conn)
 {
-	return conn->is_reset ? conn->io.error : 0;
+	return conn->error;
 }
 
 SSL *

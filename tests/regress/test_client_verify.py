@@ -1,12 +1,14 @@
 """sslclient and servers that are not who they should be, or that do not
 speak: each one sentence, and no byte of the program's."""
 
+import fcntl
 import json
 import os
 import socket
 import ssl
 import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -15,7 +17,7 @@ from clientpki import ClientPki
 from clientrun import (SSLCLIENT, Command, client_environment, finish,
                        free_port, run_client, s_server, server_context,
                        spawn_client)
-from harness import find_command, tool
+from harness import find_command, tool, wait_for
 
 
 @pytest.fixture(scope='module')
@@ -385,6 +387,34 @@ def test_reset_later(family, peer, pki):
     assert result.err == ('sslclient: error: (111) unable to speak TLS with '
                           'localhost: Connection reset by peer\n')
     assert report == 'truncated\n'
+
+
+def test_what_came_before_a_reset_is_not_lost(family, peer, pki, workdir):
+    """A program that is slow to read has all of it, whatever became of the
+    connection meanwhile."""
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+    go = os.path.join(workdir, 'go')
+
+    def serve(conn):
+        tls = context.wrap_socket(conn, server_side=True)
+        tls.sendall(b'x' * 150000)
+        wait_for(lambda: unsent(tls) == 0, 20, 'all to be there')
+        reset(tls)
+        with open(go, 'wb'):
+            pass
+
+    result, report = run_reported(
+        '-a', pki.ca, 'localhost', peer(serve).port, 'sh', '-c',
+        'while [ ! -e "$0" ]; do sleep 0.05; done; cat <&6', go)
+    assert result.code == 0 and result.out == 'x' * 150000
+    assert 'unable to speak TLS with localhost: ' in result.err, result
+    assert report == 'truncated\n'
+
+
+def unsent(sock):
+    """Bytes that the other end's kernel has not taken yet."""
+    size = struct.pack('i', 0)
+    return struct.unpack('i', fcntl.ioctl(sock, termios.TIOCOUTQ, size))[0]
 
 
 def run_reported(*words):

@@ -6,6 +6,7 @@
  */
 #include "tls/relay.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -663,6 +664,68 @@ reset_is_seen_while_input_is_stuck(void **state)
 	clear(&scene);
 }
 
+/* All but the program's pipe and our own bytes is still in the kernel. */
+#define BEFORE 200000
+
+/* The program reads what there was, and the end; it can write no more. */
+static void
+expect_kept_input(struct scene *scene, enum relay_end end)
+{
+	static char bytes[BEFORE + 1];
+	size_t i;
+
+	assert_int_equal(fd_read_all(scene->in, bytes, sizeof(bytes)), BEFORE);
+	for (i = 0; i < BEFORE; i++)
+		assert_int_equal(bytes[i], 'x');
+	expect_end(scene, end);
+	assert_int_equal(scene->program_in, -1);
+	assert_int_equal(fd_write_all(scene->out, "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_true(scene->cpu < 0.5);
+}
+
+static void
+say_before(struct scene *scene)
+{
+	static char bytes[BEFORE];
+
+	memset(bytes, 'x', sizeof(bytes));
+	prepare(scene);
+	scene->relay.keeps_input = true;
+	start(scene);
+	assert_int_equal(
+	    SSL_write(scene->ssl, bytes, sizeof(bytes)), sizeof(bytes));
+	wait_until_sent(scene->client_fd);
+}
+
+static void
+what_came_before_a_reset_is_kept(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	say_before(&scene);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	/* It is seen while the program does not read, or when it writes. */
+	(void)fd_write_all(scene.out, "late", 4);
+	usleep(50000);
+	expect_kept_input(&scene, RELAY_RESET);
+	clear(&scene);
+}
+
+static void
+what_came_before_garbage_is_kept(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	say_before(&scene);
+	assert_int_equal(write(scene.client_fd, "EHLO example\r\n", 14), 14);
+	expect_kept_input(&scene, RELAY_TLS);
+	clear(&scene);
+}
+
 static void
 garbage_is_a_tls_end(void **state)
 {
@@ -1116,6 +1179,8 @@ main(void)
 		cmocka_unit_test(strict_close_withholds_the_end),
 		cmocka_unit_test(reset_ends_and_leaves_the_pipes),
 		cmocka_unit_test(reset_is_seen_while_input_is_stuck),
+		cmocka_unit_test(what_came_before_a_reset_is_kept),
+		cmocka_unit_test(what_came_before_garbage_is_kept),
 		cmocka_unit_test(garbage_is_a_tls_end),
 		cmocka_unit_test(idleness_ends_and_bytes_put_it_off),
 		cmocka_unit_test(idleness_counts_while_a_direction_is_stuck),

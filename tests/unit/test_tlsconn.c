@@ -481,6 +481,32 @@ reset_has_its_errno(void **state)
 	tlsconn_free(m.conn);
 }
 
+/* The client has spoken and left; what we send finds that out. */
+static void
+what_had_come_is_read_after_a_failed_send(void **state)
+{
+	struct meeting m;
+	char bytes[100];
+	size_t len;
+
+	(void)state;
+	open_meeting(&m, TLS1_3_VERSION, hello);
+	pthread_join(m.thread, NULL);
+	wait_until_sent(m.client.fd);
+	reset(m.client.fd);
+	assert_int_equal(tlsconn_write(m.conn, "x", 1, &len), TLSCONN_OK);
+	assert_int_equal(tlsconn_flush(m.conn), TLSCONN_RESET);
+	assert_int_equal(tlsconn_errno(m.conn), ECONNRESET);
+	assert_int_equal(tlsconn_write(m.conn, "x", 1, &len), TLSCONN_RESET);
+	assert_int_equal(
+	    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len), TLSCONN_OK);
+	assert_int_equal(len, 5);
+	assert_memory_equal(bytes, "hello", 5);
+	assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_RESET);
+	close(m.fd);
+	tlsconn_free(m.conn);
+}
+
 /* Reads nothing for a while, then all; expects 8 MiB of a pattern. */
 #define BULK ((size_t)8 * 1024 * 1024)
 
@@ -659,6 +685,7 @@ main(void)
 		cmocka_unit_test(cut_record_is_truncation_too),
 		cmocka_unit_test(garbage_fails_and_is_answered_by_an_alert),
 		cmocka_unit_test(reset_has_its_errno),
+		cmocka_unit_test(what_had_come_is_read_after_a_failed_send),
 		cmocka_unit_test(full_socket_is_want_write_and_nothing_is_lost),
 		cmocka_unit_test(key_updates_pass_unseen),
 		cmocka_unit_test(renegotiation_gets_no_second_signature),

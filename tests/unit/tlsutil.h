@@ -24,6 +24,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -243,6 +244,17 @@ tcp_pair(int ends[2])
 	assert_true(ends[0] != -1);
 	setsockopt(ends[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	close(fd);
+}
+
+/* The other end's kernel has got all that was written to the socket. */
+UNUSED static void
+wait_until_sent(int fd)
+{
+	int left = 1;
+
+	while (ioctl(fd, TIOCOUTQ, &left) == 0 && left > 0)
+		usleep(1000);
+	assert_int_equal(left, 0);
 }
 
 /* Close so that the other end sees a reset. */
