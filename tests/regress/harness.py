@@ -258,7 +258,7 @@ def is_stopped(pid):
 # The server
 
 class Server:
-    """One sslserver, its log and its processes.
+    """One server, its log and its processes: sslserver, or command.
 
     Everything below the started process keeps its session id, so that the
     processes are found even when parents have gone.
@@ -266,7 +266,8 @@ class Server:
 
     def __init__(self, workdir, program, options=(), env=None, host=None,
                  port='0', certs=None, launcher=(), log='-v', preexec=None,
-                 stderr=None, identity=True, cwd=None, keep=()):
+                 stderr=None, identity=True, cwd=None, keep=(),
+                 command=SSLSERVER):
         self.workdir = tempfile.mkdtemp(prefix='server-', dir=workdir)
         os.chmod(self.workdir, 0o755)
         self.log_path = os.path.join(self.workdir, 'log')
@@ -275,7 +276,8 @@ class Server:
         self.env.update(certs or {})
         self.env.update(env or {})
         self.env = {k: v for k, v in self.env.items() if v is not None}
-        self.arguments = [SSLSERVER, '-1']
+        self.name = os.path.basename(command)
+        self.arguments = [command, '-1']
         self.arguments += [log] if log else []
         self.arguments += identity_options() if identity else []
         self.arguments += [str(option) for option in options]
@@ -362,7 +364,7 @@ class Server:
         if pid == self.front:
             return 'front'
         title = read_proc(pid, 'cmdline').split(b'\0')[0].decode('latin-1')
-        match = re.match(r'sslserver: (\w+)$', title.strip())
+        match = re.match(r'%s: (\w+)$' % self.name, title.strip())
         if match:
             return match.group(1)
         return 'program'
@@ -488,8 +490,9 @@ Result = collections.namedtuple('Result', 'code out err')
 
 
 def run_server(arguments, env=None, identity=True, seconds=10.0,
-               preexec=None, launcher=(), cwd=None, keep=()):
-    """Runs sslserver to its end; a server that starts is a failure.
+               preexec=None, launcher=(), cwd=None, keep=(),
+               command=SSLSERVER):
+    """Runs a server to its end; one that starts is a failure.
 
     arguments follow the identity options.  A program that does not leave
     within the time is killed with all it started.
@@ -498,7 +501,7 @@ def run_server(arguments, env=None, identity=True, seconds=10.0,
     full.update(identity_environment() if identity else {})
     full.update(env or {})
     full = {k: v for k, v in full.items() if v is not None}
-    command = list(launcher) + [SSLSERVER]
+    command = list(launcher) + [command]
     command += identity_options() if identity else []
     command += [str(word) for word in arguments]
 
@@ -786,5 +789,6 @@ def json_of(server, **settings):
 def fields_of_ok(server, pid=None):
     """The two address fields of the ok line."""
     name = pid or r'\d+'
-    match = server.wait_log(r'^sslserver: ok (%s) (\S+) (\S+)' % name)[-1]
+    match = server.wait_log(
+        r'^%s: ok (%s) (\S+) (\S+)' % (server.name, name))[-1]
     return match.group(2), match.group(3)
