@@ -14,6 +14,7 @@ import pytest
 
 import harness
 from admission import make_rules
+from clientrun import run_client
 from harness import (BIN, SANITIZED, json_of, read_text, status_fields, tool,
                      wait_for)
 from oddcerts import CN, EMAIL, IA5, Authority, der, name, printed, to_pem
@@ -199,6 +200,29 @@ def test_every_variable(start, pki, key, version):
     assert interface.partition('/')[2] in versions
     assert found.pop('SSL_VERSION_LIBRARY').decode() in versions
     assert found == expected
+
+
+HAS_HYBRID = re.match(r'OpenSSL (3\.([5-9]|\d\d)|[4-9]|\d\d)',
+                      harness.TLS_LIBRARY)
+
+
+@pytest.mark.skipif(not HAS_HYBRID, reason='%s has no X25519MLKEM768, or '
+                    'does not tell' % harness.TLS_LIBRARY)
+@pytest.mark.parametrize('ours, theirs, group', [
+    (None, None, 'X25519MLKEM768'),
+    (None, 'X25519MLKEM768', 'X25519MLKEM768'),
+    ('X25519MLKEM768', None, 'X25519MLKEM768'),
+    (None, 'X25519', 'x25519'),
+    ('P-256:X25519', 'X25519MLKEM768:X25519', 'x25519'),
+], ids=str)
+def test_hybrid_group(start, pki, ours, theirs, group):
+    """By default, where the library has it; and both ends tell."""
+    server = start('/bin/sh', '-c', 'echo "$SSL_KEX_GROUP"', options=['-s'],
+                   env={'TLSGROUPS': ours})
+    result = run_client('-s', '-a', pki.ca, 'localhost', server.port, 'sh',
+                        '-c', 'cat <&6; echo "$SSL_KEX_GROUP"',
+                        env={'TLSGROUPS': theirs})
+    assert result == (0, group + '\n' + group + '\n', '')
 
 
 def test_without_extended_master_secret(start, pki):
