@@ -164,6 +164,17 @@ class Peer:
             raise self.failure
 
 
+def read_record(conn):
+    """One of TLS, whole, however much it holds: who closes with some of it
+    unread, resets."""
+    data = b''
+    while len(data) < 5 or len(data) < 5 + int.from_bytes(data[3:5], 'big'):
+        piece = conn.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
 def server_context(certificate, key, **settings):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
