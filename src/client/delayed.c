@@ -4,14 +4,12 @@
  * A helper without rights, in the place of the process that was started:
  * it holds the other end of SSLCTLFD, gives the TLS process its connection
  * when the byte comes, makes names of the facts, and has left before TLS is
- * spoken.  It reads no byte of the server's.  Once the program has asked
- * for TLS there is no way back: when the handshake fails the socket, which
- * the program holds as 6 and 7, is shut down before the program can see an
- * end of file.
+ * spoken.  It reads no byte of the server's but to throw it away.  Once the
+ * program has asked for TLS there is no way back: when the handshake fails
+ * the socket, which the program holds as 6 and 7, is shut down, and what
+ * nobody has read is dropped, before the program can see an end of file.
  */
 #include "client/delayed.h"
-
-#include <sys/socket.h>
 
 #include <poll.h>
 
@@ -23,6 +21,7 @@
 #include "base/fd.h"
 #include "client/handshake.h"
 #include "client/helper.h"
+#include "net/sock.h"
 #include "serve/facts.h"
 #include "serve/privs.h"
 #include "serve/sandbox.h"
@@ -73,7 +72,7 @@ await_connection(struct delayed *delayed)
 __attribute__((noreturn)) static void
 end(const struct delayed *delayed, int code, const char *sentence)
 {
-	shutdown(delayed->server_fd, SHUT_RDWR);
+	sock_cut(delayed->server_fd);
 	client_say(delayed->settings, VERBOSITY_ERRORS, "fatal: (%d) %s", code,
 	    sentence);
 	_exit(111);

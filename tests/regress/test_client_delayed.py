@@ -1,11 +1,13 @@
 """sslclient --delayed: the program asks for TLS itself (UCSPI-TLS)."""
 
 import os
+import ssl
 import subprocess
 
 import pytest
 
-from clientrun import (finish, run_client, server_context, spawn_client)
+from clientrun import (finish, read_record, run_client, server_context,
+                       spawn_client)
 from harness import NET_ID, ROOT, status_fields
 
 # What the program does; sys.argv[1] says which of it.
@@ -137,6 +139,36 @@ def test_refused_certificate(delayed, pki, how):
         assert lines[1] == 'no block'
     assert 'end' in lines and lines[-1] == 'plain: end', result
     assert isinstance(log[1], OSError), log
+
+
+def test_what_follows_a_refused_certificate(family, peer, pki):
+    """Plain text behind it, more than the TLS library can have taken, is
+    nothing the program ever reads."""
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+
+    def serve(conn):
+        conn.sendall(b'hello\n')
+        assert conn.recv(100) == b'STARTTLS\n'
+        conn.sendall(b'go\n')
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(read_record(conn))
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        try:
+            conn.sendall(outgoing.read() + b'250 all is well\n' * 20000)
+            while conn.recv(65536):
+                pass
+        except OSError:
+            pass
+
+    server = peer(serve)
+    result = run_client('--delayed', '-a', pki.path('other.pem'), 'localhost',
+                        server.port, '/usr/bin/python3', '-c', PROGRAM, 'y')
+    server.check()
+    assert result.code == 0 and 'refused' in result.err, result
+    assert result.out.splitlines()[-1] in (
+        'plain: end', 'plain: Connection reset by peer'), result
 
 
 def test_other_byte(delayed):
