@@ -114,6 +114,20 @@ def test_old_versions_alone(pki):
     check_start_error(run_with(certs), 'tlsmax 1.1', 'begins with tls 1.2')
 
 
+@pytest.mark.skipif(not IS_LIBRESSL, reason='OpenSSL has tickets like that')
+@pytest.mark.parametrize('option', [[], ['--check']], ids=''.join)
+def test_no_tickets_of_shared_keys(pki, workdir, option):
+    path = os.path.join(workdir, 'keys')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write('0a' * 32 + '\n')
+    os.chmod(path, 0o600)
+    settings = dict(pki.ecdsa, TICKETKEYS=path)
+    check_start_error(run_with(settings, option),
+                      'TICKETKEYS: this TLS library makes no tickets')
+    settings['SESSIONTIME'] = '0'
+    assert run_with(settings, ['--check']).code == 0
+
+
 def test_no_key_anywhere(pki):
     """Without KEYFILE the key is looked for in the certificate file."""
     check_start_error(run_with({'CERTFILE': pki.path('ecdsa.pem')}),

@@ -7,12 +7,16 @@ import signal
 import pytest
 
 from admission import make_rules
-from harness import (TLS13, run_server, tls_context, wait_for)
+from harness import IS_LIBRESSL, TLS13, run_server, tls_context, wait_for
 from test_clientcert import VIOLATION, with_liar  # noqa: F401  a fixture
 from test_key import may_read_memory, memory  # noqa: F401  a fixture
 from test_resumption import (  # noqa: F401  fixtures
     QUIET, VERSIONS, Visit, certified, clients, in_time, lives_as_long,
     serve)
+
+# A start error there: test_start_errors.
+pytestmark = pytest.mark.skipif(IS_LIBRESSL,
+                                reason='LibreSSL has no place for a chain')
 
 KEYS = [byte * 32 for byte in ('0a', 'B1', 'c2')]
 LOADED = '^sslserver: info: certificates, keys and lists are loaded anew'
