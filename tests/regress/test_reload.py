@@ -18,7 +18,7 @@ import pytest
 
 from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
-from harness import (KEEPER_ID, NET_ID, ROOT, SANITIZED, SLOW, TLS12, TLS13,
+from harness import (KEEPER_ID, NET_ID, ROOT, SANITIZED, SLOW, TLS12,
                      Client, Truncated, descriptors, hold, kill, read_proc,
                      read_stat, status_fields, tls_context, tool, wait_for)
 from pki import openssl
@@ -27,7 +27,7 @@ from test_delayed import Plain, notes  # noqa: F401
 from test_phrase import (PHRASE, encrypted, launcher, pipe_of,  # noqa: F401
                          start_with)
 from test_resolv_conf import etc, inside  # noqa: F401
-from test_resumption import Visit
+from test_resumption import VERSIONS, Visit
 
 DONE = r'^sslserver: info: .*loaded anew, generation \d+$'
 STAYS = r'; the old settings stay in force'
@@ -232,7 +232,7 @@ def test_names(start, names):  # noqa: F811
     assert seen(server, 'new.example.com') == 'new.example.com'
 
 
-@pytest.mark.parametrize('limits', [TLS12, TLS13], ids=['1.2', '1.3'])
+@VERSIONS
 def test_sessions_are_resumed_after_it(start, files, limits):
     """By another generation, with another certificate."""
     server = start('/usr/bin/env', certs=files.env(), options=['-s'])
@@ -244,7 +244,7 @@ def test_sessions_are_resumed_after_it(start, files, limits):
     assert again.is_resumed and not first.is_resumed
 
 
-@pytest.mark.parametrize('limits', [TLS12, TLS13], ids=['1.2', '1.3'])
+@VERSIONS
 def test_sessions_under_another_policy(start, files, clients, workdir,
                                        limits):
     """Whom a certificate must come from is part of what is resumed."""
