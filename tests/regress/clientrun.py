@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import ssl
@@ -233,11 +234,30 @@ def is_listening(port):
 
 
 def free_port(address='127.0.0.1'):
-    """A port that nobody uses, for programs that cannot choose one."""
+    """A port that nobody uses, for programs that cannot choose one.
+
+    Not one of those that the kernel gives to connections: between our look
+    and the program's bind somebody would have it.
+    """
     family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
+    while True:
+        port = random.randrange(10000, _first_ephemeral())
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            try:
+                sock.bind((address, port))
+            except OSError:
+                continue
+            return port
+
+
+def _first_ephemeral():
+    try:
+        with open('/proc/sys/net/ipv4/ip_local_port_range',
+                  encoding='ascii') as file:
+            first = int(file.read().split()[0])
+    except (FileNotFoundError, ValueError):
+        first = 32768
+    return first if first > 12000 else 32768
 
 
 def s_server(*options, **settings):
