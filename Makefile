@@ -40,6 +40,7 @@ check:
 	@tools/deps check
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@$(as_owner) meson configure $(BUILD) -Dtests=true
+	@$(as_owner) tools/peers $(BUILD)/peers
 	@tests/check $(BUILD)
 
 install: $(BUILD)/build.ninja

@@ -1,46 +1,22 @@
 """sslclient --starttls: servers that nobody here wrote, as far as they are
-installed, and our own examples.  After the handshake each is told a word of
-its protocol, so that it is seen that both sides mean the same byte by TLS.
+installed or tools/peers has brought them, and our own examples.  After the
+handshake each is told a word of its protocol, so that it is seen that both
+sides mean the same byte by TLS."""
 
-Nothing installs these servers, because their packages start them, for all the
-network: dovecot-imapd dovecot-pop3d dovecot-managesieved slapd vsftpd prosody
-postgresql."""
-
-import glob
-import grp
 import os
-import pwd
 import shutil
 import subprocess
 
 import pytest
 
+import apart
 import harness
 from clientrun import Command, free_port, is_listening, run_client
-from harness import ROOT, wait_for
+from harness import wait_for
 
 
 # Say a word, and print one line of what comes, without its CR.
 LINE = 'printf "%s" "$0" >&7; head -n 1 <&6 | tr -d "\\r"'
-
-
-def find(*names):
-    """The first of these files, or skip."""
-    for name in names:
-        found = shutil.which(name, path=os.environ['PATH'] + ':/usr/sbin') \
-            or next(iter(sorted(glob.glob(name))), None)
-        if found:
-            return found
-    pytest.skip(names[0] + ' is not installed')
-    return None
-
-
-def own_name():
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        pytest.skip('this server wants a user with a name')
-        return None
 
 
 def write(path, text, mode=0o644):
@@ -52,20 +28,27 @@ def write(path, text, mode=0o644):
 
 @pytest.fixture
 def place(workdir, pki):
-    """A short directory (sockets are made there) with certificate and key
-    for whom the server is."""
-    def maker(user=None):
-        path = os.path.join(workdir, 's')
-        os.mkdir(path)
-        for name in ('ecdsa.pem', 'ecdsa.key'):
-            shutil.copy(pki.path(name), path)
-        os.chmod(os.path.join(path, 'ecdsa.key'), 0o600)
-        if user is not None:
-            for name in ('.', 'ecdsa.key', 'ecdsa.pem'):
-                shutil.chown(os.path.join(path, name), user)
-        return path
+    """A short directory (sockets are made there) with certificate and key,
+    for the server to have."""
+    path = os.path.join(workdir, 's')
+    os.mkdir(path)
+    for name in ('ecdsa.pem', 'ecdsa.key'):
+        shutil.copy(pki.path(name), path)
+    os.chmod(os.path.join(path, 'ecdsa.key'), 0o600)
+    for name in ('.', 'ecdsa.key', 'ecdsa.pem'):
+        os.chown(os.path.join(path, name), apart.UID, apart.GID)
+    return path
 
-    return maker
+
+@pytest.fixture
+def serve(command, place):
+    """Starts one of them, by its words."""
+    def starter(words, port, names=(), **settings):
+        settings.setdefault('stderr', subprocess.DEVNULL)
+        return command(Command(apart.launcher(place, *names) + list(words),
+                               port, **settings))
+
+    return starter
 
 
 def talk(pki, protocol, port, word, script=LINE):
@@ -109,6 +92,46 @@ def test_another_protocol(family, start, pki, workdir):
 
 
 # ---------------------------------------------------------------------------
+# Exim
+
+EXIM = '''
+primary_hostname = localhost
+keep_environment =
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = %(port)d
+spool_directory = %(dir)s
+log_file_path = %(dir)s/%%slog
+pid_file_path = %(dir)s/pid
+tls_advertise_hosts = %(tls)s
+tls_certificate = %(dir)s/ecdsa.pem
+tls_privatekey = %(dir)s/ecdsa.key
+'''
+
+
+@pytest.fixture
+def exim(serve, place):
+    def starter(tls='*'):
+        program = apart.find('exim4')
+        port = free_port()
+        path = write(os.path.join(place, 'conf'),
+                     EXIM % {'dir': place, 'port': port, 'tls': tls})
+        return serve([program, '-C', path, '-bdf'], port, ['Debian-exim'])
+
+    return starter
+
+
+def test_exim(family, exim, pki):
+    result = talk(pki, 'smtp', exim().port, 'QUIT\r\n')
+    assert result == (0, '221 localhost closing connection\n', ''), result
+
+
+def test_exim_without_tls(family, exim, pki):
+    result = talk(pki, 'smtp', exim(tls='').port, 'x')
+    assert result.code == 111 and result.out == '', result
+    assert 'smtp: the answer to EHLO does not offer STARTTLS' in result.err
+
+
+# ---------------------------------------------------------------------------
 # Dovecot: IMAP, POP3, ManageSieve
 
 DOVECOT = '''
@@ -120,9 +143,9 @@ listen = 127.0.0.1
 ssl = %(ssl)s
 ssl_cert = <%(dir)s/ecdsa.pem
 ssl_key = <%(dir)s/ecdsa.key
-default_internal_user = %(internal)s
-default_login_user = %(login)s
-default_internal_group = %(group)s
+default_internal_user = %(name)s
+default_login_user = %(name)s
+default_internal_group = %(name)s
 service anvil {
   chroot =
 }
@@ -150,7 +173,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=%(internal)s gid=%(group)s home=%(dir)s
+  args = uid=%(name)s gid=%(name)s home=%(dir)s
 }
 '''
 SIEVE = '''
@@ -164,27 +187,21 @@ service managesieve-login {
 
 
 @pytest.fixture
-def dovecot(command, place):
+def dovecot(serve, place):
     """Starts it; its ports by protocol."""
     def starter(ssl='yes'):
-        program = find('dovecot')
-        name = own_name()
-        users = {'internal': 'dovecot', 'login': 'dovenull',
-                 'group': 'dovecot'} if ROOT else {
-                     'internal': name, 'login': name,
-                     'group': grp.getgrgid(os.getegid()).gr_name}
-        has_sieve = os.path.exists('/usr/lib/dovecot/managesieve-login')
-        directory = place()
+        program = apart.find('dovecot')
+        has_sieve = apart.has('/usr/lib/dovecot/managesieve-login')
         ports = {key: free_port() for key in ('imap', 'pop3', 'sieve')}
-        text = DOVECOT % dict(users, dir=directory, ssl=ssl,
+        text = DOVECOT % dict(name=apart.NAME, dir=place, ssl=ssl,
                               sieve='sieve' if has_sieve else '',
                               imap=ports['imap'], pop3=ports['pop3'])
         if has_sieve:
             text += SIEVE % {'port': ports['sieve']}
-        path = write(os.path.join(directory, 'conf'), text)
-        command(Command([program, '-F', '-c', path], ports['imap']))
-        if not has_sieve:
+        else:
             del ports['sieve']
+        serve([program, '-F', '-c', write(os.path.join(place, 'conf'), text)],
+              ports['imap'])
         return ports
 
     return starter
@@ -233,17 +250,15 @@ TLSCertificateKeyFile %(dir)s/ecdsa.key
 
 
 @pytest.fixture
-def slapd(command, place):
+def slapd(serve, place):
     def starter(with_tls=True):
-        program = find('slapd')
-        directory = place()
-        path = write(os.path.join(directory, 'conf'),
+        program = apart.find('slapd')
+        path = write(os.path.join(place, 'conf'),
                      (SLAPD + (SLAPD_TLS if with_tls else ''))
-                     % {'dir': directory})
+                     % {'dir': place})
         port = free_port()
-        return command(Command(
-            [program, '-d', '0', '-h', 'ldap://127.0.0.1:%d' % port, '-f',
-             path], port))
+        return serve([program, '-d', '0', '-h', 'ldap://127.0.0.1:%d' % port,
+                      '-f', path], port)
 
     return starter
 
@@ -278,14 +293,15 @@ rsa_private_key_file=%(dir)s/ecdsa.key
 
 
 @pytest.fixture
-def vsftpd(command, place):
+def vsftpd(serve, place):
     def starter(tls='YES'):
-        program = find('vsftpd')
-        directory = place()
+        program = apart.find('vsftpd')
         port = free_port()
-        path = write(os.path.join(directory, 'conf'),
-                     VSFTPD % {'dir': directory, 'port': port, 'tls': tls})
-        return command(Command([program, path], port))
+        path = write(os.path.join(place, 'conf'),
+                     VSFTPD % {'dir': place, 'port': port, 'tls': tls})
+        # It wants its file to be its own.
+        os.chown(path, apart.UID, apart.GID)
+        return serve([program, path], port)
 
     return starter
 
@@ -324,15 +340,13 @@ HEADER = (
 
 
 @pytest.fixture
-def prosody(command, place):
+def prosody(serve, place):
     def starter(tls='"tls",'):
-        program = find('prosody')
-        directory = place()
+        program = apart.find('prosody')
         port = free_port()
-        path = write(os.path.join(directory, 'prosody.cfg.lua'),
-                     PROSODY % {'dir': directory, 'port': port, 'tls': tls})
-        return command(Command([program, '-F', '--config', path], port,
-                               stderr=subprocess.DEVNULL))
+        path = write(os.path.join(place, 'prosody.cfg.lua'),
+                     PROSODY % {'dir': place, 'port': port, 'tls': tls})
+        return serve([program, '-F', '--config', path], port)
 
     return starter
 
@@ -361,31 +375,21 @@ def test_prosody_that_serves_another_host(family, prosody, pki):
 # PostgreSQL
 
 @pytest.fixture
-def postgres(command, place):
-    """Starts it as somebody else than root, which it wants."""
+def postgres(serve, place):
     def starter(ssl='on'):
-        program = find('/usr/lib/postgresql/*/bin/postgres')
-        initdb = os.path.join(os.path.dirname(program), 'initdb')
-        user = 'postgres' if ROOT else own_name()
-        directory = place(user if ROOT else None)
-        settings = {'cwd': directory}
-        if ROOT:
-            record = pwd.getpwnam(user)
-            settings.update(user=record.pw_uid, group=record.pw_gid,
-                            extra_groups=[])
-        data = os.path.join(directory, 'data')
-        subprocess.run(
-            [initdb, '-D', data, '-A', 'trust', '-U', 'joe', '--no-sync',
-             '--no-instructions', '-E', 'SQL_ASCII', '--locale', 'C'],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            **settings)
+        program = apart.find('/usr/lib/postgresql/*/bin/postgres')
+        data = os.path.join(place, 'data')
+        # Started by a shell that makes its files first.
+        script = ('"$0/initdb" -D "$1" -A trust -U joe --no-sync '
+                  '--no-instructions -E SQL_ASCII --locale C && '
+                  'exec "$0/postgres" -D "$@"')
         port = free_port()
-        return command(Command(
-            [program, '-D', data, '-F', '-h', '127.0.0.1', '-p', port,
+        return serve(
+            ['sh', '-c', script, os.path.dirname(program), data, '-F',
+             '-h', '127.0.0.1', '-p', port,
              '-c', 'unix_socket_directories=', '-c', 'ssl=' + ssl,
-             '-c', 'ssl_cert_file=%s/ecdsa.pem' % directory,
-             '-c', 'ssl_key_file=%s/ecdsa.key' % directory], port,
-            stderr=subprocess.DEVNULL, **settings))
+             '-c', 'ssl_cert_file=%s/ecdsa.pem' % place,
+             '-c', 'ssl_key_file=%s/ecdsa.key' % place], port, cwd=place)
 
     return starter
 
@@ -405,3 +409,43 @@ def test_postgres_without_tls(family, postgres, pki):
     result = talk(pki, 'postgres', postgres(ssl='off').port, 'x')
     assert result.code == 111 and result.out == '', result
     assert 'postgres: the answer to SSLRequest is a refusal: N' in result.err
+
+
+# ---------------------------------------------------------------------------
+# MariaDB
+
+@pytest.fixture
+def mariadb(serve, place):
+    def starter(*options):
+        program = apart.find('mariadbd')
+        data = os.path.join(place, 'data')
+        os.mkdir(data)
+        os.chown(data, apart.UID, apart.GID)
+        port = free_port()
+        return serve(
+            [program, '--no-defaults', '--datadir=' + data,
+             '--socket=%s/sock' % data, '--pid-file=%s/pid' % data,
+             '--skip-grant-tables', '--skip-networking=0', '--skip-innodb',
+             '--default-storage-engine=Aria', '--bind-address=127.0.0.1',
+             '--port=%d' % port, *options], port, cwd=place)
+
+    return starter
+
+
+# HandshakeResponse41 of joe: packet 2; and the header of packet 3, an OK.
+LOGIN = (r'printf "\045\000\000\002\000\202\000\000\000\000\001\000\041" >&7;'
+         r' head -c 23 /dev/zero >&7; printf "joe\000\000" >&7;'
+         r' head -c 5 <&6 | od -An -tx1')
+
+
+def test_mariadb(family, mariadb, pki, place):
+    server = mariadb('--ssl-cert=%s/ecdsa.pem' % place,
+                     '--ssl-key=%s/ecdsa.key' % place)
+    result = talk(pki, 'mysql', server.port, '', LOGIN)
+    assert result.code == 0 and result.out.endswith(' 00 00 03 00\n'), result
+
+
+def test_mariadb_without_tls(family, mariadb, pki):
+    result = talk(pki, 'mysql', mariadb('--skip-ssl').port, 'x')
+    assert result.code == 111 and result.out == '', result
+    assert 'mysql: the greeting does not offer TLS' in result.err
