@@ -411,6 +411,13 @@ make_environment(const struct caller *caller)
 	return over == NULL ? NULL : environment_merge(base, over, count);
 }
 
+/* dup2 would leave one that is there already to be closed by the exec. */
+static int
+place_at(int fd, int number)
+{
+	return fd == number ? fd_inherit(fd) : dup2(fd, number);
+}
+
 /* Without close-on-exec, which all else of ours has.  0 or -1. */
 static int
 set_descriptors(const struct caller *caller)
@@ -419,7 +426,8 @@ set_descriptors(const struct caller *caller)
 	int in = is_delayed ? caller->server_fd : caller->read_fd;
 	int out = is_delayed ? caller->server_fd : caller->write_fd;
 
-	if (dup2(in, CLIENT_READ_FD) == -1 || dup2(out, CLIENT_WRITE_FD) == -1)
+	if (place_at(in, CLIENT_READ_FD) == -1 ||
+	    place_at(out, CLIENT_WRITE_FD) == -1)
 		return -1;
 	if (!is_delayed)
 		return 0;

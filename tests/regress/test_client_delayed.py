@@ -6,9 +6,11 @@ import subprocess
 
 import pytest
 
-from clientrun import (finish, read_record, run_client, server_context,
-                       spawn_client)
+from clientrun import (SSLCLIENT, client_environment, finish, read_record,
+                       run_client, server_context, spawn_client)
 from harness import NET_ID, ROOT, status_fields
+
+PYTHON = '/usr/bin/python3'
 
 # What the program does; sys.argv[1] says which of it.
 PROGRAM = r'''
@@ -97,7 +99,7 @@ def delayed(family, peer, pki):
         context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
         server = peer(serve_with(context, log))
         result = run_client('--delayed', '-a', ca, *options, 'localhost',
-                            server.port, '/usr/bin/python3', '-c', PROGRAM,
+                            server.port, PYTHON, '-c', PROGRAM,
                             how)
         server.stop()
         return result, log
@@ -111,6 +113,22 @@ def test_tls(delayed):
     lines = result.out.splitlines()
     assert lines[:2] == ['hello TCP', 'answer'], result
     assert log == [b'STARTTLS\n', b'question']
+
+
+def test_descriptors_below_are_taken(family, peer, pki):
+    log = []
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+    server = peer(serve_with(context, log))
+    for count in (3, 4, 5):
+        opener = ' '.join('%d</dev/null' % (3 + n) for n in range(count))
+        result = finish(subprocess.Popen(
+            ['sh', '-c', 'exec "$@" ' + opener, 'sh', SSLCLIENT, '--delayed',
+             '-a', pki.ca, 'localhost', str(server.port), PYTHON, '-c',
+             PROGRAM, 'y'], env=client_environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE))
+        assert (result.code, result.err) == (0, ''), (count, result)
+        assert result.out.splitlines()[:2] == ['hello TCP', 'answer'], result
 
 
 def test_tls_with_variables(delayed):
@@ -218,7 +236,7 @@ def test_declined_leaves_nothing(family, peer):
              'print(os.read(6, 100).decode().strip(), flush=True); '
              'sys.stdin.read()')
     process = spawn_client(
-        ['--delayed', 'localhost', server.port, '/usr/bin/python3', '-c',
+        ['--delayed', 'localhost', server.port, PYTHON, '-c',
          close], stdin=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b'hello\n'
@@ -242,7 +260,7 @@ def test_silent_handshake(family, peer):
             pass
 
     result = run_client('--delayed', '-T', '1+1', 'localhost',
-                        peer(serve).port, '/usr/bin/python3', '-c', PROGRAM,
+                        peer(serve).port, PYTHON, '-c', PROGRAM,
                         'Y')
     assert result.code == 0 and 'handshake timeout' in result.err, result
     assert 'no block' in result.out and 'plain: end' in result.out
