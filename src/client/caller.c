@@ -418,9 +418,20 @@ place_at(int fd, int number)
 	return fd == number ? fd_inherit(fd) : dup2(fd, number);
 }
 
+/*
+ * Copy it to the lowest number that is free: shells know numbers of one digit
+ * alone, and some programs wait with select(2).  0 or -1.
+ */
+static int
+place_low(int *fd)
+{
+	*fd = fd_dup_above(*fd, 3);
+	return *fd == -1 ? -1 : fd_inherit(*fd);
+}
+
 /* Without close-on-exec, which all else of ours has.  0 or -1. */
 static int
-set_descriptors(const struct caller *caller)
+set_descriptors(struct caller *caller)
 {
 	bool is_delayed = caller->settings->is_delayed;
 	int in = is_delayed ? caller->server_fd : caller->read_fd;
@@ -431,24 +442,28 @@ set_descriptors(const struct caller *caller)
 		return -1;
 	if (!is_delayed)
 		return 0;
-	/* They stay where they are, each at a number of its own. */
-	if (fd_inherit(caller->ask_fd) == -1 ||
-	    fd_inherit(caller->read_fd) == -1)
+	/* Its number may be a low one. */
+	if (in != CLIENT_READ_FD && in != CLIENT_WRITE_FD)
+		fd_close(&caller->server_fd);
+	if (place_low(&caller->ask_fd) == -1 ||
+	    place_low(&caller->read_fd) == -1)
 		return -1;
-	return fd_inherit(caller->write_fd);
+	return place_low(&caller->write_fd);
 }
 
 __attribute__((noreturn)) static void
-become_program(const struct caller *caller)
+become_program(struct caller *caller)
 {
 	const struct client_settings *s = caller->settings;
-	char **environment = make_environment(caller);
+	char **environment;
 
-	if (environment == NULL)
-		client_die(111, "fatal", "no memory for the environment");
+	/* First: the environment says which they are. */
 	if (set_descriptors(caller) == -1)
 		client_die(111, "fatal", "unable to set descriptors: %s",
 		    strerror(errno));
+	environment = make_environment(caller);
+	if (environment == NULL)
+		client_die(111, "fatal", "no memory for the environment");
 	program_execute(s->program, environment);
 	client_die(111, "fatal", "unable to run %s: %s", s->program[0],
 	    strerror(errno));

@@ -115,6 +115,31 @@ def test_tls(delayed):
     assert log == [b'STARTTLS\n', b'question']
 
 
+# Shells know no descriptors of two digits.
+SHELL = r'''
+read line <&6
+printf 'STARTTLS\n' >&7
+read line <&6
+eval "
+	printf y >&$SSLCTLFD
+	printf question >&$SSLWRITEFD
+	exec $SSLWRITEFD>&-
+	cat <&$SSLREADFD
+"
+echo " $SSLCTLFD $SSLREADFD $SSLWRITEFD"
+'''
+
+
+def test_shell(family, peer, pki):
+    log = []
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+    server = peer(serve_with(context, log))
+    result = run_client('--delayed', '-a', pki.ca, 'localhost', server.port,
+                        'sh', '-c', SHELL)
+    assert result == (0, 'answer 3 4 5\n', ''), result
+    assert log == [b'STARTTLS\n', b'question']
+
+
 def test_descriptors_below_are_taken(family, peer, pki):
     log = []
     context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
