@@ -85,6 +85,8 @@ start_store(struct caller *caller)
 	own->session_dir = sessionfile_prepare(own, error);
 	if (own->session_dir == -1)
 		client_die(111, "fatal", "%s", error);
+	if (sessionfile_digest(own, own->session_asked) == -1)
+		client_die(111, "fatal", "no memory for --session");
 	own->store_fd = start_helper(caller, sessionfile_run);
 	fd_close(&own->session_dir);
 }

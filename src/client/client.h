@@ -23,6 +23,8 @@
 
 #define CLIENT_ERROR_SIZE 1024
 
+#define CLIENT_ASKED_SIZE 32
+
 /* VERIFYDEPTH or -V was not given. */
 #define CLIENT_DEPTH_DEFAULT (-1)
 
@@ -63,6 +65,8 @@ struct client_settings {
 	const char *session; /* --session, or NULL */
 	int session_dir;     /* its directory, or -1 */
 	int store_fd;	     /* to who writes it, or -1 */
+	/* What its session is for, as far as settings say (sessionfile.h). */
+	unsigned char session_asked[CLIENT_ASKED_SIZE];
 
 	/* the program */
 	char *const *program; /* argv, NULL-terminated */

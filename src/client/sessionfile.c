@@ -17,16 +17,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "client/helper.h"
 #include "serve/msg.h"
 #include "serve/privs.h"
 #include "serve/title.h"
+#include "tls/tlslib.h"
 
-static const char magic[] = "ucspi-ssl session 1\n";
+static const char magic[] = "ucspi-ssl session 2\n";
 #define MAGIC_SIZE (sizeof(magic) - 1)
-#define HEAD_SIZE (MAGIC_SIZE + SESSIONFILE_BINDING_SIZE)
+_Static_assert(SESSIONFILE_HEAD_SIZE == MAGIC_SIZE + CLIENT_ASKED_SIZE,
+    "the head is these two");
+#define SESSION_AT (SESSIONFILE_HEAD_SIZE + SESSIONFILE_BINDING_SIZE)
 #define DESCRIPTORS 16
 #define NAME_SIZE 256
 
@@ -94,15 +98,69 @@ sessionfile_read(const char *path, unsigned char file[SESSIONFILE_MAX],
 	return len == -1 ? fail(error, path, strerror(errno)) : (int)len;
 }
 
+/* A word that is not there differs from an empty one. */
+static int
+add_word(struct buf *all, const char *word)
+{
+	return buf_append(all, word == NULL ? "-" : "+", 1) == -1 ||
+		buf_append_string(all, word == NULL ? "" : word) == -1
+	    ? -1
+	    : 0;
+}
+
+static int
+add_numbers(struct buf *all, const struct client_settings *s)
+{
+	const long numbers[] = { (long)s->ip.scope, s->port_number, s->depth,
+		s->verifies_chain, s->matches_name, s->strict_names,
+		s->sends_sni, s->has_own_store,
+		s->has_starttls ? (long)s->starttls : -1 };
+
+	return buf_append(all, numbers, sizeof(numbers));
+}
+
+int
+sessionfile_digest(
+    const struct client_settings *s, unsigned char asked[CLIENT_ASKED_SIZE])
+{
+	struct buf all;
+	int r = -1;
+
+	buf_init(&all, SIZE_MAX);
+	if (add_word(&all, s->host) == 0 && add_word(&all, s->port) == 0 &&
+	    add_word(&all, s->tls.ciphers) == 0 &&
+	    add_word(&all, s->tls.tlsmin) == 0 &&
+	    add_word(&all, s->tls.tlsmax) == 0 &&
+	    add_word(&all, s->tls.tlsgroups) == 0 &&
+	    buf_append(&all, s->ip.ip.bytes, sizeof(s->ip.ip.bytes)) == 0 &&
+	    add_numbers(&all, s) == 0 &&
+	    buf_append(&all, s->alpn, s->alpn_len) == 0)
+		r = tlslib_sha256(all.data, all.len, asked);
+	buf_free(&all);
+	return r;
+}
+
+void
+sessionfile_head(unsigned char head[SESSIONFILE_HEAD_SIZE],
+    const unsigned char asked[CLIENT_ASKED_SIZE])
+{
+	memcpy(head, magic, MAGIC_SIZE);
+	memcpy(head + MAGIC_SIZE, asked, CLIENT_ASKED_SIZE);
+}
+
 const unsigned char *
 sessionfile_get(const unsigned char *file, size_t len,
+    const unsigned char asked[CLIENT_ASKED_SIZE],
     const unsigned char binding[SESSIONFILE_BINDING_SIZE], size_t *session_len)
 {
-	if (len <= HEAD_SIZE || memcmp(file, magic, MAGIC_SIZE) != 0 ||
-	    memcmp(file + MAGIC_SIZE, binding, SESSIONFILE_BINDING_SIZE) != 0)
+	unsigned char head[SESSIONFILE_HEAD_SIZE];
+
+	sessionfile_head(head, asked);
+	if (len <= SESSION_AT || memcmp(file, head, sizeof(head)) != 0 ||
+	    memcmp(file + sizeof(head), binding, SESSIONFILE_BINDING_SIZE) != 0)
 		return NULL;
-	*session_len = len - HEAD_SIZE;
-	return file + HEAD_SIZE;
+	*session_len = len - SESSION_AT;
+	return file + SESSION_AT;
 }
 
 void
@@ -110,15 +168,15 @@ sessionfile_keep(int store_fd,
     const unsigned char binding[SESSIONFILE_BINDING_SIZE],
     const unsigned char *session, size_t len)
 {
-	static unsigned char file[SESSIONFILE_MAX];
+	static unsigned char body[SESSIONFILE_MAX];
 
-	if (len > SESSIONFILE_MAX - HEAD_SIZE)
+	if (len > SESSIONFILE_MAX - SESSION_AT)
 		return;
-	memcpy(file, magic, MAGIC_SIZE);
-	memcpy(file + MAGIC_SIZE, binding, SESSIONFILE_BINDING_SIZE);
-	memcpy(file + HEAD_SIZE, session, len);
+	memcpy(body, binding, SESSIONFILE_BINDING_SIZE);
+	memcpy(body + SESSIONFILE_BINDING_SIZE, session, len);
 	(void)msg_send_bytes(
-	    store_fd, MSG_STORE, 0, file, HEAD_SIZE + len, true);
+	    store_fd, MSG_STORE, 0, body, SESSIONFILE_BINDING_SIZE + len, true);
+	explicit_bzero(body, SESSIONFILE_BINDING_SIZE + len);
 }
 
 /*
@@ -126,17 +184,23 @@ sessionfile_keep(int store_fd,
  */
 
 static int
-write_file(int fd, const struct msg *msg)
+write_file(
+    int fd, const struct client_settings *settings, const struct msg *msg)
 {
-	if (fd == -1 || fchmod(fd, 0600) == -1)
+	unsigned char head[SESSIONFILE_HEAD_SIZE];
+
+	sessionfile_head(head, settings->session_asked);
+	if (fd == -1 || fchmod(fd, 0600) == -1 ||
+	    fd_write_all(fd, head, sizeof(head)) == -1)
 		return -1;
 	return fd_write_all(fd, msg->body, msg->len);
 }
 
 /* A whole file in the place of the old one.  0 or -1 with errno. */
 static int
-replace(int dir, const char *name, const struct msg *msg)
+replace(int dir, const struct client_settings *settings, const struct msg *msg)
 {
+	const char *name = base_name(settings->session);
 	char temporary[NAME_SIZE];
 	int fd, error;
 
@@ -146,7 +210,7 @@ replace(int dir, const char *name, const struct msg *msg)
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return -1;
-	if (write_file(fd, msg) == 0 &&
+	if (write_file(fd, settings, msg) == 0 &&
 	    renameat(dir, temporary, dir, name) == 0) {
 		fd_close(&fd);
 		return 0;
@@ -188,9 +252,10 @@ sessionfile_run(const struct client_settings *settings, int control_fd)
 	give_up_rights();
 	while (
 	    msg_receive(HELPER_CONTROL_FD, &room, &msg, 0, false, &more) == 1) {
-		if (more || msg.type != MSG_STORE || msg.len > SESSIONFILE_MAX)
+		if (more || msg.type != MSG_STORE ||
+		    msg.len > SESSIONFILE_MAX - SESSIONFILE_HEAD_SIZE)
 			_exit(111);
-		if (replace(keep[0], base_name(settings->session), &msg) == -1)
+		if (replace(keep[0], settings, &msg) == -1)
 			client_say(settings, VERBOSITY_ERRORS,
 			    "warning: --session %s: %s", settings->session,
 			    strerror(errno));

@@ -243,34 +243,27 @@ load_files(struct tlsprocess *process)
 }
 
 /*
- * What a session is good for: it is resumed without a look at any
- * certificate, so all that the verdict depended on must be the same.
+ * What a session is good for, besides what was asked for: who is trusted,
+ * and who we are.  A resumed one shows no certificate of either.
  */
 static void
 bind_session(struct tlsprocess *process)
 {
-	const struct client_settings *s = process->settings;
 	const struct tlstrust *trust = &process->public.trust;
+	const struct tlscerts *certs = &process->public.certs;
 	unsigned char digest[TLSLIB_SHA256_SIZE];
 	struct buf all;
-	char text[512];
 
-	if (s->session == NULL)
+	if (process->settings->session == NULL)
 		return;
-	text_format(text, sizeof(text), "%s %u %s %d %d %d %d %d %d", s->shown,
-	    s->port_number, s->port == NULL ? "" : s->port, s->depth,
-	    s->verifies_chain, s->matches_name, s->strict_names, s->sends_sni,
-	    s->has_own_store);
-	buf_init(&all, TLSTRUST_MAX);
-	if (buf_append_string(&all, text) == -1 ||
-	    buf_append(&all, s->alpn, s->alpn_len) == -1 ||
-	    tlslib_sha256(trust->cas.data, trust->cas.len, digest) == -1 ||
+	buf_init(&all, SIZE_MAX);
+	if (tlslib_sha256(trust->cas.data, trust->cas.len, digest) == -1 ||
 	    buf_append(&all, digest, sizeof(digest)) == -1 ||
 	    tlslib_sha256(trust->crls.data, trust->crls.len, digest) == -1 ||
 	    buf_append(&all, digest, sizeof(digest)) == -1 ||
-	    (process->public.certs.count > 0 &&
-		buf_append(&all, process->public.certs.all[0].chain,
-		    process->public.certs.all[0].chain_len) == -1) ||
+	    (certs->count > 0 &&
+		buf_append(&all, certs->all[0].chain,
+		    certs->all[0].chain_len) == -1) ||
 	    tlslib_sha256(all.data, all.len, process->binding) == -1)
 		fail("out of memory");
 	buf_free(&all);
@@ -436,9 +429,9 @@ greet(struct tlsprocess *process)
 	if (process->store_fd != -1) {
 		client->keep = keep_session;
 		client->arg = process;
-		client->session =
-		    sessionfile_get(process->session, process->session_len,
-			process->binding, &client->session_len);
+		client->session = sessionfile_get(process->session,
+		    process->session_len, s->session_asked, process->binding,
+		    &client->session_len);
 	}
 	conn = tlsconn_new_client(process->ctx, process->server_fd, client);
 	if (conn == NULL)

@@ -13,6 +13,9 @@ struct ssl_st;
 /* Longest ALPN list on the wire. */
 #define TLSCLIENT_ALPN_MAX 1024
 
+/* As long as RFC 8446, section 4.6.1, has a ticket live. */
+#define TLSCLIENT_LIFETIME 604800
+
 /* Take a session that may be resumed; its bytes are gone afterwards. */
 typedef void tlsclient_keep_fn(
     void *arg, const unsigned char *session, size_t len);
@@ -28,9 +31,10 @@ struct tlsclient {
 	size_t alpn_len;
 	/*
 	 * What keep was given in a connection with the same wishes, to the
-	 * same server; NULL: none.  One that cannot be read, or whose
-	 * certificate has expired, is not used.  What a resumed session
-	 * says of the server was verified when it began.
+	 * same server; NULL: none.  The server shows no certificate in it,
+	 * so that those it has shown are verified again, as verify says.  One
+	 * whose certificates do not pass, whose full handshake was more than
+	 * TLSCLIENT_LIFETIME seconds ago, or that cannot be read, is not used.
 	 */
 	const unsigned char *session;
 	size_t session_len;

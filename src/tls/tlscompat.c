@@ -84,6 +84,12 @@ tlscompat_crl_new(void)
 	return X509_CRL_new_ex(tlscompat_library(), TLSCOMPAT_PROPERTIES);
 }
 
+X509_STORE_CTX *
+tlscompat_store_ctx_new(void)
+{
+	return X509_STORE_CTX_new_ex(tlscompat_library(), TLSCOMPAT_PROPERTIES);
+}
+
 EVP_PKEY *
 tlscompat_make_key(void)
 {
@@ -176,6 +182,12 @@ X509_CRL *
 tlscompat_crl_new(void)
 {
 	return X509_CRL_new();
+}
+
+X509_STORE_CTX *
+tlscompat_store_ctx_new(void)
+{
+	return X509_STORE_CTX_new();
 }
 
 EVP_PKEY *
@@ -321,6 +333,18 @@ tlscompat_bind_to_name(SSL_CTX *ctx)
 #else
 	/* LibreSSL ends a handshake that would resume another name's. */
 	(void)ctx;
+#endif
+}
+
+void
+tlscompat_set_auth_level(X509_VERIFY_PARAM *param, int level)
+{
+#ifdef HAVE_X509_VERIFY_PARAM_SET_AUTH_LEVEL
+	X509_VERIFY_PARAM_set_auth_level(param, level);
+#else
+	/* Kept private; its handshakes do it. */
+	(void)param;
+	(void)level;
 #endif
 }
 

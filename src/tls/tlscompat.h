@@ -20,6 +20,8 @@ struct ossl_lib_ctx_st;
 struct ssl_ctx_st;
 struct ssl_session_st;
 struct ssl_st;
+struct x509_store_ctx_st;
+struct X509_VERIFY_PARAM_st;
 struct tlscompat_old;
 struct X509_crl_st;
 struct X509_name_st;
@@ -44,6 +46,7 @@ int tlscompat_start(void);
 struct ssl_ctx_st *tlscompat_ctx_new(bool is_server);
 struct x509_st *tlscompat_x509_new(void);
 struct X509_crl_st *tlscompat_crl_new(void);
+struct x509_store_ctx_st *tlscompat_store_ctx_new(void);
 
 /* The oldest version that it speaks, as the x of TLS 1.x. */
 unsigned tlscompat_oldest(void);
@@ -81,6 +84,9 @@ bool tlscompat_needs_bare(void);
 
 /* Have a client ask for ECDSA alone, if the library can. */
 void tlscompat_want_ecdsa(struct ssl_st *client);
+
+/* Signatures of a chain are at least as strong as this security level. */
+void tlscompat_set_auth_level(struct X509_VERIFY_PARAM_st *param, int level);
 
 /* Allow so many intermediate certificates in the peer's chain. */
 void tlscompat_set_depth(struct ssl_st *ssl, unsigned depth);

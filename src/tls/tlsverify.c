@@ -293,6 +293,44 @@ tlsverify_conclude(struct tlsverify_result *result)
 		result->refusal = TLSVERIFY_NO_CERT;
 }
 
+/* As the library does it in a handshake. */
+static int
+prepare_chain(X509_STORE_CTX *store, SSL *ssl, STACK_OF(X509) * chain)
+{
+	X509_VERIFY_PARAM *param;
+
+	if (X509_STORE_CTX_init(store,
+		SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
+		sk_X509_value(chain, 0), chain) != 1 ||
+	    X509_STORE_CTX_set_ex_data(
+		store, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) != 1 ||
+	    X509_STORE_CTX_set_default(store, "ssl_server") != 1)
+		return -1;
+	param = X509_STORE_CTX_get0_param(store);
+	tlscompat_set_auth_level(param, SSL_get_security_level(ssl));
+	X509_STORE_CTX_set_verify_cb(store, on_verify);
+	return X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) == 1 ? 0 : -1;
+}
+
+bool
+tlsverify_chain(SSL *ssl, STACK_OF(X509) * chain)
+{
+	struct tlsverify_result *result = SSL_get_app_data(ssl), before;
+	X509_STORE_CTX *store;
+	bool is_good;
+
+	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+		return true;
+	before = *result;
+	store = tlscompat_store_ctx_new();
+	is_good = store != NULL && prepare_chain(store, ssl, chain) == 0 &&
+	    X509_verify_cert(store) == 1;
+	X509_STORE_CTX_free(store);
+	*result = before;
+	ERR_clear_error();
+	return is_good;
+}
+
 static bool
 is_in_time(const X509 *cert)
 {

@@ -85,6 +85,14 @@ void tlsverify_conclude(struct tlsverify_result *result);
 bool tlsverify_again(const struct tlsverify *verify, struct x509_st *cert,
     const struct stack_st_X509 *chain);
 
+/*
+ * A server's chain, its own certificate first, of a session that is kept:
+ * would a handshake of ssl, which tlsverify_begin has seen, take it now?  All
+ * is asked again that a handshake asks, with the store, the lists and the
+ * clock of today.  Its result is untouched.
+ */
+bool tlsverify_chain(struct ssl_st *ssl, struct stack_st_X509 *chain);
+
 /* Is the certificate for the host of *verify or, when it is NULL, remote? */
 bool tlsverify_has_name(const struct tlsverify *verify, struct x509_st *cert);
 

@@ -94,7 +94,7 @@ def test_another_server(kept, start):
 
 
 @pytest.mark.parametrize('text', [
-    b'', b'x', b'ucspi-ssl session 1\n', b'ucspi-ssl session 1\n' + b'x' * 200,
+    b'', b'x', b'ucspi-ssl session 2\n', b'ucspi-ssl session 2\n' + b'x' * 200,
     b'y' * 100000])
 def test_nonsense_is_replaced(kept, text):
     with open(kept.path, 'wb') as file:

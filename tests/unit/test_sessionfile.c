@@ -5,6 +5,7 @@
 
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,9 @@
 static const unsigned char binding[SESSIONFILE_BINDING_SIZE] = "binding";
 static const unsigned char other[SESSIONFILE_BINDING_SIZE] = "other";
 
-/* What sessionfile_keep sends, and its length. */
+static const unsigned char asked[CLIENT_ASKED_SIZE] = "asked";
+
+/* The file that is made of what sessionfile_keep sends, and its length. */
 static size_t
 keep(unsigned char file[SESSIONFILE_MAX], const void *session, size_t len)
 {
@@ -30,9 +33,10 @@ keep(unsigned char file[SESSIONFILE_MAX], const void *session, size_t len)
 	if (msg_receive(ends[1], &room, &msg, 0, false, &more) != 1)
 		msg.len = 0;
 	else
-		memcpy(file, msg.body, msg.len);
+		memcpy(file + SESSIONFILE_HEAD_SIZE, msg.body, msg.len);
+	sessionfile_head(file, asked);
 	close(ends[1]);
-	return msg.len;
+	return msg.len == 0 ? 0 : msg.len + SESSIONFILE_HEAD_SIZE;
 }
 
 static void
@@ -45,7 +49,7 @@ what_is_kept_is_found(void **state)
 	(void)state;
 	len = keep(file, "a session", 9);
 	assert_in_range(len, 10, 200);
-	found = sessionfile_get(file, len, binding, &found_len);
+	found = sessionfile_get(file, len, asked, binding, &found_len);
 	assert_non_null(found);
 	assert_int_equal(found_len, 9);
 	assert_memory_equal(found, "a session", 9);
@@ -58,17 +62,18 @@ nothing_else_is(void **state)
 	size_t len = keep(file, "a session", 9), found, i;
 
 	(void)state;
-	assert_null(sessionfile_get(file, len, other, &found));
+	assert_null(sessionfile_get(file, len, asked, other, &found));
+	assert_null(sessionfile_get(file, len, other, binding, &found));
 	/* No beginning of it, but for a session cut short. */
 	for (i = 0; i <= len - 9; i++)
-		assert_null(sessionfile_get(file, i, binding, &found));
+		assert_null(sessionfile_get(file, i, asked, binding, &found));
 	/* No byte of the head may be another. */
 	for (i = 0; i < len - 9; i++) {
 		file[i] ^= 1;
-		assert_null(sessionfile_get(file, len, binding, &found));
+		assert_null(sessionfile_get(file, len, asked, binding, &found));
 		file[i] ^= 1;
 	}
-	assert_non_null(sessionfile_get(file, len, binding, &found));
+	assert_non_null(sessionfile_get(file, len, asked, binding, &found));
 }
 
 static void
@@ -81,9 +86,55 @@ what_is_too_long_is_not_kept(void **state)
 	assert_non_null(session);
 	assert_int_equal(keep(file, session, SESSIONFILE_MAX), 0);
 	assert_int_equal(
-	    keep(file, session, SESSIONFILE_MAX - 52), SESSIONFILE_MAX);
-	assert_int_equal(keep(file, session, SESSIONFILE_MAX - 51), 0);
+	    keep(file, session, SESSIONFILE_MAX - 84), SESSIONFILE_MAX);
+	assert_int_equal(keep(file, session, SESSIONFILE_MAX - 83), 0);
 	free(session);
+}
+
+/* Whatever a verdict may depend on makes another digest. */
+static void
+every_wish_counts(void **state)
+{
+	static const char start[] =
+	    "a-host-whose-name-begins-with-more-than-a-hundred-bytes-that-"
+	    "another-one-begins-with-too-and-differs-only-later.example.";
+	struct client_settings s = { .depth = CLIENT_DEPTH_DEFAULT }, t;
+	unsigned char digests[16][CLIENT_ASKED_SIZE];
+	char one[sizeof(start) + 1], two[sizeof(start) + 1];
+	size_t count = 0, i, j;
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s1", start);
+	snprintf(two, sizeof(two), "%s2", start);
+	s.host = one;
+	strcpy(s.shown, "the same");
+#define ADD(change) \
+	do { \
+		t = s; \
+		change; \
+		assert_int_equal(sessionfile_digest(&t, digests[count++]), 0); \
+	} while (0)
+	ADD((void)0);
+	ADD(t.host = two);
+	ADD(t.host = NULL; t.ip.ip.bytes[15] = 1);
+	ADD(t.host = NULL; t.ip.ip.bytes[15] = 1; t.ip.scope = 1);
+	ADD(t.port = "https");
+	ADD(t.port_number = 443);
+	ADD(t.depth = 1);
+	ADD(t.verifies_chain = true);
+	ADD(t.matches_name = true);
+	ADD(t.strict_names = true);
+	ADD(t.sends_sni = true);
+	ADD(t.has_own_store = true);
+	ADD(t.tls.ciphers = "ALL:@SECLEVEL=0");
+	ADD(t.tls.tlsmin = "1.0");
+	ADD(t.has_starttls = true);
+	ADD(t.alpn_len = 3);
+#undef ADD
+	for (i = 0; i < count; i++)
+		for (j = 0; j < i; j++)
+			assert_memory_not_equal(
+			    digests[i], digests[j], CLIENT_ASKED_SIZE);
 }
 
 static void
@@ -114,6 +165,7 @@ main(void)
 		cmocka_unit_test(what_is_kept_is_found),
 		cmocka_unit_test(nothing_else_is),
 		cmocka_unit_test(what_is_too_long_is_not_kept),
+		cmocka_unit_test(every_wish_counts),
 		cmocka_unit_test(only_ones_own_file_is_read),
 	};
 

@@ -66,7 +66,9 @@ struct peer {
 	X509 *asks;	  /* it asks for a certificate, of this CA */
 	char sni[100];	  /* what the client has said */
 	bool ok;
-	X509 *shown; /* by the client */
+	X509 *shown;   /* by the client */
+	SSL_CTX *ctx;  /* of several connections, or NULL */
+	bool has_gone; /* on, the session of another one */
 };
 
 static int
@@ -92,11 +94,15 @@ static void *
 peer_run(void *arg)
 {
 	struct peer *peer = arg;
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = peer->ctx;
 	const char *name;
 	char byte;
 	SSL *ssl;
 
+	if (ctx == NULL)
+		ctx = SSL_CTX_new(TLS_server_method());
+	else
+		SSL_CTX_up_ref(ctx);
 	SSL_CTX_use_certificate(ctx, peer->cert);
 	SSL_CTX_use_PrivateKey(ctx, key);
 	if (peer->alpn != NULL)
@@ -110,6 +116,7 @@ peer_run(void *arg)
 	peer->ok = SSL_accept(ssl) == 1;
 	name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	snprintf(peer->sni, sizeof(peer->sni), "%s", name == NULL ? "" : name);
+	peer->has_gone = SSL_session_reused(ssl) != 0;
 	if (peer->ok)
 		peer->shown = SSL_get_peer_certificate(ssl);
 	if (peer->ok)
@@ -395,6 +402,125 @@ what_is_wrong_is_told(void **state)
 	tls_public_free(&public);
 }
 
+/*
+ * Sessions
+ */
+
+static unsigned char kept[8192];
+static size_t kept_len;
+
+/* tlsclient_keep_fn */
+static void
+keep(void *arg, const unsigned char *session, size_t len)
+{
+	(void)arg;
+	assert_true(len <= sizeof(kept));
+	memcpy(kept, session, len);
+	kept_len = len;
+}
+
+/* Once more, with what is kept: has the session gone on? */
+static bool
+goes_on(struct tlsctx *ctx, struct peer *peer, size_t len)
+{
+	struct tlsclient client = wanting("www.example.com", false);
+	enum tlsverify_refusal refusal;
+
+	client.session = kept;
+	client.session_len = len;
+	peer->has_gone = false;
+	(void)meet(ctx, &client, peer, &refusal);
+	return peer->has_gone;
+}
+
+static void
+add_to_time(int days)
+{
+	uint64_t at = 0;
+	int i;
+
+	/* Behind the head's length. */
+	for (i = 0; i < 8; i++)
+		at = at << 8 | kept[4 + i];
+	at += (uint64_t)((int64_t)days * 86400);
+	for (i = 7; i >= 0; i--, at >>= 8)
+		kept[4 + i] = (unsigned char)at;
+}
+
+/* A list of nobody: then each CA needs one. */
+static void
+want_lists(struct tls_public *public)
+{
+	X509_CRL *crl = X509_CRL_new();
+	X509_NAME *name = X509_NAME_new();
+	ASN1_TIME *now = X509_gmtime_adj(NULL, -60);
+	unsigned char *der = NULL, length[4] = { 0 };
+	int len;
+
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+	    (const unsigned char *)"another", -1, -1, 0);
+	X509_CRL_set_version(crl, 1);
+	X509_CRL_set_issuer_name(crl, name);
+	X509_CRL_set1_lastUpdate(crl, now);
+	assert_true(X509_CRL_sign(crl, root_key, EVP_sha256()) > 0);
+	len = i2d_X509_CRL(crl, &der);
+	length[2] = (unsigned char)(len >> 8);
+	length[3] = (unsigned char)len;
+	buf_init(&public->trust.crls, TLSTRUST_MAX);
+	assert_int_equal(buf_append(&public->trust.crls, length, 4), 0);
+	assert_int_equal(buf_append(&public->trust.crls, der, (size_t)len), 0);
+	OPENSSL_free(der);
+	ASN1_TIME_free(now);
+	X509_NAME_free(name);
+	X509_CRL_free(crl);
+}
+
+static void
+a_session_is_verified_again(void **state)
+{
+	struct tlsclient client = wanting("www.example.com", false);
+	struct tls_public public = { .dh_len = 0 }, nobody = { .dh_len = 0 };
+	struct tls_public listed = { .dh_len = 0 };
+	struct peer peer = { .cert = make(&good) };
+	struct tlsctx *ctx, *untrusting, *strict;
+	enum tlsverify_refusal refusal;
+	size_t len;
+
+	(void)state;
+	peer.ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_max_proto_version(peer.ctx, TLS1_2_VERSION);
+	trust(&public, root);
+	trust(&listed, root);
+	want_lists(&listed);
+	ctx = make_ctx(&public, NULL);
+	client.keep = keep;
+	assert_int_equal(meet(ctx, &client, &peer, &refusal), TLSCONN_OK);
+	tlsctx_free(ctx);
+	assert_true(kept_len > 0 && !peer.has_gone);
+
+	ctx = make_ctx(&public, NULL);
+	untrusting = make_ctx(&nobody, NULL);
+	strict = make_ctx(&listed, NULL);
+	assert_true(goes_on(ctx, &peer, kept_len));
+	assert_false(goes_on(untrusting, &peer, kept_len));
+	assert_false(goes_on(strict, &peer, kept_len));
+	add_to_time(-8);
+	assert_false(goes_on(ctx, &peer, kept_len));
+	add_to_time(+9);
+	assert_false(goes_on(ctx, &peer, kept_len));
+	add_to_time(-1);
+	for (len = 1; len < kept_len; len += 1 + kept_len / 60)
+		assert_false(goes_on(ctx, &peer, len));
+	assert_true(goes_on(ctx, &peer, kept_len));
+	tlsctx_free(ctx);
+	tlsctx_free(untrusting);
+	tlsctx_free(strict);
+	tls_public_free(&public);
+	tls_public_free(&listed);
+	SSL_CTX_free(peer.ctx);
+	X509_free(peer.cert);
+}
+
 static void
 chain_and_name_are_apart(void **state)
 {
@@ -581,6 +707,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_compared_as_rfc9525_says),
 		cmocka_unit_test(what_is_wrong_is_told),
+		cmocka_unit_test(a_session_is_verified_again),
 		cmocka_unit_test(chain_and_name_are_apart),
 		cmocka_unit_test(the_servers_name_is_sent),
 		cmocka_unit_test(protocols_are_offered),
