@@ -137,6 +137,7 @@ start(const struct settings *settings)
 	int ends[2];
 
 	f.settings = *settings;
+	f.settings.program_name = "sslserver";
 	*clock_shift = 0;
 	assert_int_equal(fd_message_pair(ends), 0);
 	f.monitor = fork();
