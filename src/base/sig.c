@@ -7,7 +7,8 @@
  * loop, the table says which.  With the number in the byte, a pipe filled
  * by thousands of SIGCHLD would lose the one SIGTERM.  Between fork and its
  * own sig_pipe a child still has the handler; the owner's pid keeps it from
- * waking its parent with signals that are not the parent's.
+ * waking its parent with signals that are not the parent's.  Which child a
+ * SIGCHLD was about is kept in a ring, as far as there is room.
  */
 #include "base/sig.h"
 
@@ -16,17 +17,37 @@
 
 #include "base/fd.h"
 
+/* More of them wait for a process that does not run: they are found. */
+#define DEAD_MAX 64
+
 static volatile sig_atomic_t is_pending[NSIG];
 static volatile sig_atomic_t is_caught[NSIG];
 static int wake_pipe[2] = { -1, -1 };
 static pid_t owner; /* who made wake_pipe */
+/* Of children: the handler puts, sig_next_child gets. */
+static volatile sig_atomic_t dead[DEAD_MAX];
+static volatile sig_atomic_t dead_put, dead_got;
 
 static void
-note(int signo)
+note_child(const siginfo_t *info)
+{
+	int put = dead_put;
+
+	if (info == NULL || (put + 1) % DEAD_MAX == dead_got)
+		return;
+	dead[put] = info->si_pid;
+	dead_put = (put + 1) % DEAD_MAX;
+}
+
+static void
+note(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
+	(void)context;
 	if (getpid() == owner) {
+		if (signo == SIGCHLD)
+			note_child(info);
 		is_pending[signo] = 1;
 		/* A full pipe wakes as well, so failing is of no matter. */
 		if (write(wake_pipe[1], "", 1) == -1)
@@ -35,15 +56,21 @@ note(int signo)
 }
 
 static int
+set_action(int signo, struct sigaction *action)
+{
+	action->sa_flags |= SA_RESTART | SA_NOCLDSTOP;
+	if (sigfillset(&action->sa_mask) == -1)
+		return -1;
+	return sigaction(signo, action, NULL);
+}
+
+static int
 set_handler(int signo, void (*handler)(int))
 {
 	struct sigaction action = { 0 };
 
 	action.sa_handler = handler;
-	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
-	if (sigfillset(&action.sa_mask) == -1)
-		return -1;
-	return sigaction(signo, &action, NULL);
+	return set_action(signo, &action);
 }
 
 int
@@ -143,6 +170,7 @@ sig_pipe(void)
 	wake_pipe[1] = ends[1];
 	for (signo = 0; signo < NSIG; signo++)
 		is_pending[signo] = 0;
+	dead_put = dead_got = 0;
 	owner = getpid();
 	return wake_pipe[0];
 }
@@ -150,11 +178,15 @@ sig_pipe(void)
 int
 sig_catch(int signo)
 {
+	struct sigaction action = { 0 };
+
 	if (signo <= 0 || signo >= NSIG || owner != getpid()) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (set_handler(signo, note) == -1)
+	action.sa_sigaction = note;
+	action.sa_flags = SA_SIGINFO;
+	if (set_action(signo, &action) == -1)
 		return -1;
 	is_caught[signo] = 1;
 	return 0;
@@ -182,6 +214,19 @@ sig_next(void)
 		}
 	}
 	return 0;
+}
+
+pid_t
+sig_next_child(void)
+{
+	int got = dead_got;
+	pid_t pid;
+
+	if (owner != getpid() || got == dead_put)
+		return 0;
+	pid = (pid_t)dead[got];
+	dead_got = (got + 1) % DEAD_MAX;
+	return pid;
 }
 
 static void

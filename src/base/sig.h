@@ -5,6 +5,8 @@
 #ifndef BASE_SIG_H
 #define BASE_SIG_H
 
+#include <sys/types.h>
+
 #include <signal.h>
 #include <stdbool.h>
 
@@ -60,6 +62,12 @@ int sig_catch(int signo);
  * readable, until it returns 0.
  */
 int sig_next(void);
+
+/*
+ * A process that a caught SIGCHLD was about, or 0.  A hint: of several that
+ * wait the kernel keeps one, we remember so many, and anybody may send one.
+ */
+pid_t sig_next_child(void);
 
 /*
  * In a forked child that will never catch a signal: close the parent's

@@ -16,7 +16,6 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -246,8 +245,9 @@ reap(struct master *master)
 	int status;
 
 	while (sig_next() != 0)
-		continue;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		reaper_signalled(&master->reaper, master->programs.count);
+	while ((pid = reaper_next(
+		    &master->reaper, master->programs.count, &status)) > 0) {
 		if (ruletables_reaped(master, pid, status))
 			continue;
 		if (pids_remove(&master->programs, pid, &conn) == 0) {
@@ -307,6 +307,8 @@ timeout(const struct master *master)
 		next = clock_after(now, HELD_MS);
 	if (master->look_at < next)
 		next = master->look_at;
+	if (reaper_deadline(&master->reaper) < next)
+		next = reaper_deadline(&master->reaper);
 	if (master->drain_at < next)
 		next = master->drain_at;
 	if (master->kill_at < next)
@@ -351,7 +353,8 @@ turn(struct master *master)
 		if (p[FIXED + i].revents != 0 &&
 		    p[FIXED + i].fd == master->heard[i]->life_fd)
 			roles_hear(master, master->heard[i]);
-	if (p[0].revents != 0)
+	if (p[0].revents != 0 ||
+	    clock_now() >= reaper_deadline(&master->reaper))
 		reap(master);
 	if (p[1].revents != 0)
 		hear_front(master);
@@ -463,6 +466,7 @@ prepare(struct master *master)
 	prepare_children(master);
 	events_init(
 	    &master->events, settings->program_name, -1, settings->verbosity);
+	reaper_init(&master->reaper);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
 	ruletables_prepare(master);
 	/* Nobody to ask for: ready as it is. */

@@ -24,6 +24,7 @@
 #include "serve/pids.h"
 #include "serve/profiles.h"
 #include "serve/program.h"
+#include "serve/reaper.h"
 #include "serve/role.h"
 #include "serve/rulefile.h"
 #include "serve/settings.h"
@@ -118,6 +119,7 @@ struct master {
 	struct timespec names_seen;    /* and at the last look */
 	int64_t look_at;	       /* at those files */
 	struct pids programs;
+	struct reaper reaper;	   /* of programs and all others */
 	struct starting *starting; /* limit of them */
 	size_t starting_count;
 	size_t starting_limit; /* what open files permit */

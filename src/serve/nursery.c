@@ -9,8 +9,6 @@
  */
 #include "serve/nursery.h"
 
-#include <sys/wait.h>
-
 #include <poll.h>
 #include <signal.h>
 
@@ -26,6 +24,7 @@
 #include "serve/cache.h"
 #include "serve/pids.h"
 #include "serve/privs.h"
+#include "serve/reaper.h"
 #include "serve/role.h"
 #include "serve/sandbox.h"
 #include "serve/session.h"
@@ -46,6 +45,7 @@ struct nursery {
 	struct tlsctx **ctxs;
 	unsigned char (*digests)[CACHE_PROFILE_SIZE];
 	struct pids sessions;
+	struct reaper reaper;
 	int signal_fd;
 	int64_t kill_at; /* sessions of a monitor that is gone */
 };
@@ -144,6 +144,7 @@ prepare(struct nursery *nursery)
 	if (nursery->signal_fd == -1 || sig_catch(SIGCHLD) == -1 ||
 	    pids_init(&nursery->sessions, 2 * role->config.limit) == -1)
 		role_fail(role, "out of memory");
+	reaper_init(&nursery->reaper);
 }
 
 /*
@@ -219,6 +220,7 @@ start(struct nursery *nursery, struct msg *msg)
 		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
 	/* There is room: see is_full. */
 	pids_add(&nursery->sessions, pid, msg->conn, -1);
+	reaper_started(&nursery->reaper, pid);
 	return reply(nursery, MSG_STARTED, msg->conn, (uint64_t)pid);
 }
 
@@ -284,12 +286,14 @@ serve_work(struct nursery *nursery)
 static void
 reap(struct nursery *nursery)
 {
+	size_t *count = &nursery->sessions.count;
 	uint64_t conn;
 	pid_t pid;
+	int status;
 
 	while (sig_next() != 0)
-		continue;
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		reaper_signalled(&nursery->reaper, *count);
+	while ((pid = reaper_next(&nursery->reaper, *count, &status)) > 0)
 		if (pids_remove(&nursery->sessions, pid, &conn) == 0 &&
 		    conn != 0 && nursery->role.work_fd != -1)
 			reply(nursery, MSG_GONE, conn, (uint64_t)pid);
@@ -303,6 +307,15 @@ kill_disowned(struct nursery *nursery)
 		return;
 	pids_signal_disowned(&nursery->sessions, SIGKILL);
 	nursery->kill_at = CLOCK_NEVER;
+}
+
+/* When something is due that no descriptor tells. */
+static int64_t
+deadline(const struct nursery *nursery)
+{
+	int64_t reaping = reaper_deadline(&nursery->reaper);
+
+	return reaping < nursery->kill_at ? reaping : nursery->kill_at;
 }
 
 static void
@@ -329,10 +342,12 @@ nursery_run(void)
 		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };
 		fds[2] = (struct pollfd){ nursery.signal_fd, POLLIN, 0 };
 		if (poll(fds, 3,
-			clock_poll_timeout(clock_now(), nursery.kill_at)) == -1)
+			clock_poll_timeout(clock_now(), deadline(&nursery))) ==
+		    -1)
 			continue;
 		kill_disowned(&nursery);
-		if (fds[2].revents != 0)
+		if (fds[2].revents != 0 ||
+		    clock_now() >= reaper_deadline(&nursery.reaper))
 			reap(&nursery);
 		if (fds[0].revents != 0)
 			take_monitor(&nursery);

@@ -142,6 +142,7 @@ programs_exec(struct master *master, struct msg *msg)
 	if (pids_add(&master->programs, pid, msg->conn,
 		take_input(master, msg)) == -1)
 		kill(pid, SIGKILL);
+	reaper_started(&master->reaper, pid);
 	starting = &master->starting[master->starting_count++];
 	*starting = (struct starting){ pid, msg->conn, start };
 }

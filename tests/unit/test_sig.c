@@ -114,6 +114,53 @@ full_pipe_loses_nothing(void **state)
 	in_child(overflow);
 }
 
+/* It ends with 0; SIGCHLD has come when this returns, or waits. */
+static pid_t
+end_child(void)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0 ? pid
+								       : -1;
+}
+
+static int
+names_children(void)
+{
+	pid_t pid;
+	int i, count = 0;
+
+	CHECK(sig_next_child() == 0);
+	CHECK(sig_pipe() >= 0 && sig_catch(SIGCHLD) == 0);
+	CHECK(sig_next_child() == 0);
+	pid = end_child();
+	CHECK(pid > 0 && sig_next() == SIGCHLD);
+	CHECK(sig_next_child() == pid && sig_next_child() == 0);
+	/* Too many: some are named, and the signal is not lost. */
+	for (i = 0; i < 1000; i++)
+		CHECK(raise(SIGCHLD) == 0);
+	while (sig_next_child() == getpid())
+		count++;
+	CHECK(count > 0 && count < 1000 && sig_next_child() == 0);
+	CHECK(sig_next() == SIGCHLD && sig_next() == 0);
+	/* And then others again. */
+	for (i = 0; i < 200; i++) {
+		CHECK(raise(SIGCHLD) == 0);
+		CHECK(sig_next_child() == getpid() && sig_next_child() == 0);
+	}
+	return 0;
+}
+
+static void
+children_that_ended_are_named(void **state)
+{
+	(void)state;
+	in_child(names_children);
+}
+
 static int
 wrong_use(void)
 {
@@ -363,6 +410,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(caught_signals_are_reported),
 		cmocka_unit_test(full_pipe_loses_nothing),
+		cmocka_unit_test(children_that_ended_are_named),
 		cmocka_unit_test(wrong_use_is_refused),
 		cmocka_unit_test(child_does_not_wake_its_parent),
 		cmocka_unit_test(new_pipe_closes_nothing),
