@@ -129,8 +129,10 @@ def _unused_numbers(count):
                 pass
     found = []
     # Two runs at once must not choose the same: a scenario has programs
-    # that stop whatever else runs under theirs.
-    number = 60001 + os.getpid() % 1000 * 4
+    # that stop whatever else runs under theirs.  tests/scenarios gives each
+    # that it runs at once numbers of its own.
+    number = int(os.environ.get('UCSPI_IDS')
+                 or 60001 + os.getpid() % 1000 * 4)
     while len(found) < count:
         if number not in taken:
             found.append(number)
