@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from harness import (SLOW, Client, Truncated, read_text, tool, wait_for)
+from harness import (SLOW, Client, Truncated, in_time, read_text, tool,
+                     wait_for)
 
 SPOKEN = (r'^sslserver: error: \(111\) unable to speak TLS with: '
           r'127\.0\.0\.1 for pid: \d+ ')
@@ -21,6 +22,10 @@ class Events:
 
     def command(self, *words):
         return (tool('events'), self.path) + words
+
+    def clear(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
 
     def words(self):
         """First word of each line."""
@@ -93,16 +98,23 @@ def test_program_closes_its_output(start, events):
                          ids=['reset', 'truncated', 'idle'])
 def test_input_is_cut_after_the_programs_output(start, events, leave):
     """SIGTERM comes before an end-of-file that is none, then too."""
-    server = start(*events.command('greet', 'mute', 'ignore'),
-                   options=['-w', '1', '--strict-close'])
-    with server.connect() as client:
-        assert client.recv_all() == b'ready\n'
-        client.send(b'x')
-        events.wait('DATA')
-        leave(client)
-        events.wait('EXIT')
-    assert events.words() == ['START', 'DATA', 'TERM', 'EOF', 'EXIT']
-    server.wait_log(SPOKEN)
+    def attempt(seconds, pace):
+        events.clear()
+        server = start(*events.command('greet', 'mute', 'ignore'),
+                       options=['-w', seconds, '--strict-close'])
+        pace.begin()
+        with server.connect() as client:
+            pace.step()
+            assert client.recv_all() == b'ready\n'
+            client.send(b'x')
+            events.wait('DATA')
+            pace.end()
+            leave(client)
+            events.wait('EXIT')
+        assert events.words() == ['START', 'DATA', 'TERM', 'EOF', 'EXIT']
+        server.wait_log(SPOKEN)
+
+    in_time(attempt)
 
 
 def test_child_that_holds_the_output(start):
@@ -235,26 +247,40 @@ def test_clean_end_lets_the_program_finish(start, events):
 
 def test_idle(start, events):
     """-w: no byte in either direction; SIGTERM, then the end."""
-    server = start(*events.command('ignore'), options=['-w', '1'])
-    with server.connect() as client:
-        began = time.monotonic()
-        while time.monotonic() - began < 1.6:
-            time.sleep(0.4)
-            client.echo(b'busy')
-        quiet = time.monotonic()
-        assert client.wait_end() in ('cut', 'reset', 'notify')
-        assert 0.8 <= time.monotonic() - quiet < 20
-    events.wait('EXIT')
-    words = [word for word in events.words() if word != 'DATA']
-    assert words == ['START', 'TERM', 'EOF', 'EXIT']
-    server.wait_log(SPOKEN + 'idle timeout$')
+    def attempt(seconds, pace):
+        events.clear()
+        server = start(*events.command('ignore'), options=['-w', seconds])
+        with server.connect() as client:
+            pace.begin()
+            for _ in range(4):
+                time.sleep(0.4 * seconds)
+                client.echo(b'busy')
+                pace.step()
+            pace.end()
+            quiet = time.monotonic()
+            assert client.wait_end() in ('cut', 'reset', 'notify')
+            assert 0.8 * seconds <= time.monotonic() - quiet
+        events.wait('EXIT')
+        words = [word for word in events.words() if word != 'DATA']
+        assert words == ['START', 'TERM', 'EOF', 'EXIT']
+        server.wait_log(SPOKEN + 'idle timeout$')
+
+    in_time(attempt)
 
 
 def test_output_alone_is_not_idle(start):
-    server = start('/bin/sh', '-c', 'for i in 1 2 3 4; do echo $i; '
-                   'sleep 0.5; done', options=['-w', '1'])
-    with server.connect() as client:
-        assert client.recv_all() == b'1\n2\n3\n4\n'
+    def attempt(seconds, pace):
+        server = start('/bin/sh', '-c', 'for i in 1 2 3 4; do echo $i; '
+                       'sleep %g; done' % (0.4 * seconds),
+                       options=['-w', seconds])
+        pace.begin()
+        with server.connect() as client:
+            for number in range(1, 5):
+                assert client.recv_exactly(2) == b'%d\n' % number
+                pace.step()
+            assert client.recv_all() == b''
+
+    in_time(attempt)
 
 
 @pytest.mark.parametrize('kind', ['silent', 'half', 'dripping'])
@@ -289,11 +315,16 @@ def test_handshake_timeout(start, kind):
 
 
 def test_handshake_time_ends_with_the_handshake(start):
-    server = start(options=['-T', '1'])
-    with server.connect() as client:
-        for _ in range(4):
-            client.echo(b'x')
-            time.sleep(0.4)
+    def attempt(seconds, pace):
+        server = start(options=['-T', seconds])
+        pace.begin()
+        with server.connect() as client:
+            pace.end()
+            for _ in range(4):
+                client.echo(b'x')
+                time.sleep(0.4 * seconds)
+
+    in_time(attempt)
 
 
 def test_kill_after(start, events):

@@ -426,7 +426,7 @@ def test_orphaned_session_is_killed(start):
     client.close()
     server.wait_log('^sslserver: ended by %d status 28416$' % session,
                     seconds=8)
-    server.check_service()
+    wait_for(lambda: is_served(server), 10, 'service')
     server.wait_idle(4)
 
 
@@ -520,7 +520,7 @@ def test_stopped_session(start):
     client.close()
     server.wait_log(r'for pid: %d handshake timeout$' % session)
     server.wait_log('^sslserver: ended by %d status 28416$' % session)
-    server.check_service()
+    wait_for(lambda: is_served(server), 10, 'service')
     server.wait_idle()
 
 

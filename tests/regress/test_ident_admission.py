@@ -56,7 +56,7 @@ def test_not_asked(start, options):
         'endless', 'empty', 'blanks'])
 def test_user_is_bounded_and_printable(start, user, shown):
     with ident_server(CLIENT, userid(user)):
-        server = start(tool('showstate'), options=['-r', '-t', '3'])
+        server = start(tool('showstate'), options=['-r', '-t', '60'])
         assert info_of(server) == shown
         for line in server.log().splitlines():
             assert len(line) < 1000 and line.isprintable(), line

@@ -13,8 +13,8 @@ import pytest
 
 from admission import (denied, known, make_rules, name_server,
                        network_namespace, reverse)
-from harness import (SLOW, Client, Truncated, read_stat, run_server, tool,
-                     wait_for)
+from harness import (SLOW, Client, Truncated, in_time, read_stat, run_server,
+                     tool, wait_for)
 
 OVER = r'^sslserver: warning: ip connection limit of %d exceeded for: %s$'
 
@@ -415,11 +415,16 @@ def test_released_after(start, end):
 
 
 def test_released_after_idle_timeout(start):
-    server = start(options=['-w', '1'], env={'MAXCONIP': '1'})
-    with opened(server) as client:
-        assert server.is_refused()
-        client.wait_end()
-    wait_for(lambda: not server.is_refused(), 5, 'a free place')
+    def attempt(seconds, pace):
+        server = start(options=['-w', seconds], env={'MAXCONIP': '1'})
+        pace.begin()
+        with opened(server) as client:
+            assert server.is_refused()
+            pace.end()
+            client.wait_end()
+        wait_for(lambda: not server.is_refused(), 5, 'a free place')
+
+    in_time(attempt)
 
 
 def test_released_after_exec_failure(start):

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from harness import (LONG_LIVED, PATIENCE, SLOW, Client, hold, read_stat,
-                     wait_for)
+from harness import (LONG_LIVED, PATIENCE, Client, hold, read_stat, wait_for)
 
 ROLES = sorted(LONG_LIVED - {'front'}) + ['session']
 
@@ -101,7 +100,7 @@ def test_drain_waits(start):
     client.close_notify()
     assert client.recv_all() == b''
     client.close()
-    assert server.process.wait(2 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.wait_gone(2)
 
 
@@ -112,7 +111,7 @@ def test_drain_ends(start):
     client.echo(b'x')
     began = time.monotonic()
     server.signal(signal.SIGTERM)
-    assert server.process.wait(4 * SLOW) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert time.monotonic() - began > 0.8
     client.wait_close()
     client.close()
@@ -163,7 +162,7 @@ def test_master_killed(start):
     client = server.connect()
     client.echo(b'x')
     server.signal(signal.SIGKILL, server.pid('master'))
-    assert server.process.wait(2 * SLOW) == 111
+    assert server.process.wait(PATIENCE) == 111
     client.wait_close()
     client.close()
     server.wait_gone()
