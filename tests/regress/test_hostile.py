@@ -91,7 +91,7 @@ def events(workdir):
 def test_stopped_sibling_holds_the_life_line(start, stops):
     """A session stopped as it was born outlives its nursery: master goes
     on, and a new nursery serves."""
-    server = start(launcher=stops.launcher, options=['-T', '2'])
+    server = start(launcher=stops.launcher, options=['-T', '10'])
     master, monitor = server.pid('master'), server.pid('monitor')
     nursery = server.pid('nursery')
     stops.begin('dup2', nursery)
