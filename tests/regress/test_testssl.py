@@ -59,7 +59,7 @@ def scan(server, pki, workdir, sections):
          'none', '--ip', '127.0.0.1', '--add-ca', pki.ca, '--jsonfile', path]
         + sections + ['localhost:%d' % server.port], cwd=workdir,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, check=False, timeout=300 * SLOW)
+        stderr=subprocess.STDOUT, check=False, timeout=1500 * SLOW)
     try:
         with open(path, encoding='utf-8') as file:
             found = json.load(file)
