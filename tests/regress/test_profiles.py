@@ -303,7 +303,8 @@ def test_too_many(start, pki, rules, workdir):
 def test_as_many_as_there_may_be(start, rules):
     path = rules(*('127.1.1.%d:%s' % (i, say(ALPN='p%d' % i))
                    for i in range(1, 255)))
-    server = start(options=['-x', path])
+    # Each is a context of its own: seconds of work on a machine at rest.
+    server = start(options=['-x', path], ready=False).wait_ready(300)
     for i in (1, 100, 254):
         context = tls_context()
         context.set_alpn_protocols(['p%d' % i])
