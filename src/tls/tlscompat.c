@@ -165,11 +165,113 @@ tlscompat_start(void)
 	return 0;
 }
 
+#ifdef LIBRESSL_VERSION_NUMBER
+/* Where an SSL keeps the number of its group; the same for every one. */
+static int group_place = -1;
+
+struct span {
+	const unsigned char *at;
+	size_t left;
+};
+
+/* What is not there is skipped, and is 0. */
+static void
+skip(struct span *span, size_t count)
+{
+	if (count > span->left)
+		count = span->left;
+	span->at += count;
+	span->left -= count;
+}
+
+static unsigned
+number(struct span *span, size_t width)
+{
+	unsigned value = 0;
+	size_t i;
+
+	for (i = 0; i < width && i < span->left; i++)
+		value = value << 8 | span->at[i];
+	skip(span, width);
+	return value;
+}
+
+/* That of a ServerHello: RFC 8446, sections 4.1.3 and 4.2.8; 0: of none. */
+static unsigned
+group_of(const unsigned char *hello, size_t len)
+{
+	struct span span = { hello, len };
+	unsigned type, size;
+
+	skip(&span, 4 + 2 + 32); /* header, version, random */
+	skip(&span, number(&span, 1));
+	skip(&span, 2 + 1 + 2); /* cipher, compression, length of the rest */
+	while (span.left > 0) {
+		type = number(&span, 2);
+		size = number(&span, 2);
+		if (type == TLSEXT_TYPE_key_share)
+			return number(&span, 2);
+		skip(&span, size);
+	}
+	return 0;
+}
+
+/* The library has no function that tells; its messages pass here. */
+static void
+on_message(int is_sent, int version, int type, const void *bytes, size_t len,
+    SSL *ssl, void *arg)
+{
+	const unsigned char *message = bytes;
+
+	(void)is_sent;
+	(void)version;
+	(void)arg;
+	if (type != SSL3_RT_HANDSHAKE || len == 0 ||
+	    message[0] != SSL3_MT_SERVER_HELLO)
+		return;
+	(void)SSL_set_ex_data(
+	    ssl, group_place, (void *)(uintptr_t)group_of(message, len));
+}
+
+static void
+watch_groups(SSL_CTX *ctx)
+{
+	if (group_place == -1)
+		group_place = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	if (ctx != NULL && group_place != -1)
+		SSL_CTX_set_msg_callback(ctx, on_message);
+}
+
+static unsigned
+watched_group(const SSL *ssl)
+{
+	return group_place == -1
+	    ? 0
+	    : (unsigned)(uintptr_t)SSL_get_ex_data(ssl, group_place);
+}
+#else
+static void
+watch_groups(SSL_CTX *ctx)
+{
+	(void)ctx;
+}
+
+static unsigned
+watched_group(const SSL *ssl)
+{
+	(void)ssl;
+	return 0;
+}
+#endif
+
 SSL_CTX *
 tlscompat_ctx_new(bool is_server)
 {
-	return SSL_CTX_new(
-	    is_server ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *ctx =
+	    SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+
+	watch_groups(ctx);
+	return ctx;
 }
 
 X509 *
@@ -749,28 +851,33 @@ tlscompat_group(SSL *ssl)
 	return group == NID_undef ? NULL : SSL_group_to_name(ssl, (int)group);
 }
 #else
+/* By the library's number, or by IANA's, unless that is 0. */
 static const char *
-group_name(int nid)
+group_name(int nid, unsigned iana)
 {
 	static const struct {
 		int nid;
+		unsigned iana;
 		const char *name;
 	} groups[] = {
-		{ EVP_PKEY_X25519, "x25519" },
-		{ NID_X9_62_prime256v1, "secp256r1" },
-		{ NID_secp384r1, "secp384r1" },
-		{ NID_secp521r1, "secp521r1" },
+		{ EVP_PKEY_X25519, 29, "x25519" },
+		{ NID_X9_62_prime256v1, 23, "secp256r1" },
+		{ NID_secp384r1, 24, "secp384r1" },
+		{ NID_secp521r1, 25, "secp521r1" },
 #ifdef EVP_PKEY_X448
-		{ EVP_PKEY_X448, "x448" },
+		{ EVP_PKEY_X448, 30, "x448" },
 #endif
-		{ NID_brainpoolP256r1, "brainpoolP256r1" },
-		{ NID_brainpoolP384r1, "brainpoolP384r1" },
-		{ NID_brainpoolP512r1, "brainpoolP512r1" },
+#ifdef NID_X25519MLKEM768
+		{ NID_X25519MLKEM768, 4588, "X25519MLKEM768" },
+#endif
+		{ NID_brainpoolP256r1, 26, "brainpoolP256r1" },
+		{ NID_brainpoolP384r1, 27, "brainpoolP384r1" },
+		{ NID_brainpoolP512r1, 28, "brainpoolP512r1" },
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (groups[i].nid == nid)
+		if (iana == 0 ? groups[i].nid == nid : groups[i].iana == iana)
 			return groups[i].name;
 	return NULL;
 }
@@ -780,9 +887,12 @@ const char *
 tlscompat_group(SSL *ssl)
 {
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+	unsigned iana = watched_group(ssl);
 	EVP_PKEY *key = NULL;
 	int nid = NID_undef;
 
+	if (iana != 0)
+		return group_name(NID_undef, iana);
 	if (SSL_get_peer_tmp_key(ssl, &key) == 1) {
 		EC_KEY *ec = EVP_PKEY_get0_EC_KEY(key);
 
@@ -796,7 +906,7 @@ tlscompat_group(SSL *ssl)
 	}
 	EVP_PKEY_free(key);
 	ERR_clear_error();
-	return group_name(nid);
+	return group_name(nid, 0);
 }
 #endif
 

@@ -311,8 +311,7 @@ tls13(void **state)
 	    of_conn(TLSINFO_VERSION_LIBRARY), OpenSSL_version(OPENSSL_VERSION));
 	expect(of_conn(TLSINFO_TLS_SNI), "www.example.org");
 	assert_null(of_conn(TLSINFO_ALPN));
-	if (LIB_TELLS_GROUP)
-		expect(of_conn(TLSINFO_KEX_GROUP), "secp384r1");
+	expect(of_conn(TLSINFO_KEX_GROUP), "secp384r1");
 	expect(of_conn(TLSINFO_SESSION_RESUMED), "Initial");
 	expect(of_conn(TLSINFO_SESSION_ID), "");
 	expect(of_conn(TLSINFO_EXPORTER), client.exporter);

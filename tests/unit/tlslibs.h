@@ -55,13 +55,12 @@
 #endif
 
 /*
- * What LibreSSL does not tell or do, or not alike: the group of TLS 1.3;
- * alerts and depths of bad certificates; P-521 by default; names of servers
- * that are none; extended master secrets; with TLS 1.3 its clients are not
- * asked for a certificate, nor told names of CAs, and want the longest hash.
+ * What LibreSSL does not tell or do, or not alike: alerts and depths of bad
+ * certificates; P-521 by default; names of servers that are none; extended
+ * master secrets; with TLS 1.3 its clients are not asked for a certificate,
+ * nor told names of CAs, and want the longest hash.
  */
 #ifdef LIBRESSL_VERSION_NUMBER
-#define LIB_TELLS_GROUP false
 #define LIB_TAKES_ANY_NAME false
 #define LIB_ASKS_FOR_CERT false
 #define LIB_HAS_EMS false
@@ -71,7 +70,6 @@
 #define LIB_PSS TLSSCHEME_RSA_PSS_RSAE_SHA512
 #define LIB_ECDSA TLSSCHEME_ECDSA_SHA512
 #else
-#define LIB_TELLS_GROUP true
 #define LIB_TAKES_ANY_NAME true
 #define LIB_ASKS_FOR_CERT true
 #define LIB_HAS_EMS true
