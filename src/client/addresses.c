@@ -207,6 +207,20 @@ ask_child(const struct client_settings *settings, struct answer *answer)
 	return r;
 }
 
+/* Which there may not be, though there are others. */
+static const char *
+wanted_address(const struct client_settings *settings)
+{
+	switch (settings->family) {
+	case AF_INET:
+		return "an IPv4 address";
+	case AF_INET6:
+		return "an IPv6 address";
+	default:
+		return "the address";
+	}
+}
+
 static int
 explain(const struct client_settings *settings, const struct answer *answer,
     char error[CLIENT_ERROR_SIZE])
@@ -216,7 +230,8 @@ explain(const struct client_settings *settings, const struct answer *answer,
 		return 0;
 	case NO_HOST:
 		text_format(error, CLIENT_ERROR_SIZE,
-		    "unable to find the address of %s: %s", settings->shown,
+		    "unable to find %s of %s: %s", wanted_address(settings),
+		    settings->shown,
 		    answer->gai == 0 ? "no IP address"
 				     : gai_strerror(answer->gai));
 		return -1;

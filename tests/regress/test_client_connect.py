@@ -109,6 +109,14 @@ def test_no_such_name(family, server):
                       'not known')
 
 
+def test_name_without_an_address_of_that_family(family, server):
+    with name_server(zone(a_example=['127.0.0.1'])) as dns:
+        check_unknown(run_client('-6', 'a.example', server.port, 'echo', 'ran',
+                                 env=dns.environment),
+                      'unable to find an IPv6 address of a.example',
+                      'not known')
+
+
 def test_name_without_an_address(family, server):
     with name_server(zone(a_example=[])) as dns:
         check_unknown(run_client('a.example', server.port, 'echo', 'ran',
