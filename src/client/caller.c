@@ -299,10 +299,10 @@ wait_for_news(struct caller *caller, bool has_facts, int64_t deadline,
 	struct names *names = &caller->names;
 	int64_t now = clock_now(), until = has_facts ? CLOCK_NEVER : deadline;
 
-	if (!has_facts && now >= deadline)
-		client_die(111, "fatal",
-		    "unable to speak TLS with %s: handshake timeout",
-		    caller->settings->shown);
+	if (!has_facts && now >= deadline) {
+		handshake_late(&caller->handshake, caller->settings);
+		client_die(111, "fatal", "%s", caller->handshake.sentence);
+	}
 	if (names->work_fd != -1 && now >= names->deadline)
 		names_end(names);
 	if (names->work_fd != -1 && names->deadline < until)
@@ -318,8 +318,7 @@ wait_for_news(struct caller *caller, bool has_facts, int64_t deadline,
 static void
 await_facts(struct caller *caller)
 {
-	int64_t deadline =
-	    clock_after(clock_now(), client_handshake_ms(caller->settings));
+	int64_t deadline = handshake_deadline(caller->settings);
 	struct handshake *handshake = &caller->handshake;
 	bool has_facts = caller->settings->is_delayed;
 	struct pollfd fds[2];

@@ -100,9 +100,8 @@ static void
 shake_hands(struct delayed *delayed)
 {
 	struct handshake *handshake = &delayed->handshake;
+	int64_t deadline = handshake_deadline(delayed->settings);
 	int64_t now = clock_now();
-	int64_t deadline =
-	    clock_after(now, client_handshake_ms(delayed->settings));
 	struct pollfd pollfd = { .fd = handshake->control_fd,
 		.events = POLLIN };
 	int r = 0;
@@ -115,8 +114,8 @@ shake_hands(struct delayed *delayed)
 		if (poll(&pollfd, 1, clock_poll_timeout(now, deadline)) > 0)
 			r = handshake_take(handshake, delayed->settings);
 	if (r == 0)
-		end(delayed, 111, "handshake timeout");
-	if (r == -1)
+		handshake_late(handshake, delayed->settings);
+	if (r != 1)
 		end(delayed, handshake->code, handshake->sentence);
 }
 

@@ -10,9 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "client/tlsprocess.h"
 #include "serve/facts.h"
+
+/* The TLS process knows best what is late; this is for one that hangs. */
+#define GRACE_MS 5000
 
 void
 handshake_init(struct handshake *handshake, int control_fd)
@@ -110,6 +114,24 @@ take_facts(struct handshake *handshake, const struct client_settings *settings,
 	handshake->facts_len = r.left;
 	say_protocol(settings, protocol, cipher);
 	return 1;
+}
+
+int64_t
+handshake_deadline(const struct client_settings *settings)
+{
+	return clock_after(
+	    clock_now(), client_handshake_ms(settings) + GRACE_MS);
+}
+
+void
+handshake_late(
+    struct handshake *handshake, const struct client_settings *settings)
+{
+	char sentence[CLIENT_ERROR_SIZE];
+
+	text_format(sentence, sizeof(sentence),
+	    "unable to speak TLS with %s: handshake timeout", settings->shown);
+	fail(handshake, 111, sentence);
 }
 
 int

@@ -8,6 +8,7 @@
 #define CLIENT_HANDSHAKE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/client.h"
 #include "serve/msg.h"
@@ -38,6 +39,16 @@ int handshake_receive(struct handshake *handshake, struct msg *msg);
  */
 int handshake_start(struct handshake *handshake, int server_fd, int program_in,
     int program_out);
+
+/*
+ * The TLS process gives up in time itself; one that has not done so by then,
+ * a time of clock.h, never will.  To be called when it begins.
+ */
+int64_t handshake_deadline(const struct client_settings *settings);
+
+/* It is not over then: code and sentence. */
+void handshake_late(
+    struct handshake *handshake, const struct client_settings *settings);
 
 /*
  * control_fd can be read: what came?  1: it has succeeded, and *handshake

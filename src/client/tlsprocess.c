@@ -51,6 +51,7 @@ struct tlsprocess {
 	const struct client_settings *settings;
 	int report_fd, phrase_fd, store_fd;
 	int server_fd, program_in, program_out;
+	int64_t deadline; /* of all that comes before the program */
 	struct tlsfiles files;
 	struct tlstrust_files trust;
 	struct tls_public public;
@@ -343,15 +344,21 @@ tlsprocess_get_failure(
 	return 0;
 }
 
-/* Until the socket is ready, or nobody wants the connection any more. */
+/* Until the socket is ready, nobody wants the connection, or it is late. */
 static void
 wait_for_server(const struct tlsprocess *process, short events)
 {
 	struct pollfd fds[2] = { { process->server_fd, events, 0 },
 		{ CONTROL_FD, POLLIN, 0 } };
+	int64_t now;
 
-	while (poll(fds, 2, -1) == -1 && errno == EINTR)
-		continue;
+	do {
+		now = clock_now();
+		/* A peer that always has a byte more is late too. */
+		if (now >= process->deadline)
+			refuse(TLSVERIFY_NOT_REFUSED, false,
+			    "handshake timeout", "");
+	} while (poll(fds, 2, clock_poll_timeout(now, process->deadline)) <= 0);
 	if (fds[1].revents != 0)
 		_exit(111);
 }
@@ -411,7 +418,7 @@ dance(const struct tlsprocess *process)
 
 	if (s->has_starttls &&
 	    starttls(process->server_fd, CONTROL_FD, s->starttls, s->host,
-		clock_after(clock_now(), client_handshake_ms(s)), why) == -1)
+		process->deadline, why) == -1)
 		refuse(TLSVERIFY_NOT_REFUSED, false, why, "");
 }
 
@@ -518,6 +525,8 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 	load_files(&process);
 	bind_session(&process);
 	get_ready(&process);
+	process.deadline =
+	    clock_after(clock_now(), client_handshake_ms(settings));
 	dance(&process);
 	conn = greet(&process);
 	sock_acknowledge(process.server_fd);

@@ -120,6 +120,37 @@ def test_silent(family, peer):
     assert result.err.count('\n') == 1, result
 
 
+@pytest.mark.parametrize('name, said, late', [
+    ('smtp', b'', 'the greeting'),
+    ('smtp', b'220 hello\r\n', 'the answer to EHLO'),
+    ('postgres', b'', 'the answer to SSLRequest'),
+])
+def test_silent(family, peer, name, said, late):
+    def serve(conn):
+        conn.sendall(said)
+        while conn.recv(1000):
+            pass
+
+    result = run_client('--starttls', name, '-T', '1+1', 'localhost',
+                        peer(serve).port, 'echo', 'ran')
+    assert result == (
+        111, '', 'sslclient: fatal: (111) unable to speak TLS with localhost: '
+        '%s: %s did not come in time\n' % (name, late))
+
+
+def test_silent_when_tls_begins(family, peer):
+    def serve(conn):
+        talk(conn, SMTP)
+        conn.sendall(b'220 go ahead\r\n')
+        while conn.recv(1000):
+            pass
+
+    result = run_client('--starttls', 'smtp', '-T', '1+1', 'localhost',
+                        peer(serve).port, 'echo', 'ran')
+    assert result.code == 111 and result.out == '', result
+    assert result.err.endswith('localhost: handshake timeout\n'), result
+
+
 def test_killed_while_the_server_is_silent(family, peer):
     """Nobody wants the connection any more: it is not waited for."""
     is_dancing = threading.Event()
