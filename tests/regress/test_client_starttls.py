@@ -125,7 +125,7 @@ def test_silent(family, peer):
     ('smtp', b'220 hello\r\n', 'the answer to EHLO'),
     ('postgres', b'', 'the answer to SSLRequest'),
 ])
-def test_silent(family, peer, name, said, late):
+def test_silent_is_told_of(family, peer, name, said, late):
     def serve(conn):
         conn.sendall(said)
         while conn.recv(1000):
