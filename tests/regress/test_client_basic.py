@@ -397,6 +397,14 @@ def test_ca_directory(family, echo, pki, workdir):
             copy.write(source.read())
     result = run_client('-A', workdir, *echo[2:], 'echo', 'ran')
     assert result == (0, 'ran\n', '')
+    # Set, but empty, is unset.
+    result = run_client(*echo[2:], 'echo', 'ran',
+                        env={'CADIR': workdir, 'CAFILE': ''})
+    assert result == (0, 'ran\n', '')
+    # A file does not take the directory's place.
+    result = run_client('-a', pki.path('other.pem'), *echo[2:], 'echo', 'ran',
+                        env={'CADIR': workdir})
+    assert result == (0, 'ran\n', '')
 
 
 def test_wrong_name(family, echo, pki):

@@ -61,6 +61,18 @@ def test_chain(family, demanding, users):
     assert result == (0, 'one\n', '')
 
 
+def test_chain_in_the_wrong_order(family, peer, users, workdir):
+    path = os.path.join(workdir, 'chain.pem')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(users.read('middle.pem') + users.read('one.pem'))
+    server = peer(lambda conn: conn.recv(1))
+    result = run_client('localhost', server.port, 'echo', 'ran',
+                        env={'CERTCHAINFILE': path, 'KEYFILE': users.key})
+    assert result.code == 111 and result.out == '', result
+    assert path in result.err and result.err.count('\n') == 1, result
+    assert server.count == 0
+
+
 def test_none_though_demanded(family, demanding):
     """In TLS 1.3 the server's judgement comes after the handshake: the
     program may have started, but gets nothing."""

@@ -296,6 +296,18 @@ def test_ciphers(family, start, pki):
         assert result.code == 0 and ':' + name in result.err, result
 
 
+def test_ciphers_from_the_environment(family, start, pki):
+    """Of which -z has no need."""
+    server = start('/bin/cat')
+    first, second = ('ECDHE-ECDSA-AES128-GCM-SHA256',
+                     'ECDHE-ECDSA-AES256-GCM-SHA384')
+    words = ['-v', '-a', pki.ca, 'localhost', server.port, 'true']
+    env = {'TLSMAX': '1.2', 'CIPHERS': first}
+    for options, name in ((), first), (('-z', second), second):
+        result = run_client(*options, *words, env=env)
+        assert result.code == 0 and ':' + name in result.err, result
+
+
 def test_plain_text(family, peer):
     def serve(conn):
         conn.sendall(b'220 hello, I speak no TLS\r\n')
