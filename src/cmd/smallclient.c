@@ -184,20 +184,33 @@ make_report(int ends[2])
 	return 0;
 }
 
+/* Could it be -x, or have it in a cluster? */
+static bool
+may_verify(const char *option)
+{
+	if (strncmp(option, "--", 2) == 0)
+		return strcmp(option, "--verify") == 0;
+	return *option == '-' && strchr(option, 'x') != NULL;
+}
+
 /*
  * Who says -X to us wants nothing verified; to sslclient it leaves the name.
- * An -n behind it still counts.
+ * An -n behind it still counts.  With an -x behind it something is verified
+ * again, and a certificate of anybody's must not do.
  */
 static const char *
 name_option(const struct words *words)
 {
+	const char *option = "-n";
 	size_t i;
 
 	for (i = 0; i < words->option_count; i++)
 		if (strcmp(words->options[i], "-X") == 0 ||
 		    strcmp(words->options[i], "--no-verify") == 0)
-			return "-N";
-	return "-n";
+			option = "-N";
+		else if (may_verify(words->options[i]))
+			option = "-n";
+	return option;
 }
 
 /* The arguments of sslclient; NULL when memory is short. */

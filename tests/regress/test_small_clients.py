@@ -430,6 +430,18 @@ def test_words(bench, name, words, options, rest):
     assert after[:2] + after[5:] == rest
 
 
+@pytest.mark.parametrize('options, name', [
+    (['-X'], '-N'), (['--no-verify', '-a', '/x'], '-N'),
+    (['-X', '-x'], '-n'), (['-X', '-vx'], '-n'), (['-X', '--verify'], '-n'),
+    (['-x', '-X'], '-N'), (['-v', ''], '-n'),
+])
+def test_what_is_verified_is_verified_whole(bench, options, name):
+    """The name is left out only if nothing is verified in the end."""
+    before, _ = split_words(run_small('sslcat', 'h', '1', *options,
+                                      directory=bench))
+    assert before[1] == name and before[4:] == options
+
+
 @pytest.mark.parametrize('name', ['sslcat', 'sslconnect', 'https@'])
 def test_wrong_use(name):
     page = ['p'] if name == 'https@' else []
