@@ -84,16 +84,17 @@ explain(struct handshake *handshake, const struct client_settings *settings,
 }
 
 static void
-say_protocol(const struct client_settings *settings, const char *protocol,
-    const char *cipher)
+say_protocol(const struct client_settings *settings, bool is_resumed,
+    const char *protocol, const char *cipher)
 {
 	char protocol_shown[TEXT_PRINTABLE_SIZE];
 	char cipher_shown[TEXT_PRINTABLE_SIZE];
 
-	client_say(settings, VERBOSITY_ALL, "tls %ld connect %s:%s",
+	client_say(settings, VERBOSITY_ALL, "tls %ld connect %s:%s%s",
 	    (long)getpid(),
 	    text_printable(protocol_shown, protocol, strlen(protocol)),
-	    text_printable(cipher_shown, cipher, strlen(cipher)));
+	    text_printable(cipher_shown, cipher, strlen(cipher)),
+	    is_resumed ? " resumed" : "");
 }
 
 static int
@@ -102,8 +103,10 @@ take_facts(struct handshake *handshake, const struct client_settings *settings,
 {
 	const char *protocol, *cipher;
 	struct msg_reader r;
+	bool is_resumed;
 
 	msg_read_from(&r, msg);
+	is_resumed = msg_get_number(&r) == 1;
 	protocol = msg_get_text(&r);
 	cipher = msg_get_text(&r);
 	if (msg->type != MSG_FACTS || r.failed || protocol == NULL ||
@@ -112,7 +115,7 @@ take_facts(struct handshake *handshake, const struct client_settings *settings,
 		return fail(handshake, 111, "the TLS process talks nonsense");
 	handshake->facts = r.bytes;
 	handshake->facts_len = r.left;
-	say_protocol(settings, protocol, cipher);
+	say_protocol(settings, is_resumed, protocol, cipher);
 	return 1;
 }
 

@@ -451,10 +451,12 @@ static void
 tell_facts(const struct tlsprocess *process, const struct tlsconn *conn)
 {
 	const struct client_settings *s = process->settings;
+	uint64_t is_resumed = tlsconn_is_resumed(conn);
 	struct buf body;
 
 	buf_init(&body, FACTS_BODY_MAX);
-	if (factsreport_put(conn, client_wants_facts(s), &body) == -1)
+	if (buf_append(&body, &is_resumed, sizeof(is_resumed)) == -1 ||
+	    factsreport_put(conn, client_wants_facts(s), &body) == -1)
 		refuse(TLSVERIFY_NOT_REFUSED, false, "out of memory", "");
 	if (msg_send_bytes(
 		CONTROL_FD, MSG_FACTS, 0, body.data, body.len, false) == -1)

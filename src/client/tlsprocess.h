@@ -3,8 +3,8 @@
  * the server, and carries the program's bytes.
  *
  * It speaks msg.h with the process that was started, in this order: READY,
- * or FAILED with one sentence; then START comes; then FACTS (factsreport.h),
- * or DONE when there is no connection; then it waits for the socket's end,
+ * or FAILED with one sentence; then START comes; then FACTS, which is a number,
+ * 1 if a session was resumed, and what factsreport.h says; or DONE when there is no connection; then it waits for the socket's end,
  * which is the program's start, and relays until both directions have ended.
  */
 #ifndef CLIENT_TLSPROCESS_H

@@ -361,3 +361,9 @@ tlsconn_cipher(const struct tlsconn *conn)
 	return SSL_is_init_finished(conn->ssl) ? SSL_get_cipher_name(conn->ssl)
 					       : "";
 }
+
+bool
+tlsconn_is_resumed(const struct tlsconn *conn)
+{
+	return SSL_session_reused(conn->ssl) == 1;
+}

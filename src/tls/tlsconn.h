@@ -108,6 +108,9 @@ int tlsconn_errno(const struct tlsconn *conn);
 const char *tlsconn_protocol(const struct tlsconn *conn);
 const char *tlsconn_cipher(const struct tlsconn *conn);
 
+/* After the handshake: did the session of another connection go on? */
+bool tlsconn_is_resumed(const struct tlsconn *conn);
+
 void tlsconn_free(struct tlsconn *conn);
 
 #endif

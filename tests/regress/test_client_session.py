@@ -47,13 +47,18 @@ def is_resumed(result):
 @pytest.mark.parametrize('version', [
     '1.2', pytest.param('1.3', marks=pytest.mark.skipif(
         IS_LIBRESSL, reason='LibreSSL resumes with TLS 1.2 only'))])
-def test_resumed(kept, version):
+def test_resumed(kept, pki, version):
     env = {'TLSMAX': version}
     assert not is_resumed(kept(env=env))
     status = os.stat(kept.path)
     assert stat.S_IMODE(status.st_mode) == 0o600
     assert status.st_uid == os.geteuid()
     assert is_resumed(kept(env=env))
+    for options, expected in (('--session', kept.path), True), ((), False):
+        result = run_client(*options, '-v', '-a', pki.ca, 'localhost',
+                            kept.port, 'true', env=env)
+        assert result.code == 0
+        assert result.err.endswith(' resumed\n') == expected, result
     assert os.listdir(os.path.dirname(kept.path)).count('kept') == 1
     assert not [name for name in os.listdir(os.path.dirname(kept.path))
                 if name.startswith('.')]
