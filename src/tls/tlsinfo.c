@@ -406,13 +406,29 @@ end_point_digest(X509 *cert)
 	return nid == NID_undef ? NULL : EVP_get_digestbynid(nid);
 }
 
+/* The certificates of both; NULL: has none, or has not shown it. */
+struct certificates {
+	X509 *server, *client;
+	bool is_server; /* we are */
+	bool has_own;	/* whether it was shown or not */
+};
+
+/*
+ * What the server found is not told to a client, which knows only that
+ * there was nothing to find: no certificate of its own was shown, nor does a
+ * session go on in which it was.
+ */
 static int
-tell_verify(const struct walk *walk, const X509 *peer)
+tell_verify(const struct walk *walk, const struct certificates *certs)
 {
 	long result = SSL_get_verify_result(walk->ssl);
 	char text[128];
 
-	if (peer == NULL)
+	if (!certs->is_server &&
+	    (certs->client != NULL ||
+		(SSL_session_reused(walk->ssl) && certs->has_own)))
+		return 0;
+	if (certs->client == NULL)
 		return tell(walk, TLSINFO_CLIENT_VERIFY, "NONE");
 	if (result == X509_V_OK)
 		return tell(walk, TLSINFO_CLIENT_VERIFY, "SUCCESS");
@@ -420,12 +436,6 @@ tell_verify(const struct walk *walk, const X509 *peer)
 	    X509_verify_cert_error_string(result));
 	return tell(walk, TLSINFO_CLIENT_VERIFY, text);
 }
-
-/* The certificates of both; NULL: has none, or has not shown it. */
-struct certificates {
-	X509 *server, *client;
-	bool is_server; /* we are */
-};
 
 static struct certificates
 find_certificates(SSL *ssl)
@@ -435,6 +445,7 @@ find_certificates(SSL *ssl)
 
 	found.server = found.is_server ? own : peer;
 	found.client = found.is_server ? peer : own;
+	found.has_own = own != NULL;
 	/* A client has one, but not every server asks for it. */
 	if (!found.is_server && !tlscompat_has_signed(ssl))
 		found.client = NULL;
@@ -463,8 +474,7 @@ walk_connection(const struct walk *walk, const struct certificates *certs)
 	    tell_exporter(walk) == -1 ||
 	    tell_digest(walk, TLSINFO_SERVER_END_POINT, end_point,
 		end_point_digest(end_point)) == -1 ||
-	    /* What the server found is not told to a client. */
-	    (certs->is_server && tell_verify(walk, certs->client) == -1))
+	    tell_verify(walk, certs) == -1)
 		return -1;
 	return tell_digest(
 	    walk, TLSINFO_CLIENT_CERT_SHA256, certs->client, EVP_sha256());

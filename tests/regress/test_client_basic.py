@@ -235,7 +235,8 @@ def test_tls_environment(family, echo, pki):
     assert found['SSL_SERVER_CERT'] == '-----BEGIN CERTIFICATE-----'
     assert found['SSL_TLS_SNI'] == 'localhost'
     assert found['SSL_CIPHER'].startswith('TLS_')
-    assert not [name for name in found if name.startswith('SSL_CLIENT_')]
+    assert [name for name in found if name.startswith('SSL_CLIENT_')] == [
+        'SSL_CLIENT_VERIFY']
 
 
 def test_alpn(family, peer, pki):

@@ -1,6 +1,7 @@
 """sslclient's own certificate, its pass phrase, and the server's name."""
 
 import os
+import re
 
 import pytest
 
@@ -86,13 +87,18 @@ def test_its_variables(family, demanding, users, start, pki):
     result = run_client('-c', users.path('good.pem'), '-k', users.key, *words)
     assert 'SSL_CLIENT_S_DN=/CN=good\n' in result.out
     assert 'SSL_SERVER_S_DN=/CN=localhost/O=ecdsa\n' in result.out
+    # What the server found is not told.
     assert 'SSL_CLIENT_VERIFY' not in result.out
     # A server that does not ask is not shown it.
     server = start('/bin/cat')
     words[4] = server.port
     result = run_client('-c', users.path('good.pem'), '-k', users.key, *words)
     assert 'SSL_SERVER_S_DN=' in result.out
-    assert 'SSL_CLIENT_' not in result.out
+    assert re.findall('SSL_CLIENT_.*', result.out) == [
+        'SSL_CLIENT_VERIFY=NONE']
+    result = run_client(*words)
+    assert re.findall('SSL_CLIENT_.*', result.out) == [
+        'SSL_CLIENT_VERIFY=NONE']
 
 
 @pytest.mark.parametrize('key', ['locked.key', 'old.key'])
