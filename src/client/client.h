@@ -48,8 +48,9 @@ struct client_settings {
 
 	/* TLS */
 	struct tls_settings tls;
-	bool has_own_store; /* CAFILE or CADIR was given */
-	int depth;	    /* or CLIENT_DEPTH_DEFAULT */
+	bool has_own_store;    /* CAFILE or CADIR was given */
+	bool left_servers_own; /* CERTFILE and others, of a server around us */
+	int depth;	       /* or CLIENT_DEPTH_DEFAULT */
 	bool verifies_chain, matches_name, strict_names, sends_sni;
 	unsigned char alpn[TLSCLIENT_ALPN_MAX];
 	size_t alpn_len;

@@ -110,6 +110,12 @@ clientoptions_help(void)
 	optiontable_print(&table);
 }
 
+static bool
+is_set(const char *value)
+{
+	return value != NULL && *value != '\0';
+}
+
 /* x+y, or x alone. */
 static int
 set_timeouts(struct client_settings *s, const char *shown, const char *word,
@@ -200,6 +206,7 @@ apply_word(struct clientoptions *o, int code, const char *shown,
 		break;
 	case 'k':
 		s->tls.keyfile = word;
+		o->has_key = true;
 		break;
 	case 'K':
 		s->phrase_file = word;
@@ -335,17 +342,39 @@ set_defaults(struct clientoptions *o)
 	s->verbosity = VERBOSITY_ERRORS;
 }
 
+/*
+ * A program of sslserver inherits what that server is made of.  Its
+ * certificate and key are not for others to see, nor, as a rule, for the
+ * program to read; its ciphers and protocols were chosen for another peer.
+ * What says whom to trust is left: without it more might be trusted.
+ */
+static void
+leave_servers_own(struct client_settings *s)
+{
+	struct tls_settings *tls = &s->tls;
+
+	if (getenv("SSLLOCALPORT") == NULL)
+		return;
+	s->left_servers_own = tls->certfile != NULL ||
+	    tls->certchainfile != NULL || tls->keyfile != NULL ||
+	    tls->ciphers != NULL || tls->alpn != NULL;
+	tls->certfile = tls->certchainfile = tls->keyfile = NULL;
+	tls->ciphers = tls->alpn = NULL;
+}
+
 /* What the options may still change.  0 or 111. */
 static int
 read_environment(
     struct client_settings *s, char error[CLIENTOPTIONS_ERROR_SIZE])
 {
-	const char *depth = getenv("VERIFYDEPTH"), *alpn = getenv("ALPN");
+	const char *depth = getenv("VERIFYDEPTH"), *alpn;
 	struct profile profile;
 	unsigned long n;
 
 	profile_from_environment(&profile);
 	profile_settings(&profile, &s->tls);
+	leave_servers_own(s);
+	alpn = s->tls.alpn;
 	/* A server's own. */
 	s->tls.ccafile = s->tls.ccadir = s->tls.dhfile = NULL;
 	s->tls.certdir = s->tls.sni = NULL;
@@ -488,6 +517,19 @@ read_port(struct client_settings *s, const char *word,
 	return 0;
 }
 
+/* Who says -k has a certificate to show.  0 or 100. */
+static int
+check_key(const struct clientoptions *o, char error[CLIENTOPTIONS_ERROR_SIZE])
+{
+	const struct tls_settings *tls = &o->settings.tls;
+
+	if (!o->has_key || is_set(tls->certfile) || is_set(tls->certchainfile))
+		return 0;
+	optiontable_refuse(
+	    error, "-k (--key) needs a certificate (-c, --cert)", "");
+	return 100;
+}
+
 /* What options mean for each other.  0, 100 or 111. */
 static int
 check_together(struct client_settings *s, char error[CLIENTOPTIONS_ERROR_SIZE])
@@ -527,7 +569,9 @@ read_words(struct clientoptions *o, int argc, char **argv,
 		    "");
 		return 100;
 	}
-	code = check_together(s, error);
+	code = check_key(o, error);
+	if (code == 0)
+		code = check_together(s, error);
 	if (code == 0)
 		code = read_local_ip(o, error);
 	if (code == 0)

@@ -16,7 +16,7 @@ struct clientoptions {
 	struct client_settings settings; /* what needs no look-up */
 	char host[256], local_name[256]; /* where settings points */
 	const char *host_word, *local_word;
-	bool wants_help, wants_version;
+	bool wants_help, wants_version, has_key;
 };
 
 /*

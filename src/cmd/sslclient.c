@@ -102,6 +102,10 @@ complete(struct client_settings *s)
 		client_die(111, "fatal", "%s", names_error);
 	s->has_dnscache = !has_file;
 	choose_store(s);
+	if (s->left_servers_own)
+		client_say(s, VERBOSITY_ALL,
+		    "certificate, key, ciphers and ALPN of the environment are "
+		    "those of sslserver, and not taken");
 }
 
 int

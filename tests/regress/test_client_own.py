@@ -50,6 +50,25 @@ def test_from_the_environment(family, demanding, users):
     assert result.out == 'revoked\n'
 
 
+def test_not_that_of_a_server_around(family, demanding, users):
+    """A program of sslserver has its server's variables."""
+    around = {'CERTFILE': users.path('good.pem'), 'KEYFILE': users.key,
+              'CIPHERS': 'no such cipher', 'ALPN': 'none,of,these',
+              'SSLLOCALPORT': '443'}
+    result = run_client('-v', *demanding, env=around)
+    assert result.out == '' and 'are those of sslserver' in result.err, result
+    assert 'alert' in result.err or 'certificate required' in result.err
+    result = run_client('-c', users.path('revoked.pem'), '-k', users.key,
+                        *demanding, env={**around, 'KEYFILE': '/dev/null'})
+    assert result == (0, 'revoked\n', '')
+
+
+def test_key_without_certificate(family, users):
+    result = run_client('-k', users.key, 'localhost', '1', 'true')
+    assert result.code == 100 and '-k (--key) needs a' in result.err, result
+    assert result.err.count('\n') == 1
+
+
 def test_key_in_the_same_file(family, demanding, users):
     result = run_client('-c', users.path('together.pem'), *demanding)
     assert result == (0, 'good\n', '')
