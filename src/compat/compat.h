@@ -7,6 +7,7 @@
 #ifndef COMPAT_COMPAT_H
 #define COMPAT_COMPAT_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -55,6 +56,14 @@ void explicit_bzero(void *bytes, size_t len);
  */
 #ifndef HAVE_FPURGE
 int fpurge(FILE *stream);
+#endif
+
+/*
+ * Of open(2): what is opened is good for fchdir(2) and the like alone;
+ * elsewhere it can be read, too.
+ */
+#ifndef O_PATH
+#define O_PATH O_RDONLY
 #endif
 
 /* Where no clock counts the time of suspension, the monotonic one serves. */

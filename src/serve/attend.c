@@ -440,6 +440,14 @@ end_without_program(
 	life_end_session(m, conn);
 }
 
+/* Workers have what follows the port, which may be nothing. */
+static const char *
+program_shown(const struct settings *settings)
+{
+	return settings->code != NULL ? settings->program_name
+				      : settings->program[0];
+}
+
 void
 attend_program(struct monitor *m, struct connection *conn,
     enum conn_event event, const struct msg *msg)
@@ -478,7 +486,7 @@ attend_program(struct monitor *m, struct connection *conn,
 		if (before == CONN_STARTING) {
 			life_tell_ok(m, conn);
 			events_unable_to_run(&m->events,
-			    m->settings->program[0], life_shown_pid(conn),
+			    program_shown(m->settings), life_shown_pid(conn),
 			    reason == NULL ? "no reason given" : reason);
 			life_end_session(m, conn);
 			delayed_end(m, conn);

@@ -65,7 +65,9 @@ static void
 begin_stop(struct front *front)
 {
 	front->is_stopping = true;
-	front->is_draining = front->settings->drain_s != SETTINGS_NEVER;
+	/* Workers end with us; programs may stay behind. */
+	front->is_draining = front->settings->drain_s != SETTINGS_NEVER ||
+	    front->settings->code != NULL;
 }
 
 static void
@@ -114,10 +116,15 @@ hear_master(struct front *front)
 	}
 }
 
-/* SIGTERM or SIGINT; the second one ends a drain. */
+/* SIGTERM or SIGINT; the second one ends a drain, but not us before workers. */
 static int
 stop(struct front *front)
 {
+	if (front->is_stopping && front->settings->code != NULL) {
+		(void)msg_send_bytes(
+		    front->master_fd, MSG_STOP, 0, NULL, 0, true);
+		return EXIT_NOT_YET;
+	}
 	if (front->is_stopping)
 		return front->is_draining ? front->code : EXIT_NOT_YET;
 	begin_stop(front);

@@ -8,8 +8,8 @@
  * waits for a process that could make it wait.  No no_new_privs and no sandbox: they would pass
  * through exec to the program.
  *
- * Start: logger, first keeper, the other keepers and the nursery (with what
- * the keeper read), monitor.  Afterwards whoever dies is started again; and
+ * Start: workers, in the framework; logger, first keeper, the other keepers
+ * and the nursery (with what the keeper read), monitor.  Afterwards whoever dies is started again; and
  * keepers and nursery are made anew beside the old ones by a reload.
  */
 #include "serve/master.h"
@@ -168,11 +168,28 @@ hear_monitor(struct master *master)
 
 /* Endings. */
 
+/* Workers are ours, and end with us; programs may stay behind. */
+static void
+plan_end(struct master *master)
+{
+	long drain_s = master->settings->drain_s;
+
+	if (drain_s == SETTINGS_NEVER && master->settings->code != NULL)
+		drain_s = 0;
+	if (drain_s != SETTINGS_NEVER)
+		master->drain_at = clock_after(clock_now(), drain_s * 1000);
+}
+
+/* Being told again ends the wait for workers. */
 static void
 stop(struct master *master)
 {
-	if (master->is_stopping)
+	if (master->is_stopping) {
+		if (master->settings->code != NULL &&
+		    master->drain_at != CLOCK_NEVER)
+			master->drain_at = clock_now();
 		return;
+	}
 	master->is_stopping = true;
 	roles_close_listener(master);
 	generation_stop(master);
@@ -180,9 +197,8 @@ stop(struct master *master)
 	msg_send_bytes(master->front_fd, MSG_STOPPED, 0, NULL, 0, true);
 	if (!master->is_serving)
 		_exit(0);
-	if (master->settings->drain_s != SETTINGS_NEVER)
-		master->drain_at =
-		    clock_after(clock_now(), master->settings->drain_s * 1000);
+	workers_stop(master);
+	plan_end(master);
 }
 
 /* Everything that was read from files; a server that stops needs none. */
@@ -230,8 +246,12 @@ keep_deadlines(struct master *master)
 	}
 	if (now >= master->kill_at) {
 		master->kill_at = CLOCK_NEVER;
+		workers_will_signal(master, 0);
 		pids_signal_all(&master->programs, SIGKILL);
+		if (master->is_stopping)
+			workers_kill(master);
 	}
+	workers_keep_deadlines(master, now);
 	roles_keep_deadlines(master, now);
 	generation_turn(master, now);
 }
@@ -248,7 +268,8 @@ reap(struct master *master)
 		reaper_signalled(&master->reaper, master->programs.count);
 	while ((pid = reaper_next(
 		    &master->reaper, master->programs.count, &status)) > 0) {
-		if (ruletables_reaped(master, pid, status))
+		if (ruletables_reaped(master, pid, status) ||
+		    workers_reaped(master, pid, status))
 			continue;
 		if (pids_remove(&master->programs, pid, &conn) == 0) {
 			programs_died(master, pid, conn, status);
@@ -293,7 +314,7 @@ collect(struct master *master)
 	for (i = 0; i < master->starting_count; i++)
 		p[n++] = (struct pollfd){ master->starting[i].start.exec_fd,
 			POLLIN, 0 };
-	return n;
+	return n + workers_collect(master, &p[n]);
 }
 
 static int
@@ -303,6 +324,8 @@ timeout(const struct master *master)
 	const struct child *child;
 	size_t i;
 
+	if (workers_deadline(master, now) < next)
+		next = workers_deadline(master, now);
 	if (chan_is_held(&master->monitor) && clock_after(now, HELD_MS) < next)
 		next = clock_after(now, HELD_MS);
 	if (master->look_at < next)
@@ -329,14 +352,16 @@ static void
 turn(struct master *master)
 {
 	struct pollfd *p = master->polled;
-	size_t n, i, first;
+	size_t n, i, first, workers;
 
 	n = collect(master);
 	if (poll(p, n, timeout(master)) == -1)
 		return;
 	first = FIXED + master->heard_count;
+	workers = first + master->starting_count;
+	workers_hear(master, &p[workers]);
 	/* From the end, as programs_tell_outcome moves the last one forward. */
-	for (i = n; i-- > first;)
+	for (i = workers; i-- > first;)
 		if (p[i].revents != 0)
 			programs_tell_outcome(
 			    master, &master->starting[i - first]);
@@ -375,7 +400,8 @@ descriptors_needed(const struct master *master)
 
 	return GENERATIONS + OWN_DESCRIPTORS +
 	    GENERATIONS_MIN * generation_descriptors(settings->keepers) +
-	    (keeps_inputs(settings) ? settings->limit : 0);
+	    (keeps_inputs(settings) ? settings->limit : 0) +
+	    (settings->code != NULL ? settings->limit : 0);
 }
 
 /* What is not needed: half for more generations, half for more programs. */
@@ -455,13 +481,15 @@ prepare(struct master *master)
 	    calloc(master->child_count, sizeof(*master->children));
 	master->heard = calloc(master->child_count, sizeof(*master->heard));
 	master->starting = calloc(settings->limit, sizeof(*master->starting));
+	/* Programs that start, or workers. */
 	master->polled = calloc(FIXED + master->child_count + settings->limit,
 	    sizeof(*master->polled));
 	chan_init(&master->monitor,
 	    settings->limit * QUEUE_PER_CONNECTION + QUEUE_EXTRA);
 	if (master->children == NULL || master->heard == NULL ||
 	    master->starting == NULL || master->polled == NULL ||
-	    pids_init(&master->programs, settings->limit) == -1)
+	    pids_init(&master->programs, settings->limit) == -1 ||
+	    workers_prepare(master) == -1)
 		roles_give_up(master, "out of memory");
 	prepare_children(master);
 	events_init(
@@ -497,10 +525,12 @@ master_run(const struct settings *settings, const struct program *program,
 	if (sig_ignore_terminal() == -1 || sig_unblock(SIGHUP) == -1)
 		_exit(111);
 	prepare(&master);
+	workers_start_due(&master);
 	generation_start(&master);
 	generation_turn(&master, clock_now());
 	while (!(master.is_stopping && master.is_idle &&
-	    master.programs.count == 0)) {
+	    master.programs.count == 0 && !workers_are_there(&master))) {
+		workers_start_due(&master);
 		roles_start_due(&master);
 		ruletables_look(&master);
 		turn(&master);

@@ -29,6 +29,7 @@
 #include "serve/rulefile.h"
 #include "serve/settings.h"
 #include "serve/succession.h"
+#include "serve/workers.h"
 
 enum role_state { ROLE_DOWN, ROLE_STARTING, ROLE_READY };
 
@@ -120,6 +121,7 @@ struct master {
 	int64_t look_at;	       /* at those files */
 	struct pids programs;
 	struct reaper reaper;	   /* of programs and all others */
+	struct workers workers;	   /* in the place of programs; or none */
 	struct starting *starting; /* limit of them */
 	size_t starting_count;
 	size_t starting_limit; /* what open files permit */

@@ -113,6 +113,14 @@ privs_hide(void)
 #endif
 }
 
+void
+privs_show(void)
+{
+#ifdef __linux__
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+#endif
+}
+
 int
 privs_drop(const struct privs *privs, char error[PRIVS_ERROR_SIZE])
 {

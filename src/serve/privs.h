@@ -36,6 +36,9 @@ int privs_drop(const struct privs *privs, char error[PRIVS_ERROR_SIZE]);
 /* Nobody of the same uid may look into this process or trace it. */
 void privs_hide(void);
 
+/* They may again, as into a program; nothing secret is in it. */
+void privs_show(void);
+
 /*
  * What a session may still get from a kernel it was forked into: no
  * process, and no descriptor beyond those it has.  0 or -1.

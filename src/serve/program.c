@@ -204,42 +204,48 @@ make_environment(const struct program *program, const struct program_ends *ends,
 	return environment_merge(environment, names, DELAYED_FDS);
 }
 
-static int
-enter_root(const char *root)
+int
+program_enter_root(const struct settings *settings)
 {
+	const char *root = settings->program_root;
+
 	if (root == NULL)
 		return 0;
 	return chdir(root) == -1 || chroot(".") == -1 ? -1 : 0;
 }
 
-/* Pipes open again through /dev/stdout, but only for their owner. */
-static int
-give_pipes(const struct settings *settings, const struct program_ends *ends)
+int
+program_give_end(const struct settings *settings, int fd)
 {
 	uid_t uid = settings->sets_uid ? settings->program_id.uid : 0;
 	gid_t gid = settings->sets_gid ? settings->program_id.gid : (gid_t)-1;
+
+	return geteuid() == 0 ? fchown(fd, uid, gid) : 0;
+}
+
+static int
+give_pipes(const struct settings *settings, const struct program_ends *ends)
+{
 	int numbers[DELAYED_FDS];
 	int in = 0, out = 1;
 
-	if (geteuid() != 0)
-		return 0;
 	if (ends->control != -1) {
 		choose_numbers(settings, numbers);
 		in = numbers[READ];
 		out = numbers[WRITE];
 	}
-	return fchown(in, uid, gid) == -1 ? -1 : fchown(out, uid, gid);
+	return program_give_end(settings, in) == -1
+	    ? -1
+	    : program_give_end(settings, out);
 }
 
-static int
-take_identity(const struct settings *settings, const struct program_ends *ends)
+int
+program_take_identity(const struct settings *settings)
 {
 	const struct settings_identity *id = &settings->program_id;
 	uid_t uid = settings->sets_uid ? id->uid : (uid_t)-1;
 	gid_t gid = settings->sets_gid ? id->gid : (gid_t)-1;
 
-	if (give_pipes(settings, ends) == -1)
-		return -1;
 	return privs_become(uid, gid);
 }
 
@@ -256,9 +262,10 @@ become_program(const struct program *program, const struct program_ends *ends,
 		return STEP_EXEC;
 	if (set_descriptors(settings, ends, report_fd) == -1)
 		return STEP_DESCRIPTORS;
-	if (enter_root(settings->program_root) == -1)
+	if (program_enter_root(settings) == -1)
 		return STEP_ROOT;
-	if (take_identity(settings, ends) == -1)
+	if (give_pipes(settings, ends) == -1 ||
+	    program_take_identity(settings) == -1)
 		return STEP_IDENTITY;
 	if (sig_restore(&program->signals) == -1)
 		return STEP_EXEC;

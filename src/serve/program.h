@@ -49,6 +49,19 @@ struct program_ends {
 };
 
 /*
+ * Steps of a program's start, for a process that is one without exec.  Enter
+ * --root; become -u and -g; 0, or -1 with errno.
+ */
+int program_enter_root(const struct settings *settings);
+int program_take_identity(const struct settings *settings);
+
+/*
+ * An end of one of its pipes, which opens again through /dev/stdout, but only
+ * for its owner: give it to the program's user.  0, or -1 with errno.
+ */
+int program_give_end(const struct settings *settings, int fd);
+
+/*
  * One that is being started.  When exec_fd is readable, or the process has
  * been reaped, program_outcome has something to say.
  */

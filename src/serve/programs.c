@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "serve/facts.h"
 #include "serve/master_state.h"
@@ -111,6 +112,30 @@ take_input(const struct master *master, struct msg *msg)
 						    : msg->fds[--msg->fd_count];
 }
 
+/* To a worker, which is there: it begins as soon as it is told. */
+static void
+exec_in_worker(struct master *master, struct msg *msg)
+{
+	uint64_t conn = msg->conn, number;
+	int input_fd = take_input(master, msg);
+	pid_t pid = -1;
+
+	errno = EMFILE;
+	if (msg->fd_count == ends_wanted(master))
+		pid = workers_give(master, msg);
+	if (pid == -1) {
+		refuse_exec(master, conn, "no worker", errno);
+		fd_close(&input_fd);
+		return;
+	}
+	number = (uint64_t)pid;
+	chan_send_bytes(
+	    &master->monitor, MSG_STARTED, conn, &number, sizeof(number));
+	if (pids_add(&master->programs, pid, conn, input_fd) == -1)
+		kill(pid, SIGKILL);
+	chan_send_bytes(&master->monitor, MSG_EXECED, conn, NULL, 0);
+}
+
 void
 programs_exec(struct master *master, struct msg *msg)
 {
@@ -122,6 +147,10 @@ programs_exec(struct master *master, struct msg *msg)
 	int count;
 	pid_t pid;
 
+	if (master->settings->code != NULL) {
+		exec_in_worker(master, msg);
+		return;
+	}
 	count = read_environment(msg, over);
 	if (take_ends(master, msg, &ends) == -1 || count == -1 ||
 	    master->starting_count >= master->starting_limit) {
@@ -158,8 +187,10 @@ programs_signal(struct master *master, const struct msg *msg)
 	pid = (pid_t)msg_get_number(&r);
 	signo = (int)msg_get_number(&r);
 	if (msg_read_all(&r) == 0 &&
-	    pids_has(&master->programs, pid, msg->conn))
+	    pids_has(&master->programs, pid, msg->conn)) {
+		workers_will_signal(master, pid);
 		kill(pid, signo);
+	}
 	pids_close_fd(&master->programs, pid, msg->conn);
 	chan_send_bytes(&master->monitor, MSG_SIGNALLED, msg->conn, NULL, 0);
 }
@@ -211,6 +242,7 @@ programs_died(struct master *master, pid_t pid, uint64_t conn, int status)
 void
 programs_end(struct master *master)
 {
+	workers_will_signal(master, 0);
 	pids_signal_all(&master->programs, SIGTERM);
 	pids_signal_all(&master->programs, SIGCONT);
 	/* With -n nobody is left who could shut the client's socket down. */

@@ -315,7 +315,8 @@ all_are_ready(const struct master *master)
 {
 	return master->newest != NULL &&
 	    master->children[RESOLVER].state == ROLE_READY &&
-	    master->children[CACHE].state == ROLE_READY;
+	    master->children[CACHE].state == ROLE_READY &&
+	    workers_are_ready(master);
 }
 
 /* At zero: not while a program of the last one lives. */

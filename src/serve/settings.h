@@ -28,6 +28,8 @@ enum settings_verbosity {
 	VERBOSITY_DETAILS /* -V */
 };
 
+struct worker_code;
+
 /* A user to become; not set: stay as we are. */
 struct settings_identity {
 	bool is_set;
@@ -81,6 +83,7 @@ struct settings {
 	const char *ticket_keys; /* TICKETKEYS, or NULL */
 
 	/* the program */
+	const struct worker_code *code;	     /* to be called instead, or NULL */
 	char *const *program;		     /* argv, NULL-terminated */
 	struct settings_identity program_id; /* see sets_uid, sets_gid */
 	bool sets_uid, sets_gid;
