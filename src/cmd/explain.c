@@ -260,7 +260,7 @@ print_program(const struct settings *s, const struct settings *standard)
 {
 	size_t i;
 
-	printf("program:");
+	printf(s->code != NULL ? "arguments:" : "program:");
 	for (i = 0; s->program[i] != NULL; i++)
 		printf(" %s", s->program[i]);
 	printf("\n");

@@ -159,18 +159,37 @@ make_table(
 	return table;
 }
 
+#define WORDS_SIZE 64
+
+/* Those that must follow the port, each with a blank behind it. */
+static const char *
+list_words(const struct options_program *program, char list[WORDS_SIZE])
+{
+	const char *const *word = program->words;
+	size_t used = 0;
+
+	list[0] = '\0';
+	for (; word != NULL && *word != NULL; word++) {
+		text_format(list + used, WORDS_SIZE - used, "%s ", *word);
+		used += strlen(list + used);
+	}
+	return list;
+}
+
 const char *
 options_usage(
     const struct options_program *program, char line[OPTIONS_USAGE_SIZE])
 {
+	char words[WORDS_SIZE];
+
 	text_format(line, OPTIONS_USAGE_SIZE,
 	    "%s: usage: %s [-qQvV1346UXhHpPrRoOdDeEsS%szmZ] [-c n] [-y cdb] "
 	    "[-x cdb] [-B text] [-u id] [-g id] [-b n] [-l name] [-t s] "
 	    "[-T s] [-w s] [-I ifname] %shost port %s[args...]; "
 	    "see %s --help\n",
 	    program->name, program->name, program->is_pooled ? "aA" : "nN",
-	    program->is_pooled ? "[-f file] " : "",
-	    program->runs_program ? "program " : "", program->name);
+	    program->is_pooled ? "[-f file] " : "", list_words(program, words),
+	    program->name);
 	return line;
 }
 
@@ -179,9 +198,10 @@ options_help(const struct options_program *program)
 {
 	struct optiontable_row picked[ROWS];
 	const struct optiontable table = make_table(picked, program);
+	char words[WORDS_SIZE];
 
 	printf("usage: %s [options] host port %s[args...]\n", program->name,
-	    program->runs_program ? "program " : "");
+	    list_words(program, words));
 	optiontable_print(&table);
 }
 
@@ -441,6 +461,7 @@ options_defaults(struct options *o, const struct options_program *program)
 	memset(o, 0, sizeof(*o));
 	o->program = program;
 	s->program_name = program->name;
+	s->code = program->code;
 	s->uses = program->is_pooled ? USES_DEFAULT : 1;
 	s->family = AF_UNSPEC;
 	s->backlog = 20;
@@ -516,39 +537,53 @@ check_together(struct options *o, char error[OPTIONS_ERROR_SIZE])
 	return 0;
 }
 
-/* The first word that is missing, or NULL. */
+/* The word at this place among those behind the options, or NULL. */
 static const char *
-missing_word(const struct options_program *program, int count)
+word_at(const struct options_program *program, int place)
 {
-	if (count == 0)
-		return "no host";
-	if (count == 1)
-		return "no port";
-	return count == 2 && program->runs_program ? "no program" : NULL;
+	const char *const *word = program->words;
+
+	if (place < 2)
+		return place == 0 ? "host" : "port";
+	for (; word != NULL && *word != NULL; word++)
+		if (place-- == 2)
+			return *word;
+	return NULL;
+}
+
+/* All there, and none empty?  0, or -1 and a sentence. */
+static int
+check_words(const struct options_program *program, int count, char **words,
+    char error[OPTIONS_ERROR_SIZE])
+{
+	const char *name;
+	char sentence[48];
+	int i;
+
+	for (i = 0; (name = word_at(program, i)) != NULL; i++)
+		if (i >= count || words[i][0] == '\0') {
+			text_format(sentence, sizeof(sentence),
+			    i >= count ? "no %s" : "%s is empty", name);
+			return optiontable_refuse(error, sentence, "");
+		}
+	return 0;
 }
 
 static int
 read_words(
     struct options *o, int argc, char **argv, char error[OPTIONS_ERROR_SIZE])
 {
-	const char *missing = missing_word(o->program, argc - optind);
-	bool runs_program = o->program->runs_program;
+	struct settings *s = &o->settings;
+	char **words = argv + optind;
 
 	if (o->wants_help || o->wants_version)
 		return 0;
-	if (missing != NULL)
-		return optiontable_refuse(error, missing, "");
-	if (check_together(o, error) == -1)
+	if (check_words(o->program, argc - optind, words, error) == -1 ||
+	    check_together(o, error) == -1)
 		return -1;
-	o->settings.host = argv[optind];
-	o->settings.port = argv[optind + 1];
-	o->settings.program = argv + optind + 2;
-	if (o->settings.host[0] == '\0' || o->settings.port[0] == '\0' ||
-	    (runs_program && o->settings.program[0][0] == '\0'))
-		return optiontable_refuse(error,
-		    runs_program ? "host, port or program is empty"
-				 : "host or port is empty",
-		    "");
+	s->host = words[0];
+	s->port = words[1];
+	s->program = words + 2;
 	return 0;
 }
 

@@ -15,9 +15,12 @@
 
 /* What one program of the family has, and another has not. */
 struct options_program {
-	const char *name;  /* in messages and titles */
-	bool is_pooled;	   /* sslhandle: -f, -a, -A, --uses; no -n, -N */
-	bool runs_program; /* the third word is one; else any may follow */
+	const char *name; /* in messages and titles */
+	bool is_pooled;	  /* sslhandle: -f, -a, -A, --uses; no -n, -N */
+	/* What must follow host and port, NULL-terminated; NULL: nothing. */
+	const char *const *words;
+	/* Called for each connection; NULL: the first of them is a program. */
+	const struct worker_code *code;
 };
 
 struct options {
@@ -38,8 +41,8 @@ void options_defaults(
  * Read the whole command line; touches nothing else.  0 and *options, or
  * -1 and one sentence: an unknown option or one that is not typed in
  * full, one that this program does not have, a missing word, a malformed or
- * out-of-range number, two options that exclude each other.  Where no
- * program is run, settings.program is what follows host and port.
+ * out-of-range number, two options that exclude each other.  settings.program
+ * is what follows host and port.
  */
 int options_read(struct options *options, const struct options_program *program,
     int argc, char **argv, char error[OPTIONS_ERROR_SIZE]);

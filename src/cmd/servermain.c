@@ -211,7 +211,7 @@ warn_of_program(const struct settings *s)
 	int error;
 
 	/* Without a slash it depends on the PATH that rules may set. */
-	if (strchr(s->program[0], '/') == NULL)
+	if (s->code != NULL || strchr(s->program[0], '/') == NULL)
 		return;
 	error = doubt_program(s);
 	if (error == 0)

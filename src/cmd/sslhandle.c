@@ -11,8 +11,9 @@
 int
 main(int argc, char **argv)
 {
+	static const char *const words[] = { "program", NULL };
 	static const struct options_program program = {
-		.name = "sslhandle", .is_pooled = true, .runs_program = true
+		.name = "sslhandle", .is_pooled = true, .words = words
 	};
 
 	return servermain_run(&program, argc, argv);

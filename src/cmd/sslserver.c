@@ -9,8 +9,9 @@
 int
 main(int argc, char **argv)
 {
+	static const char *const words[] = { "program", NULL };
 	static const struct options_program program = { .name = "sslserver",
-		.runs_program = true };
+		.words = words };
 
 	return servermain_run(&program, argc, argv);
 }

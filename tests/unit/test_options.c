@@ -21,10 +21,11 @@ static char line[2048];
 static char *argv[WORDS_MAX + 2];
 static char error[OPTIONS_ERROR_SIZE];
 static struct options o;
+static const char *const required[] = { "program", NULL };
 static const struct options_program sslserver = { .name = "sslserver",
-	.runs_program = true };
+	.words = required };
 static const struct options_program sslhandle = {
-	.name = "sslhandle", .is_pooled = true, .runs_program = true
+	.name = "sslhandle", .is_pooled = true, .words = required
 };
 static const struct options_program framework = { .name = "mine",
 	.is_pooled = true };
