@@ -279,6 +279,10 @@ tlsverify_begin(
 	SSL_set_verify(
 	    ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
 	tlscompat_set_depth(ssl, verify->depth);
+	/* Of a chain that ends with such a one LibreSSL does not ask us. */
+	if (verify->any_chain)
+		X509_VERIFY_PARAM_set_flags(
+		    SSL_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
 	return wants_name(verify) ? want_name(ssl, verify) : 0;
 }
 
@@ -287,10 +291,17 @@ tlsverify_conclude(struct tlsverify_result *result)
 {
 	unsigned long code = ERR_peek_error();
 
-	if (result->refusal == TLSVERIFY_NOT_REFUSED &&
-	    ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+	if (result->refusal != TLSVERIFY_NOT_REFUSED ||
+	    ERR_GET_LIB(code) != ERR_LIB_SSL)
+		return;
+	if (ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		result->refusal = TLSVERIFY_NO_CERT;
+	/* LibreSSL does not call back for one that is trusted, but no CA. */
+	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+		result->refusal = TLSVERIFY_BAD_CERT;
+		show_error(result->reason, X509_V_ERR_UNSPECIFIED, 0);
+		show_subject(result->subject, NULL);
+	}
 }
 
 /* As the library does it in a handshake. */

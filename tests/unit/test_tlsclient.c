@@ -556,6 +556,33 @@ chain_and_name_are_apart(void **state)
 	tls_public_free(&public);
 }
 
+/* Who made it is not there: it says nothing of itself. */
+static void
+a_certificate_is_no_authority_of_its_own(void **state)
+{
+	struct tlsclient client = wanting("www.example.com", false);
+	struct tls_public public = { .dh_len = 0 };
+	struct peer peer = { .cert = make(&good) };
+	enum tlsverify_refusal refusal;
+	struct tlsctx *ctx;
+
+	(void)state;
+	trust(&public, peer.cert);
+	ctx = make_ctx(&public, NULL);
+	assert_int_equal(meet(ctx, &client, &peer, &refusal), TLSCONN_FAILED);
+	assert_int_equal(refusal, TLSVERIFY_BAD_CERT);
+	assert_string_not_equal(reason, "");
+	client.verify.any_chain = true;
+	assert_int_equal(meet(ctx, &client, &peer, &refusal), TLSCONN_OK);
+	client = wanting("mail.example.com", false);
+	client.verify.any_chain = true;
+	assert_int_equal(meet(ctx, &client, &peer, &refusal), TLSCONN_FAILED);
+	assert_int_equal(refusal, TLSVERIFY_BAD_NAME);
+	X509_free(peer.cert);
+	tlsctx_free(ctx);
+	tls_public_free(&public);
+}
+
 /*
  * What it says
  */
@@ -709,6 +736,7 @@ main(void)
 		cmocka_unit_test(what_is_wrong_is_told),
 		cmocka_unit_test(a_session_is_verified_again),
 		cmocka_unit_test(chain_and_name_are_apart),
+		cmocka_unit_test(a_certificate_is_no_authority_of_its_own),
 		cmocka_unit_test(the_servers_name_is_sent),
 		cmocka_unit_test(protocols_are_offered),
 		cmocka_unit_test(alpn_lists_are_read),
