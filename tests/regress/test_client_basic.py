@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -14,7 +16,8 @@ from clientrun import (SSLCLIENT, Command, client_environment, finish,
                        free_port, run_client, s_server, server_context,
                        spawn_client)
 from harness import (NET_ID, ROOT, SANITIZED, descriptors, find_command,
-                     proc_limits, read_proc, status_fields, tool, wait_for)
+                     proc_limits, read_proc, read_stat, status_fields, tool,
+                     wait_for)
 
 ECHO = 'echo hello >&7; head -n 1 <&6'
 
@@ -170,6 +173,62 @@ def test_group_and_session_are_the_callers(family, echo):
     finally:
         process.kill()
         finish(process)
+
+
+class Terminal:
+    """A process that has a terminal of its own, and us as its user."""
+
+    def __init__(self, words):
+        self.fd, slave = os.openpty()
+        self.said = b''
+
+        def take():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            words, env=client_environment(), stdin=slave, stdout=slave,
+            stderr=slave, preexec_fn=take)
+        os.close(slave)
+
+    def type(self, text):
+        os.write(self.fd, text)
+
+    def wait_for(self, text):
+        def look():
+            if text in self.said:
+                return True
+            if select.select([self.fd], [], [], 0)[0]:
+                try:
+                    self.said += os.read(self.fd, 1000)
+                except OSError as error:  # there is nobody else any more
+                    raise AssertionError(self.said) from error
+            return text in self.said
+        wait_for(look, 30, text.decode())
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.fd)
+
+
+def test_job_control(family, echo):
+    """Ctrl-Z stops the program, fg goes on with it and its connection."""
+    terminal = Terminal(
+        ['sh', '-m', '-c', '"$@"; echo "status $?"; fg; echo "then $?"', 'sh',
+         SSLCLIENT] + [str(word) for word in echo] +
+        ['sh', '-c', 'echo begun; read line; echo "$line" >&7;'
+         ' head -n 1 <&6 | sed s/^/back-/; exit 5'])
+    try:
+        terminal.wait_for(b'begun')
+        terminal.type(b'\x1a')
+        terminal.wait_for(b'status %d' % (128 + signal.SIGTSTP))
+        assert read_stat(family.helper()).state != 'T'
+        terminal.type(b'hello\n')
+        terminal.wait_for(b'back-hello')
+        terminal.wait_for(b'then 5')
+    finally:
+        terminal.end()
 
 
 def test_cannot_be_run(family, echo):

@@ -207,6 +207,21 @@ def test_ident(family, peer, pki):
         assert ident.seen[0][1] == (server.port, int(env['SSLLOCALPORT']))
 
 
+@pytest.mark.root
+def test_silent_ident(family, peer, pki):
+    """The program starts, without the name, when -t is over."""
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+
+    def serve(conn):
+        with context.wrap_socket(conn, server_side=True) as tls:
+            tls.unwrap()
+
+    server = peer(serve, address=IDENT_CLIENT)
+    with ident_server(IDENT_CLIENT, lambda remote, local: None):
+        env, _ = env_of(*ANY, '-r', '-t', '1', IDENT_CLIENT, server.port)
+        assert 'SSLREMOTEINFO' not in env
+
+
 # ---------------------------------------------------------------------------
 # Attempts
 
