@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,14 @@
 #define DESCRIPTORS_EXTRA 128
 /* A nursery, and one that is being replaced; a keeper has one. */
 #define DESCRIPTORS_PER_NURSERY 2
+/*
+ * Where that many may not be open: a connection whose program runs has a
+ * control socket alone, and so many can begin at the same time.
+ */
+#define DESCRIPTORS_PER_RUNNING 1
+#define BEGINNING_MIN 64
+/* Then the last ones are not for clients: a new nursery's socket comes. */
+#define DESCRIPTORS_KEPT 96
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
@@ -180,6 +189,11 @@ make_spare(struct monitor *m)
 	if ((m->settings->strict_close || m->settings->is_delayed) &&
 	    (spare->input = fd_dup_above(spare->in[1], 3)) == -1)
 		goto failed;
+	/* The lowest free number is given: all below are in use. */
+	if (spare->out[1] >= m->descriptor_max) {
+		errno = EMFILE;
+		goto failed;
+	}
 	spare->is_ready = true;
 	return 0;
 
@@ -618,23 +632,66 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
+static rlim_t
+descriptors_besides(const struct settings *settings)
+{
+	size_t generation = settings->keepers + DESCRIPTORS_PER_NURSERY;
+
+	return (rlim_t)(DESCRIPTORS_EXTRA + GENERATIONS_MAX * generation);
+}
+
+/* For as many connections as there may be, whatever they are doing. */
+static rlim_t
+descriptors_wanted(const struct settings *settings)
+{
+	size_t each = settings->is_delayed ? DESCRIPTORS_PER_DELAYED
+					   : DESCRIPTORS_PER_CONNECTION;
+
+	return (rlim_t)(settings->limit * each) + descriptors_besides(settings);
+}
+
+/* For as many if few of them begin at the same time; others wait. */
+static rlim_t
+descriptors_least(const struct settings *settings)
+{
+	size_t few =
+	    settings->limit < BEGINNING_MIN ? settings->limit : BEGINNING_MIN;
+	size_t more = DESCRIPTORS_PER_CONNECTION - DESCRIPTORS_PER_RUNNING;
+
+	if (settings->is_delayed)
+		return descriptors_wanted(settings);
+	return (rlim_t)(settings->limit * DESCRIPTORS_PER_RUNNING +
+		   few * more) +
+	    descriptors_besides(settings);
+}
+
+/* Number from which on a descriptor is not for a client. */
+static int
+descriptor_max(const struct settings *settings)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur >= descriptors_wanted(settings))
+		return INT_MAX;
+	return (int)limit.rlim_cur - DESCRIPTORS_KEPT;
+}
+
 int
 monitor_raise_descriptors(
     const struct settings *settings, char error[MONITOR_ERROR_SIZE])
 {
-	size_t each = settings->is_delayed ? DESCRIPTORS_PER_DELAYED
-					   : DESCRIPTORS_PER_CONNECTION;
-	size_t generation = settings->keepers + DESCRIPTORS_PER_NURSERY;
-	rlim_t need = (rlim_t)(settings->limit * each + DESCRIPTORS_EXTRA +
-	    GENERATIONS_MAX * generation);
+	rlim_t need = descriptors_least(settings);
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		return -1;
-	limit.rlim_cur = limit.rlim_max = need;
+	limit.rlim_cur = limit.rlim_max = descriptors_wanted(settings);
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		return 0;
-	getrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return -1;
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max >= need && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
 	text_format(error, MONITOR_ERROR_SIZE,
 	    "-c %zu needs %lu open files, the limit is %lu", settings->limit,
 	    (unsigned long)need, (unsigned long)limit.rlim_max);
@@ -646,6 +703,7 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 {
 	m->settings = settings;
 	m->listen_fd = -1;
+	m->descriptor_max = descriptor_max(settings);
 	forget_spare(&m->spare);
 	/* NOENV: the environment has no say in how we wait. */
 	m->loop = ev_loop_new(EVFLAG_NOENV);

@@ -100,8 +100,9 @@ struct monitor {
 	ev_timer cache_silence;
 	int listen_fd;
 	struct spare spare;
-	bool is_short;	  /* told that accepting pauses */
-	bool is_refusing; /* the last turn of the listener did nothing else */
+	int descriptor_max; /* none from that number on is for a client */
+	bool is_short;	    /* told that accepting pauses */
+	bool is_refusing;   /* the last turn of the listener did nothing else */
 	ev_prepare rest;
 	bool is_stopping;
 	struct msg_room room;

@@ -158,6 +158,35 @@ def test_too_few_descriptors_for_the_limit(pki):
     assert max(numbers) > 1000
 
 
+def test_descriptors_for_those_that_run(start):
+    """The limit is too low for all that -c lets begin at once: those above
+    it wait, the service goes on, and a new nursery finds its place."""
+    server = start(options=['-c', '1000', '-b', '128', '-T', '600',
+                            '--keepers', '1'],
+                   preexec=limit_files(1400), launcher=without_sys_resource())
+    monitor = server.pid('monitor')
+    assert proc_limits(monitor)['Max open files'] == (1400, 1400)
+    running = [server.connect() for _ in range(20)]
+    silent = [Client(server.address, server.port, handshake=False)
+              for _ in range(500)]
+    server.wait_log('^sslserver: warning: accepting pauses: .*', 60)
+    wait_for(lambda: len(server.pids('session')) >= 350, 60, 'sessions')
+    assert len(server.pids('session')) < 480
+    assert highest_descriptor(monitor) < 1400 - 80
+    running[0].echo(b'a')
+    old = server.pid('nursery')
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: [pid for pid in server.pids('nursery') if pid != old],
+             60, 'another nursery')
+    running[0].echo(b'b')
+    for client in silent:
+        client.close()
+    wait_for(lambda: is_served(server), 60, 'service afterwards')
+    for client in running:
+        client.echo(b'c')
+        client.close()
+
+
 def test_soft_limit_is_raised(start):
     """A low soft limit is no obstacle, and the program gets it back."""
     def before():
