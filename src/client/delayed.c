@@ -146,6 +146,7 @@ delayed_run(const struct client_settings *settings, int control_fd)
 	delayed.settings = settings;
 	helper_arrange(settings, control_fd, NULL, 0);
 	title_set("delayed");
+	helper_forget(settings);
 	give_up_rights(settings);
 	await_connection(&delayed);
 	byte = await_byte(&delayed);

@@ -12,14 +12,19 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sig.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "config.h"
 #include "serve/emptydir.h"
+#include "serve/profile.h"
+
+extern char **environ;
 
 __attribute__((noreturn)) static void
 become_helper(
@@ -103,6 +108,34 @@ helper_arrange(const struct client_settings *settings, int control_fd,
 #else
 	(void)settings;
 #endif
+}
+
+/* Is it one of those that settings are made of? */
+static bool
+is_setting(const char *variable)
+{
+	size_t i, len = strcspn(variable, "=");
+	const char *name;
+
+	for (i = 0; i < PROFILE_VARIABLES; i++) {
+		name = profile_name(i);
+		if (strlen(name) == len && memcmp(name, variable, len) == 0)
+			return true;
+	}
+	return text_begins(variable, "SSL_CERT_");
+}
+
+void
+helper_forget(const struct client_settings *settings)
+{
+	size_t i;
+
+	for (i = 0; environ[i] != NULL; i++)
+		if (!is_setting(environ[i]))
+			explicit_bzero(environ[i], strlen(environ[i]));
+	for (i = 0; settings->program[i] != NULL; i++)
+		explicit_bzero(
+		    settings->program[i], strlen(settings->program[i]));
 }
 
 int

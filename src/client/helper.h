@@ -35,6 +35,13 @@ void helper_arrange(const struct client_settings *settings, int control_fd,
     const int *keep, size_t count);
 
 /*
+ * In a process that may be taken over: wipe the words of the program and the
+ * environment, which are full of passwords, but for the variables that
+ * settings point to.  What is wanted of the others must have been read.
+ */
+void helper_forget(const struct client_settings *settings);
+
+/*
  * The directory that is to be its root, of privs_drop: an empty one under
  * root; else -1, and / is the working directory, so that no file system is
  * held.  Exits when that fails.

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "client/helper.h"
 #include "serve/emptydir.h"
 #include "serve/msg.h"
 #include "serve/privs.h"
@@ -66,6 +67,7 @@ become_resolver(const struct client_settings *settings, int life_fd)
 	    sig_ignore_terminal() == -1)
 		_exit(111);
 	title_set("resolver");
+	helper_forget(settings);
 	if (geteuid() == 0)
 		privs.root_fd = emptydir_make(error, sizeof(error));
 	if ((geteuid() == 0 && privs.root_fd == -1) ||

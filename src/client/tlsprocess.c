@@ -521,6 +521,7 @@ tlsprocess_run(const struct client_settings *settings, int control_fd)
 	arrange(&process, control_fd);
 	title_set("session");
 	open_files(&process);
+	helper_forget(settings);
 	prepare(&process);
 	drop_rights(&process);
 	get_phrase(&process);

@@ -11,6 +11,8 @@ from harness import ROOT, SANITIZED, read_proc
 from pki import openssl
 
 PHRASE = b'correct horse'
+# Of the environment and the command line.
+SECRETS = b'battery-of-variables', b'staple-of-words'
 
 
 @pytest.fixture(scope='module')
@@ -206,13 +208,19 @@ def test_key_and_phrase_are_in_the_tls_process_alone(
     process = spawn_client(
         ['-K', path, '-c', users.path('good.pem'), '-k',
          users.path('locked.key')] + demanding[:5] +
-        ['-c', 'read line <&6; echo $line; exec cat <&6'])
+        ['-c', 'read line <&6; echo $line; read line <&6', SECRETS[1]],
+        env={'PASSWORD': SECRETS[0].decode()})
     try:
         assert process.stdout.readline() == b'good\n'
         pid = family.helper()
         # As the library keeps it, by words from the lowest.
         assert memory_has(pid, number) or memory_has(pid, number[::-1])
         assert not memory_has(pid, PHRASE)
+        # Nor has it what is the program's alone to know.
+        for secret in SECRETS:
+            assert not memory_has(pid, secret)
+        assert SECRETS[0] in read_proc(process.pid, 'environ')
+        assert SECRETS[1] in read_proc(process.pid, 'cmdline')
         for secret in (number, number[::-1], PHRASE):
             assert not memory_has(process.pid, secret)
         assert PHRASE not in read_proc(process.pid, 'environ')
