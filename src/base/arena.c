@@ -245,6 +245,25 @@ arena_begin_child(void)
 #endif
 }
 
+bool
+arena_wipe_freed(void)
+{
+	struct free_block *block;
+	unsigned class;
+	size_t size;
+
+	for (class = 1; class < CLASSES; class ++) {
+		size = size_of_class(class);
+		if (size > ARENA_WIPED_MAX)
+			break;
+		size -= sizeof(block->next);
+		for (block = arena.lists[class]; block != NULL;
+		     block = block->next)
+			explicit_bzero(block + 1, size);
+	}
+	return true;
+}
+
 /*
  * malloc(3) and its kin.
  */

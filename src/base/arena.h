@@ -14,6 +14,10 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
+
+#define ARENA_WIPED_MAX (96 * 1024)
+
 /*
  * In a child, right after fork: whatever is allocated from now on is fresh
  * memory; blocks of the parent stay as they are, also when they are freed,
@@ -21,5 +25,12 @@
  * descent: a child's child has no memory of its own.
  */
 void arena_begin_child(void);
+
+/*
+ * Wipe what was given back and not handed out again.  Blocks of more than
+ * ARENA_WIPED_MAX bytes are left to whoever has used them: most of their
+ * pages were never touched.  false: this allocator cannot.
+ */
+bool arena_wipe_freed(void);
 
 #endif

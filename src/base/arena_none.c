@@ -7,3 +7,9 @@ void
 arena_begin_child(void)
 {
 }
+
+bool
+arena_wipe_freed(void)
+{
+	return false;
+}

@@ -195,7 +195,7 @@ static void
 session_is_done(struct monitor *m, struct connection *conn,
     enum conn_state before, const struct msg *msg)
 {
-	bool was_truncated, is_clean, is_asked;
+	bool was_truncated, is_clean;
 	struct msg_reader r;
 	const char *reason;
 	uint64_t end;
@@ -212,15 +212,17 @@ session_is_done(struct monitor *m, struct connection *conn,
 		return;
 	}
 	is_clean = end == MSG_END_CLEAN && before != CONN_HANDSHAKE;
-	/* It leaves by itself, and its program has no signal: see life_fail. */
-	is_asked = conn->is_delayed && before == CONN_HANDSHAKE;
 	if (reason == NULL || reason[0] == '\0')
 		reason = error > 0 ? strerror(error) : "no reason given";
 	if (is_refusal(end))
 		tell_refusal(m, conn, (enum msg_end)end, reason);
 	else if (!is_clean)
 		life_tell_failure(m, conn, before, reason, was_truncated);
-	if (!is_clean && !is_asked) {
+	/*
+	 * A handshake's end waits for nothing, and with -n its program has no
+	 * signal: see life_fail.
+	 */
+	if (!is_clean && before != CONN_HANDSHAKE) {
 		delayed_end(m, conn);
 		life_terminate_then_go(m, conn);
 	}
@@ -340,9 +342,10 @@ hear_session(struct monitor *m, struct connection *conn)
 		life_control_has_ended(m, conn);
 		return false;
 	}
-	/* After a violation only its end matters. */
+	/* After a violation only its end matters, or that it has left. */
 	if (conn->state == CONN_CLOSING)
-		return true;
+		return r == -1 || more || msg.conn != conn->id ||
+		    msg.type != MSG_VACANT || !life_session_is_vacant(m, conn);
 	if (r == -1 || msg.conn != conn->id ||
 	    (r = join(conn, &msg, more)) == -1)
 		life_fail(m, conn, "protocol violation");

@@ -221,6 +221,7 @@ fill_config(struct role_config *config, const struct settings *settings,
 	config->idle_s = settings->idle_s;
 	config->strict_close = settings->strict_close;
 	config->session_s = settings->session_s;
+	config->is_pooled = settings->uses > 1;
 	config->seals_tickets = settings->ticket_keys != NULL;
 	if (settings->is_delayed)
 		return; /* then it comes before TLS */

@@ -34,7 +34,7 @@ enum { AT_ONCE, DELAYED, COLUMNS };
 #define NO_ANSWER [CONN_SIGNED] = BOTH(LATE), [CONN_HIT] = BOTH(LATE)
 /* It is over, or has not begun. */
 #define NO_HANDSHAKE \
-	NO_ANSWER, [CONN_FETCH] = BOTH(NO), [CONN_SIGN] = BOTH(NO), \
+	NO_ANSWER, [CONN_VACANT] = BOTH(NO), [CONN_FETCH] = BOTH(NO), [CONN_SIGN] = BOTH(NO), \
 	[CONN_TICKETS] = BOTH(NO), [CONN_STORE] = BOTH(NO), \
 	[CONN_FACTS] = BOTH(NO)
 /* Nobody is there who could say anything. */
@@ -67,6 +67,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_INPUT_ENDED] = BOTH(NO),
 		[CONN_TRUNCATED] =   BOTH(NO),
 		[CONN_DONE] =        BOTH(ONCE(CLOSING)),
+		[CONN_VACANT] =      BOTH(NO),
 		[CONN_EXITED] =      { LATE, ONCE(CLOSING) },
 		NO_START, NO_QUESTION,
 	},
@@ -107,6 +108,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 		[CONN_INPUT_ENDED] = BOTH(LATE),
 		[CONN_TRUNCATED] =   BOTH(LATE),
 		[CONN_DONE] =        BOTH(LATE),
+		[CONN_VACANT] =      { ONCE_AFTER(DONE, CLOSING), NO },
 		[CONN_STARTED] =     BOTH(ONCE(CLOSING)),
 		[CONN_EXECED] =      BOTH(ONCE(CLOSING)),
 		[CONN_EXECFAILED] =  BOTH(ONCE(CLOSING)),
@@ -120,7 +122,7 @@ static const struct rule table[CONN_STATES][CONN_EVENTS][COLUMNS] = {
 static enum conn_verdict
 verdict_on_repetition(enum conn_event event)
 {
-	return event <= CONN_DONE ? CONN_VIOLATION : CONN_LATE;
+	return event <= CONN_VACANT ? CONN_VIOLATION : CONN_LATE;
 }
 
 enum conn_verdict

@@ -34,6 +34,7 @@ enum conn_event {
 	CONN_INPUT_ENDED, /* the client's close_notify has come */
 	CONN_TRUNCATED,	  /* the client left without close_notify */
 	CONN_DONE,	  /* it has ended the connection, and why */
+	CONN_VACANT,	  /* it has left the client, for the next one */
 	/* from a keeper */
 	CONN_SIGNED, /* it has given that signature */
 	/* from the cache */

@@ -15,6 +15,7 @@
 #include "serve/delayed.h"
 #include "serve/monitor_state.h"
 #include "serve/nurseries.h"
+#include "serve/pool.h"
 #include "serve/resuming.h"
 
 #define GRACE_SECONDS 1.0 /* for a session that was told to end */
@@ -31,7 +32,7 @@ life_tell_idle(struct monitor *m)
 {
 	const struct msg msg = { .type = MSG_IDLE };
 
-	if (!m->is_stopping || m->table.count > 0)
+	if (!m->is_stopping || m->table.count > 0 || m->pool.count > 0)
 		return;
 	events_report_lost(&m->events);
 	monitor_send_master(m, &msg);
@@ -101,23 +102,32 @@ life_terminate_then_go(struct monitor *m, struct connection *conn)
 }
 
 void
-life_kill_session(struct monitor *m, const struct connection *conn)
+life_kill_orphan(struct monitor *m, pid_t session, double start)
 {
-	uint64_t body[2] = { (uint64_t)conn->session,
-		(uint64_t)(conn->session_start * 100) + 1 };
-	struct msg msg = { .conn = conn->id, .body = (unsigned char *)body };
+	uint64_t body[2] = { (uint64_t)session, (uint64_t)(start * 100) + 1 };
+	const struct msg msg = { .type = MSG_KILL_SESSION,
+		.body = (unsigned char *)body,
+		.len = sizeof(body) };
+
+	monitor_send_master(m, &msg);
+}
+
+void
+life_kill_session(struct monitor *m, struct connection *conn)
+{
+	uint64_t pid = (uint64_t)conn->session;
+	const struct msg msg = { .type = MSG_KILL,
+		.conn = conn->session_name,
+		.body = (unsigned char *)&pid,
+		.len = sizeof(pid) };
 
 	if (conn->session == 0 || conn->session_is_gone)
 		return;
-	if (conn->is_orphan) {
-		msg.type = MSG_KILL_SESSION;
-		msg.len = sizeof(body);
-		monitor_send_master(m, &msg);
-	} else {
-		msg.type = MSG_KILL;
-		msg.len = sizeof(body[0]);
+	conn->is_dismissed = true;
+	if (conn->is_orphan)
+		life_kill_orphan(m, conn->session, conn->session_start);
+	else
 		nurseries_send(m, conn, &msg);
-	}
 }
 
 /* Let the session see our end; if it does not go, have it killed. */
@@ -126,6 +136,7 @@ life_end_session(struct monitor *m, struct connection *conn)
 {
 	if (conn->session_is_gone)
 		return;
+	conn->is_dismissed = true;
 	if (conn->control_fd != -1)
 		shutdown(conn->control_fd, SHUT_WR);
 	ev_timer_stop(m->loop, &conn->deadline);
@@ -260,6 +271,22 @@ life_control_has_ended(struct monitor *m, struct connection *conn)
 		conn->is_cut |= is_signalled(conn, state);
 	}
 	conclude_session(m, conn);
+}
+
+bool
+life_session_is_vacant(struct monitor *m, struct connection *conn)
+{
+	if (conn_next(&conn->state, &conn->seen, conn->is_delayed,
+		CONN_VACANT) != CONN_PERMITTED)
+		return false;
+	if (!pool_take(m, conn)) {
+		life_end_session(m, conn);
+		return false;
+	}
+	ev_timer_stop(m->loop, &conn->deadline);
+	life_leave_program(m, conn);
+	life_release_if_over(m, conn);
+	return true;
 }
 
 void

@@ -63,7 +63,10 @@ void life_close_input(struct monitor *m, struct connection *conn);
 void life_end_session(struct monitor *m, struct connection *conn);
 
 /* SIGKILL, by the nursery or, if that is gone, by master. */
-void life_kill_session(struct monitor *m, const struct connection *conn);
+void life_kill_session(struct monitor *m, struct connection *conn);
+
+/* The same of a session whose nursery is gone and that has no connection. */
+void life_kill_orphan(struct monitor *m, pid_t session, double start);
 
 /* End the connection from our side, at once, with a line that says why. */
 void life_fail(struct monitor *m, struct connection *conn, const char *reason);
@@ -82,5 +85,11 @@ void life_cut(struct monitor *m, struct connection *conn);
 void life_control_has_ended(struct monitor *m, struct connection *conn);
 void life_session_is_reaped(struct monitor *m, struct connection *conn);
 void life_session_is_orphan(struct monitor *m, struct connection *conn);
+
+/*
+ * The session says that it has left its client and can take another one.
+ * true: it is the pool's from here on, and the connection may be released.
+ */
+bool life_session_is_vacant(struct monitor *m, struct connection *conn);
 
 #endif

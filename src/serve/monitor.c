@@ -38,6 +38,8 @@
  */
 #define DESCRIPTORS_PER_CONNECTION 4
 #define DESCRIPTORS_PER_DELAYED 9
+/* Of a session that waits, while its connection's program still runs. */
+#define DESCRIPTORS_PER_POOLED 1
 /* Work sockets, listener, the loop's own, one START under way. */
 #define DESCRIPTORS_EXTRA 128
 /* A nursery, and one that is being replaced; a keeper has one. */
@@ -166,7 +168,6 @@ close_spare(struct spare *spare)
 	close_ends(spare->in);
 	close_ends(spare->out);
 	fd_close(&spare->input);
-	spare->is_ready = false;
 }
 
 /*
@@ -180,13 +181,16 @@ make_spare(struct monitor *m)
 	struct spare *spare = &m->spare;
 	int error;
 
-	if (spare->is_ready)
-		return 0;
-	if ((m->settings->is_delayed ? fd_stream_pair(spare->control)
-				     : fd_message_pair(spare->control)) == -1 ||
-	    fd_pipe(spare->in) == -1 || fd_pipe(spare->out) == -1)
+	/* A session that is there already has left us its control pair. */
+	if (spare->control[0] == -1 &&
+	    (m->settings->is_delayed ? fd_stream_pair(spare->control)
+				     : fd_message_pair(spare->control)) == -1)
+		goto failed;
+	if (spare->in[0] == -1 &&
+	    (fd_pipe(spare->in) == -1 || fd_pipe(spare->out) == -1))
 		goto failed;
 	if ((m->settings->strict_close || m->settings->is_delayed) &&
+	    spare->input == -1 &&
 	    (spare->input = fd_dup_above(spare->in[1], 3)) == -1)
 		goto failed;
 	/* The lowest free number is given: all below are in use. */
@@ -194,7 +198,6 @@ make_spare(struct monitor *m)
 		errno = EMFILE;
 		goto failed;
 	}
-	spare->is_ready = true;
 	return 0;
 
 failed:
@@ -220,7 +223,8 @@ monitor_start_session(
 {
 	struct start start = { .verify = certpolicy_verify(
 				   &conn->cert, conn->host, &conn->remote.ip),
-		.wants_facts = conn->wants_facts };
+		.wants_facts = conn->wants_facts,
+		.stays = m->settings->uses > 1 };
 	unsigned char body[START_SIZE];
 	struct msg_writer w;
 	struct msg msg = { .type = MSG_START,
@@ -236,6 +240,11 @@ monitor_start_session(
 		return -1;
 	}
 	start.profile = conn->profile;
+	if (pool_start_session(m, conn, &start, fds)) {
+		msg.fds[START_CONTROL] = -1;
+		msg_close_fds(&msg);
+		return 0;
+	}
 	msg_write_to(&w, body, sizeof(body));
 	start_put(&start, &w); /* host is a DNS name: it fits */
 	msg_written(&w, &msg.len);
@@ -251,13 +260,19 @@ ask_for_session(struct monitor *m, struct connection *conn, int client_fd)
 		[START_CLIENT] = client_fd,
 		[START_PROGRAM_IN] = spare->in[1],
 		[START_PROGRAM_OUT] = spare->out[0] };
+	const int control[2] = { spare->control[0], spare->control[1] };
+	int r;
 
-	conn->control_fd = spare->control[0];
+	conn->control_fd = control[0];
 	conn->program_in = spare->in[0];
 	conn->program_out = spare->out[1];
 	conn->input_fd = spare->input;
 	forget_spare(spare);
-	return monitor_start_session(m, conn, fds);
+	r = monitor_start_session(m, conn, fds);
+	/* A session that was there has a control socket. */
+	if (conn->control_fd != control[0])
+		memcpy(spare->control, control, sizeof(control));
+	return r;
 }
 
 /* With -n: all that a connection can need is its own from the start. */
@@ -501,6 +516,7 @@ stop(struct monitor *m)
 	struct connection *conn;
 
 	m->is_stopping = true;
+	pool_dismiss(m, NULL);
 	ev_io_stop(m->loop, &m->listen_io);
 	fd_close(&m->listen_fd);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
@@ -636,8 +652,10 @@ static rlim_t
 descriptors_besides(const struct settings *settings)
 {
 	size_t generation = settings->keepers + DESCRIPTORS_PER_NURSERY;
+	size_t pooled = settings->uses > 1 ? DESCRIPTORS_PER_POOLED : 0;
 
-	return (rlim_t)(DESCRIPTORS_EXTRA + GENERATIONS_MAX * generation);
+	return (rlim_t)(settings->limit * pooled + DESCRIPTORS_EXTRA +
+	    GENERATIONS_MAX * generation);
 }
 
 /* For as many connections as there may be, whatever they are doing. */
@@ -709,7 +727,7 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	m->loop = ev_loop_new(EVFLAG_NOENV);
 	if (m->loop == NULL || table_init(&m->table, settings->limit) == -1 ||
 	    limits_init(&m->limits, settings->limit + 1) == -1 ||
-	    nurseries_prepare(m) == -1)
+	    nurseries_prepare(m) == -1 || pool_prepare(m) == -1)
 		return -1;
 	ev_set_userdata(m->loop, m);
 	events_init(

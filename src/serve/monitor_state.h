@@ -3,7 +3,8 @@
  *
  * monitor.c has the loop and the sockets, admission.c and lookup.c the way to
  * a session, life.c how a connection ends, nurseries.c, signing.c and
- * resuming.c the ways to nurseries, keepers and cache, attend.c what sessions
+ * resuming.c the ways to nurseries, keepers and cache, pool.c sessions between
+ * two clients, attend.c what sessions
  * and programs report.
  */
 #ifndef SERVE_MONITOR_STATE_H
@@ -17,6 +18,7 @@
 #include "net/dns.h"
 #include "serve/events.h"
 #include "serve/msg.h"
+#include "serve/pool.h"
 #include "serve/profiles.h"
 #include "serve/settings.h"
 #include "serve/start.h"
@@ -45,7 +47,6 @@ struct generation {
 
 /* The descriptors of the next connection; -1 where there is none. */
 struct spare {
-	bool is_ready;
 	int control[2]; /* ours, the session's; with -n the program's */
 	int in[2];	/* the program's, the session's */
 	int out[2];	/* the session's, the program's */
@@ -83,6 +84,7 @@ struct monitor {
 	uint64_t resolver_pid, cache_pid; /* as master told them */
 	struct generation generations[GENERATIONS_MAX];
 	struct generation *newest;
+	struct pool pool;
 	ev_io master_io, resolver_io, listen_io;
 	struct limits limits;
 	struct rule_table early_rules, rules;

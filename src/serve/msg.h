@@ -79,6 +79,8 @@ enum msg_type {
 	MSG_TRUNCATED,	 /* end of file without close_notify */
 	MSG_GO,		 /* the program has had its signal */
 	MSG_DONE,	 /* end (enum msg_end), truncated, errno, text */
+	MSG_VACANT,	 /* after DONE, of one that stays: a START may come,
+			  * without the control socket */
 	/* master to resolver: also WORK */
 	MSG_SERVERS, /* name servers; see query.h */
 	/* resolver to master */

@@ -19,6 +19,7 @@
 #include "serve/delayed.h"
 #include "serve/life.h"
 #include "serve/monitor_state.h"
+#include "serve/pool.h"
 #include "serve/resuming.h"
 #include "serve/signing.h"
 
@@ -50,8 +51,9 @@ tell_if_spent(struct monitor *m, const struct generation *generation)
 		monitor_send_master(m, &msg);
 }
 
-static int
-send_to(struct monitor *m, struct generation *generation, const struct msg *msg)
+int
+nurseries_send_to(
+    struct monitor *m, struct generation *generation, const struct msg *msg)
 {
 	int r = chan_send(&generation->nursery, msg);
 
@@ -67,7 +69,16 @@ nurseries_start_session(
 	conn->session_is_gone = false;
 	conn->generation = m->newest;
 	conn->generation->sessions++;
-	return send_to(m, conn->generation, start);
+	conn->session_name = conn->id;
+	conn->session_uses = 1;
+	return nurseries_send_to(m, conn->generation, start);
+}
+
+void
+nurseries_drop_session(struct monitor *m, struct generation *generation)
+{
+	generation->sessions--;
+	tell_if_spent(m, generation);
 }
 
 void
@@ -79,8 +90,7 @@ nurseries_end_session(struct monitor *m, struct connection *conn)
 	conn->generation = NULL;
 	if (generation == NULL)
 		return;
-	generation->sessions--;
-	tell_if_spent(m, generation);
+	nurseries_drop_session(m, generation);
 }
 
 int
@@ -88,7 +98,7 @@ nurseries_send(
     struct monitor *m, const struct connection *conn, const struct msg *msg)
 {
 	if (conn->generation != NULL)
-		return send_to(m, conn->generation, msg);
+		return nurseries_send_to(m, conn->generation, msg);
 	errno = EPIPE;
 	return -1;
 }
@@ -136,6 +146,7 @@ nursery_is_gone(struct monitor *m, struct generation *generation)
 	generation->lost_fd = generation->nursery.fd;
 	generation->nursery.fd = -1;
 	chan_close(&generation->nursery);
+	pool_orphan(m, generation);
 	monitor_watch_listener(m);
 	for (conn = table_next(&m->table, NULL); conn != NULL;
 	     conn = table_next(&m->table, conn))
@@ -144,10 +155,28 @@ nursery_is_gone(struct monitor *m, struct generation *generation)
 			life_session_is_orphan(m, conn);
 }
 
+/*
+ * A session that serves clients in turn has its name from the first one,
+ * and can be with nobody or with another one by now.
+ */
+static void
+session_is_reaped(
+    struct monitor *m, struct generation *generation, uint64_t name)
+{
+	struct connection *conn = table_find(&m->table, name);
+
+	if (pool_reaped(m, generation, name))
+		return;
+	if (conn == NULL || conn->session_name != name ||
+	    conn->generation != generation)
+		conn = table_find_session(&m->table, generation, name);
+	if (conn != NULL && conn->session != 0)
+		attend_reaped(m, conn);
+}
+
 /* -1: it talks nonsense. */
 static int
-obey(struct monitor *m, const struct generation *generation,
-    const struct msg *msg)
+obey(struct monitor *m, struct generation *generation, const struct msg *msg)
 {
 	struct connection *conn = table_find(&m->table, msg->conn);
 
@@ -155,12 +184,10 @@ obey(struct monitor *m, const struct generation *generation,
 	    msg->type != MSG_GONE)
 		return -1;
 	/* Others' sessions are none of its business. */
-	if (conn == NULL || conn->generation != generation)
-		return 0;
-	if (msg->type != MSG_GONE)
+	if (msg->type == MSG_GONE)
+		session_is_reaped(m, generation, msg->conn);
+	else if (conn != NULL && conn->generation == generation)
 		session_has_started(m, conn, msg);
-	else if (conn->session != 0)
-		attend_reaped(m, conn);
 	return 0;
 }
 
@@ -234,6 +261,7 @@ make_newest(struct monitor *m, struct generation *generation)
 	if (before == generation)
 		return;
 	signing_is_old(m, before);
+	pool_dismiss(m, before);
 	tell_if_spent(m, before);
 }
 

@@ -49,6 +49,13 @@ int nurseries_start_session(
  */
 void nurseries_end_session(struct monitor *m, struct connection *conn);
 
+/* The same of a session without a connection. */
+void nurseries_drop_session(struct monitor *m, struct generation *generation);
+
+/* chan_send to that nursery. */
+int nurseries_send_to(
+    struct monitor *m, struct generation *generation, const struct msg *msg);
+
 /* chan_send to the nursery of the connection's session. */
 int nurseries_send(
     struct monitor *m, const struct connection *conn, const struct msg *msg);

@@ -38,6 +38,10 @@
 #define LEAVE_MS 1000
 /* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
 #define SESSION_DESCRIPTORS 4
+/* And room for one client's, in one that takes another one afterwards. */
+#define STAYING_DESCRIPTORS (SESSION_DESCRIPTORS + START_NEXT_FDS)
+/* Above all that a session has in the end. */
+#define ASIDE 16
 
 struct nursery {
 	struct role role;
@@ -139,6 +143,9 @@ prepare(struct nursery *nursery)
 	    sandbox_enter(SANDBOX_NURSERY) == -1)
 		role_fail(role, error);
 	role->jail_fd = -1;
+	/* Where the allocator cannot wipe what is free, the library must. */
+	if (role->config.is_pooled && !arena_wipe_freed())
+		(void)tlslib_wipe_freed();
 	load(nursery);
 	nursery->signal_fd = sig_pipe();
 	if (nursery->signal_fd == -1 || sig_catch(SIGCHLD) == -1 ||
@@ -147,16 +154,57 @@ prepare(struct nursery *nursery)
 	reaper_init(&nursery->reaper);
 }
 
+/* To the lowest numbers behind those of any session.  0 or -1. */
+static int
+move_client(int *fds[START_NEXT_FDS])
+{
+	int i, aside;
+
+	for (i = 0; i < START_NEXT_FDS; i++) {
+		aside = fd_dup_above(*fds[i], ASIDE);
+		if (aside == -1)
+			return -1;
+		*fds[i] = aside;
+	}
+	for (i = 0; i < START_NEXT_FDS; i++) {
+		if (dup2(*fds[i], SESSION_DESCRIPTORS + i) == -1)
+			return -1;
+		*fds[i] = SESSION_DESCRIPTORS + i;
+	}
+	return 0;
+}
+
 /*
- * In the child.  Its descriptors are then 0-2 (/dev/null), its control
- * socket in place of the life line, client and pipes: the lowest free
- * number is SESSION_DESCRIPTORS, which the limit forbids.
+ * Its descriptors are then 0-2 (/dev/null), its control socket in place of
+ * the life line, client and pipes: the lowest free number is one that the
+ * limit forbids.
  */
+static int
+limit_session(struct session *session)
+{
+	int *client[START_NEXT_FDS] = { &session->client_fd,
+		&session->program_in, &session->program_out };
+	bool stays = session->start.stays;
+	int keep[] = { 0, 1, 2, ROLE_LIFE_FD, -1, -1, -1 };
+	int i;
+
+	if (stays && move_client(client) == -1)
+		return -1;
+	for (i = 0; i < START_NEXT_FDS; i++)
+		keep[4 + i] = *client[i];
+	if (fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1)
+		return -1;
+	return privs_limit_session(
+	    stays ? STAYING_DESCRIPTORS : SESSION_DESCRIPTORS);
+}
+
+/* In the child. */
 __attribute__((noreturn)) static void
 become_session(struct nursery *nursery, const struct msg *msg)
 {
 	const struct role_config *config = &nursery->role.config;
-	struct session session = { .conn = msg->conn,
+	struct session session = { .ctxs = nursery->ctxs,
+		.profile_count = nursery->role.profiles.count,
 		.control_fd = ROLE_LIFE_FD,
 		.client_fd = msg->fds[START_CLIENT],
 		.program_in = msg->fds[START_PROGRAM_IN],
@@ -165,18 +213,10 @@ become_session(struct nursery *nursery, const struct msg *msg)
 		.strict_close = config->strict_close,
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
-	const int keep[] = { 0, 1, 2, ROLE_LIFE_FD, session.client_fd,
-		session.program_in, session.program_out };
-
 	arena_begin_child();
 	sig_forget();
 	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
-	    fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1 ||
-	    start_get(&session.start, msg) == -1 ||
-	    session.start.profile >= nursery->role.profiles.count)
-		_exit(111);
-	session.ctx = nursery->ctxs[session.start.profile];
-	if (privs_limit_session(SESSION_DESCRIPTORS) == -1)
+	    session_begin(&session, msg) == -1 || limit_session(&session) == -1)
 		_exit(111);
 	title_set("session");
 	session_run(&session);

@@ -27,6 +27,7 @@ roleconfig_put(const struct role_config *c, struct msg_writer *w)
 	msg_put_number(w, c->idle_s);
 	msg_put_number(w, c->strict_close);
 	msg_put_number(w, c->session_s);
+	msg_put_number(w, c->is_pooled);
 	msg_put_number(w, c->seals_tickets);
 	msg_put_bytes(w, c->greeting, c->greeting_len);
 	msg_put_number(w, c->has_jail);
@@ -57,6 +58,7 @@ roleconfig_get(struct role_config *c, const struct msg *msg)
 	c->idle_s = (unsigned)msg_get_number(&r);
 	c->strict_close = msg_get_number(&r) != 0;
 	c->session_s = (unsigned)msg_get_number(&r);
+	c->is_pooled = msg_get_number(&r) != 0;
 	c->seals_tickets = msg_get_number(&r) != 0;
 	c->greeting = msg_get_bytes(&r, &c->greeting_len);
 	c->has_jail = msg_get_number(&r) != 0;

@@ -33,6 +33,7 @@ struct role_config {
 	unsigned idle_s;
 	bool strict_close;
 	unsigned session_s; /* SESSIONTIME; 0: nothing is resumed */
+	bool is_pooled;	    /* sessions serve several clients, in turn */
 	bool seals_tickets; /* TICKETKEYS */
 	const unsigned char *greeting;
 	size_t greeting_len;

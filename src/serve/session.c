@@ -1,11 +1,14 @@
 /*
- * The session: handshake and relay for one client, then nothing.
+ * The session: handshake and relay for one client, then nothing, or
+ * (sslhandle) the next one.
  *
  * Forked by the nursery, already without rights, files or key, and taken
  * to be hostile by everybody else as soon as it has read a byte.  It knows
  * its client, the program's pipes, and the monitor, which it asks for the
  * one signature and tells what happened.  It may block: it serves nobody
- * else, and the monitor keeps the deadlines that matter.
+ * else, and the monitor keeps the deadlines that matter.  Between two
+ * clients it wipes what it had of the first; that keeps them apart as long
+ * as nobody has taken it over.
  */
 #include "serve/session.h"
 
@@ -18,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "net/sock.h"
@@ -28,6 +32,9 @@
 #include "tls/relay.h"
 #include "tls/tlsconn.h"
 #include "tls/tlsctx.h"
+
+/* As deep as the library goes, with the certificates that clients send. */
+#define STACK_USED (96 * 1024)
 
 /* Room for what the monitor says; used by one message at a time. */
 static struct msg_room room;
@@ -181,8 +188,11 @@ tell_end(const struct session *session, enum msg_end end, bool was_truncated,
 	tell(session, MSG_DONE, body, len);
 }
 
-/* Tell how it ended.  An end in error waits for the program's SIGTERM. */
-__attribute__((noreturn)) static void
+/*
+ * Tell how it ended.  An end in error waits for the program's SIGTERM.  Who
+ * stays for nobody leaves without returning what the kernel takes anyway.
+ */
+static void
 finish(const struct session *session, enum msg_end end, bool was_truncated,
     int error, const char *reason)
 {
@@ -197,8 +207,9 @@ finish(const struct session *session, enum msg_end end, bool was_truncated,
 		expect(session, MSG_GO, &msg);
 	/* No way back into plain text, whoever else of us lives. */
 	if (end == MSG_END_HANDSHAKE)
-		leave(session);
-	_exit(0);
+		sock_cut(session->client_fd);
+	if (!session->start.stays)
+		_exit(0);
 }
 
 /* Wait until the client's socket is ready.  The monitor may end it. */
@@ -237,7 +248,7 @@ end_of_handshake(const struct tlsconn *conn)
  * more already: to close now would reset the connection, and it would never
  * read the alert that says why.
  */
-__attribute__((noreturn)) static void
+static void
 give_up(struct session *session, const struct tlsconn *conn)
 {
 	tell_end(session, end_of_handshake(conn), false, tlsconn_errno(conn),
@@ -250,16 +261,19 @@ give_up(struct session *session, const struct tlsconn *conn)
 	if (session->start.verify.mode != TLSVERIFY_NONE &&
 	    shutdown(session->client_fd, SHUT_WR) == 0)
 		sock_linger(session->client_fd, -1, RELAY_LINGER_MS, false);
-	leave(session);
+	if (!session->start.stays)
+		leave(session);
+	sock_cut(session->client_fd);
 }
 
-static void
+/* false: it has failed, and that is told. */
+static bool
 shake_hands(struct session *session, struct tlsconn *conn)
 {
 	for (;;) {
 		switch (tlsconn_handshake(conn)) {
 		case TLSCONN_OK:
-			return;
+			return true;
 		case TLSCONN_WANT_READ:
 			wait_for_client(session, POLLIN);
 			break;
@@ -269,23 +283,37 @@ shake_hands(struct session *session, struct tlsconn *conn)
 		case TLSCONN_TRUNCATED:
 			finish(session, MSG_END_HANDSHAKE, true, 0,
 			    tlsconn_reason(conn));
+			return false;
 		default:
 			give_up(session, conn);
+			return false;
 		}
 	}
 }
 
+/* What ends a connection before it is one. */
 static void
+lack_memory(const struct session *session)
+{
+	finish(session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
+}
+
+/* false: as above. */
+static bool
 tell_facts(const struct session *session, const struct tlsconn *conn)
 {
 	struct buf body;
+	int r;
 
 	buf_init(&body, FACTS_BODY_MAX);
-	if (factsreport_put(conn, session->start.wants_facts, &body) == -1)
-		finish(
-		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
-	tell(session, MSG_FACTS, body.data, body.len);
+	r = factsreport_put(conn, session->start.wants_facts, &body);
+	if (r == 0) {
+		tell(session, MSG_FACTS, body.data, body.len);
+		explicit_bzero(body.data, body.len);
+	} else
+		lack_memory(session);
 	buf_free(&body);
+	return r == 0;
 }
 
 /*
@@ -293,7 +321,7 @@ tell_facts(const struct session *session, const struct tlsconn *conn)
  * no close_notify makes look whole, and the program has its signal before
  * its end of file.
  */
-__attribute__((noreturn)) static void
+static void
 cut(struct session *session)
 {
 	shutdown(session->client_fd, SHUT_RDWR);
@@ -302,7 +330,7 @@ cut(struct session *session)
 }
 
 /* Something came from the monitor while we relayed: END, or its own end. */
-__attribute__((noreturn)) static void
+static void
 leave_client(struct session *session)
 {
 	struct msg msg;
@@ -311,7 +339,8 @@ leave_client(struct session *session)
 	cut(session);
 }
 
-static void
+/* false: the monitor wants an end instead, and that is told. */
+static bool
 wait_for_program(struct session *session)
 {
 	struct msg msg;
@@ -321,10 +350,13 @@ wait_for_program(struct session *session)
 		1 ||
 	    more)
 		leave(session);
-	if (msg.type == MSG_END)
+	if (msg.type == MSG_END) {
 		cut(session);
+		return false;
+	}
 	if (msg.type != MSG_RUN)
 		leave(session);
+	return true;
 }
 
 /*
@@ -363,7 +395,7 @@ end_of(enum relay_end end)
 	}
 }
 
-__attribute__((noreturn)) static void
+static void
 relay(struct session *session, struct tlsconn *conn)
 {
 	struct relay_result result;
@@ -381,31 +413,102 @@ relay(struct session *session, struct tlsconn *conn)
 	relay_run(&how, &result);
 	if (result.end == RELAY_CANCELLED)
 		leave_client(session);
-	finish(session, end_of(result.end), result.was_truncated, result.error,
-	    result.reason);
+	else
+		finish(session, end_of(result.end), result.was_truncated,
+		    result.error, result.reason);
 }
 
-void
-session_run(struct session *session)
+static void
+serve_client(struct session *session)
 {
 	const struct tlsresume_cache cache = { .fetch = fetch,
 		.store = store,
 		.make = make_tickets,
 		.arg = session };
+	struct tlsctx *ctx = session->ctxs[session->start.profile];
 	struct tlsconn *conn;
 
-	tlsctx_set_signer(session->ctx, sign, session);
-	tlsctx_set_cache(session->ctx, &cache);
-	conn = tlsconn_new(
-	    session->ctx, session->client_fd, &session->start.verify);
-	if (conn == NULL)
-		finish(
-		    session, MSG_END_HANDSHAKE, false, ENOMEM, "out of memory");
-	shake_hands(session, conn);
-	/* Otherwise it went with tickets, or with our Finished. */
-	if (!tlsconn_has_answered(conn))
-		sock_acknowledge(session->client_fd);
-	tell_facts(session, conn);
-	wait_for_program(session);
-	relay(session, conn);
+	tlsctx_set_signer(ctx, sign, session);
+	tlsctx_set_cache(ctx, &cache);
+	conn = tlsconn_new(ctx, session->client_fd, &session->start.verify);
+	if (conn == NULL) {
+		lack_memory(session);
+		return;
+	}
+	if (shake_hands(session, conn)) {
+		/* Otherwise it went with tickets, or with our Finished. */
+		if (!tlsconn_has_answered(conn))
+			sock_acknowledge(session->client_fd);
+		if (tell_facts(session, conn) && wait_for_program(session))
+			relay(session, conn);
+	}
+	tlsconn_free(conn);
+}
+
+/* What functions have left on the stack below their caller. */
+__attribute__((noinline)) static void
+wipe_stack(void)
+{
+	unsigned char used[STACK_USED];
+
+	explicit_bzero(used, sizeof(used));
+}
+
+/* Nothing of the client stays: no descriptor, no byte. */
+static void
+forget_client(struct session *session)
+{
+	fd_close(&session->client_fd);
+	fd_close(&session->program_in);
+	fd_close(&session->program_out);
+	explicit_bzero(&session->start, sizeof(session->start));
+	explicit_bzero(session->start_body, sizeof(session->start_body));
+	(void)arena_wipe_freed();
+	wipe_stack();
+}
+
+/* Take the next client.  The monitor may have none for us: leave. */
+static void
+take_next(struct session *session)
+{
+	struct msg msg;
+	bool more;
+
+	tell(session, MSG_VACANT, NULL, 0);
+	if (msg_receive(session->control_fd, &room, &msg, START_NEXT_FDS, false,
+		&more) != 1)
+		_exit(0);
+	if (more || msg.type != MSG_START || msg.fd_count != START_NEXT_FDS ||
+	    session_begin(session, &msg) == -1)
+		_exit(111);
+	msg_wipe(&room, &msg);
+	session->client_fd = msg.fds[START_CLIENT - 1];
+	session->program_in = msg.fds[START_PROGRAM_IN - 1];
+	session->program_out = msg.fds[START_PROGRAM_OUT - 1];
+}
+
+int
+session_begin(struct session *session, const struct msg *start)
+{
+	struct msg copy = *start;
+
+	if (start->len > sizeof(session->start_body))
+		return -1;
+	memcpy(session->start_body, start->body, start->len);
+	copy.body = session->start_body;
+	session->conn = start->conn;
+	if (start_get(&session->start, &copy) == -1 ||
+	    session->start.profile >= session->profile_count)
+		return -1;
+	return 0;
+}
+
+void
+session_run(struct session *session)
+{
+	for (;;) {
+		serve_client(session);
+		forget_client(session);
+		take_next(session);
+	}
 }

@@ -24,6 +24,7 @@ start_put(const struct start *start, struct msg_writer *w)
 	msg_put_text(w, verify->host);
 	msg_put_bytes(w, verify->remote.bytes, sizeof(verify->remote.bytes));
 	msg_put_number(w, start->wants_facts);
+	msg_put_number(w, start->stays);
 	return msg_written(w, &len);
 }
 
@@ -47,6 +48,7 @@ start_get(struct start *start, const struct msg *msg)
 	verify->host = msg_get_text(&r);
 	ip = msg_get_bytes(&r, &len);
 	start->wants_facts = msg_get_number(&r) != 0;
+	start->stays = msg_get_number(&r) != 0;
 	if (msg_read_all(&r) == -1 || mode > TLSVERIFY_NAME ||
 	    len != sizeof(verify->remote.bytes))
 		return -1;

@@ -1,5 +1,5 @@
 /*
- * start: what a session is told at its birth, the body of START.
+ * start: what a session is told of a client, the body of START.
  */
 #ifndef SERVE_START_H
 #define SERVE_START_H
@@ -21,6 +21,9 @@ enum {
 	START_FDS
 };
 
+/* Of one for a session that is there: all but the first. */
+#define START_NEXT_FDS (START_FDS - 1)
+
 /* Longest body of START: a host name and a few numbers. */
 #define START_SIZE 512
 
@@ -28,6 +31,7 @@ struct start {
 	size_t profile; /* its number */
 	struct tlsverify verify;
 	bool wants_facts; /* for the TLS variables: see MSG_FACTS */
+	bool stays;	  /* afterwards, for another client: MSG_VACANT */
 };
 
 /* Encode, for the monitor.  0, or -1 when it does not fit. */

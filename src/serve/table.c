@@ -61,6 +61,20 @@ table_find(const struct table *table, uint64_t id)
 	return &table->all[slot];
 }
 
+struct connection *
+table_find_session(const struct table *table,
+    const struct generation *generation, uint64_t name)
+{
+	struct connection *conn;
+
+	for (conn = table_next(table, NULL); conn != NULL;
+	     conn = table_next(table, conn))
+		if (conn->generation == generation &&
+		    conn->session_name == name)
+			return conn;
+	return NULL;
+}
+
 void
 table_drop_facts(struct connection *conn)
 {

@@ -55,8 +55,11 @@ struct connection {
 
 	struct generation *generation; /* of its session; NULL: none */
 	pid_t session;		       /* 0: not known yet */
-	double session_start; /* it began no later, seconds since boot */
-	bool is_orphan;	      /* its nursery is gone */
+	double session_start;	    /* it began no later, seconds since boot */
+	uint64_t session_name;	    /* the first connection of that session */
+	unsigned long session_uses; /* the how manieth this one is */
+	bool is_dismissed;	    /* by us: it serves nobody after this */
+	bool is_orphan;		    /* its nursery is gone */
 	bool control_has_ended;
 	bool is_reaped;	      /* the nursery has said so */
 	bool session_is_gone; /* all that: see life.h */
@@ -108,6 +111,10 @@ struct connection *table_take(struct table *table);
 
 /* The connection of that number, or NULL if it has ended. */
 struct connection *table_find(const struct table *table, uint64_t id);
+
+/* The one that a session of that generation and name is with, or NULL. */
+struct connection *table_find_session(const struct table *table,
+    const struct generation *generation, uint64_t name);
 
 /* Its facts are of no use any more. */
 void table_drop_facts(struct connection *conn);

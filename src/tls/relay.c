@@ -39,6 +39,7 @@ struct input {
 	bool is_ended;	   /* close_notify or end of file */
 	bool is_told;	   /* and the program knows */
 	size_t start, len; /* what the pipe has not taken yet */
+	size_t used;	   /* of bytes, ever */
 	unsigned char bytes[PIECE];
 };
 
@@ -51,6 +52,7 @@ struct output {
 	bool is_closed;		   /* close_notify and FIN are out */
 	const unsigned char *next; /* what TLS has not taken yet */
 	size_t len;
+	size_t used; /* of bytes, ever */
 	unsigned char bytes[PIECE];
 };
 
@@ -147,6 +149,8 @@ fill_input(struct pump *pump)
 		    in->bytes + in->len, PIECE - in->len, &n);
 
 		in->len += n;
+		if (in->len > in->used)
+			in->used = in->len;
 		in->is_ready = status == TLSCONN_OK;
 		switch (status) {
 		case TLSCONN_OK:
@@ -244,6 +248,8 @@ fill_output(struct pump *pump)
 	if (n > 0) {
 		out->next = out->bytes;
 		out->len = (size_t)n;
+		if (out->len > out->used)
+			out->used = out->len;
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		fd_close(pump->relay->program_out);
 	}
@@ -500,6 +506,8 @@ relay_run(struct relay *relay, struct relay_result *result)
 		pump->relay = relay;
 		pump->result = result;
 		run(pump);
+		explicit_bzero(pump->in.bytes, pump->in.used);
+		explicit_bzero(pump->out.bytes, pump->out.used);
 		free(pump);
 	}
 }

@@ -23,7 +23,7 @@ tlsbio_init(struct tlsbio *io, int fd)
 	io->is_ended = io->is_drained = io->is_mute = io->is_held = false;
 	io->is_answered = false;
 	io->moved = 0;
-	io->start = io->len = 0;
+	io->start = io->len = io->used = 0;
 }
 
 size_t
@@ -138,6 +138,8 @@ bio_write(BIO *bio, const char *bytes, int size)
 		len = room;
 	memcpy(io->bytes + io->start + io->len, bytes, len);
 	io->len += len;
+	if (io->start + io->len > io->used)
+		io->used = io->start + io->len;
 	return (int)len;
 }
 

@@ -33,6 +33,7 @@ struct tlsbio {
 	bool is_answered;  /* the last that moved was sent */
 	uint64_t moved;	   /* bytes received and sent */
 	size_t start, len; /* what waits in bytes */
+	size_t used;	   /* of bytes, ever */
 	unsigned char bytes[TLSBIO_SIZE];
 };
 

@@ -101,6 +101,8 @@ tlsconn_free(struct tlsconn *conn)
 		return;
 	SSL_free(conn->ssl);
 	tlsresume_end(&conn->resume);
+	explicit_bzero(conn->io.bytes, conn->io.used);
+	explicit_bzero(conn, offsetof(struct tlsconn, io));
 	free(conn);
 }
 

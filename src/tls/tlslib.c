@@ -8,6 +8,8 @@
  */
 #include "tls/tlslib.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -22,6 +24,50 @@ tlslib_start(void)
 	OPENSSL_init_crypto(
 	    OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
 	    NULL);
+}
+
+static void *
+allocate(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void
+wipe_and_free(void *block, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (block != NULL)
+		explicit_bzero(block, malloc_usable_size(block));
+	free(block);
+}
+
+static void *
+reallocate(void *block, size_t size, const char *file, int line)
+{
+	size_t room = block == NULL ? 0 : malloc_usable_size(block);
+	void *moved;
+
+	if (block != NULL && size > 0 && size <= room)
+		return block;
+	moved = size == 0 ? NULL : malloc(size);
+	if (moved == NULL && size > 0)
+		return NULL;
+	if (moved != NULL && room > 0)
+		memcpy(moved, block, room);
+	wipe_and_free(block, file, line);
+	return moved;
+}
+
+int
+tlslib_wipe_freed(void)
+{
+	return CRYPTO_set_mem_functions(allocate, reallocate, wipe_and_free) ==
+		1
+	    ? 0
+	    : -1;
 }
 
 char *

@@ -18,6 +18,14 @@
 void tlslib_start(void);
 
 /*
+ * From now on the library wipes what it frees: for a process that serves
+ * several clients and whose allocator cannot do it.  Before the library has
+ * allocated anything, so before tlslib_start.  0, or -1: it has already, or
+ * is one that does not let us (LibreSSL).
+ */
+int tlslib_wipe_freed(void);
+
+/*
  * The reason of the oldest error in the library's queue, printable, and an
  * empty queue afterwards; "unknown error" when there is none.
  */

@@ -9,60 +9,61 @@
 /* P permitted, L late, V violation; in the order of enum conn_event. */
 static const char *const first[2][CONN_STATES] = {
 	/*
-	 * FETCH SIGN TICKETS STORE FACTS INPUT_ENDED TRUNCATED DONE; SIGNED HIT;
+	 * FETCH SIGN TICKETS STORE FACTS INPUT_ENDED TRUNCATED DONE
+	 * VACANT; SIGNED HIT;
 	 * STARTED EXECED EXECFAILED EXITED; ASKED MISASKED UNASKED
 	 */
 	{
-	    [CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPPPPVVP PP LLLL LLL",
-	    [CONN_STARTING] = "VVVVVVPP LL PPPP LLL",
-	    [CONN_PLAIN] = "VVVVVVVV LL LLLL LLL",
-	    [CONN_DECLINED] = "VVVVVVVV LL LLLL LLL",
-	    [CONN_RUNNING] = "VVVVVPPP LL LLLP LLL",
-	    [CONN_CLOSING] = "LLLLLLLL LL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPPVVPV PP LLLL LLL",
+	    [CONN_STARTING] = "VVVVVVPPV LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVVVV LL LLLL LLL",
+	    [CONN_DECLINED] = "VVVVVVVVV LL LLLL LLL",
+	    [CONN_RUNNING] = "VVVVVPPPV LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLLLP LL PPPP LLL",
 	},
 	/* delayed */
 	{
-	    [CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
-	    [CONN_HANDSHAKE] = "PPPPPVVP PP LLLP LLL",
-	    [CONN_STARTING] = "VVVVVVVV LL PPPP LLL",
-	    [CONN_PLAIN] = "VVVVVVVV LL LLLP PPP",
-	    [CONN_DECLINED] = "VVVVVVVV LL LLLP LLL",
-	    [CONN_RUNNING] = "VVVVVPPP LL LLLP LLL",
-	    [CONN_CLOSING] = "LLLLLLLL LL PPPP LLL",
+	    [CONN_LOOKUP] = "VVVVVVVVV LL LLLL LLL",
+	    [CONN_HANDSHAKE] = "PPPPPVVPV PP LLLP LLL",
+	    [CONN_STARTING] = "VVVVVVVVV LL PPPP LLL",
+	    [CONN_PLAIN] = "VVVVVVVVV LL LLLP PPP",
+	    [CONN_DECLINED] = "VVVVVVVVV LL LLLP LLL",
+	    [CONN_RUNNING] = "VVVVVPPPV LL LLLP LLL",
+	    [CONN_CLOSING] = "LLLLLLLLV LL PPPP LLL",
 	},
 };
 
 /* What has happened before: a session may not, nobody else can. */
 static const char *const again[CONN_STATES] = {
-	[CONN_LOOKUP] = "VVVVVVVV LL LLLL LLL",
-	[CONN_HANDSHAKE] = "VVVVVVVV LL LLLL LLL",
-	[CONN_STARTING] = "VVVVVVVV LL LLLL LLL",
-	[CONN_PLAIN] = "VVVVVVVV LL LLLL LLL",
-	[CONN_DECLINED] = "VVVVVVVV LL LLLL LLL",
-	[CONN_RUNNING] = "VVVVVVVV LL LLLL LLL",
-	[CONN_CLOSING] = "LLLLLLLL LL LLLL LLL",
+	[CONN_LOOKUP] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_HANDSHAKE] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_STARTING] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_PLAIN] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_DECLINED] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_RUNNING] = "VVVVVVVVV LL LLLL LLL",
+	[CONN_CLOSING] = "LLLLLLLLV LL LLLL LLL",
 };
 
 /* Where a permitted event leads: H S P D R C; from L only admission. */
 static const char *const leads[2][CONN_STATES] = {
 	{
-	    [CONN_LOOKUP] = "-------- -- ---- ---",
-	    [CONN_HANDSHAKE] = "HHHHS--C HH ---- ---",
-	    [CONN_STARTING] = "------SC -- SRCC ---",
-	    [CONN_PLAIN] = "-------- -- ---- ---",
-	    [CONN_DECLINED] = "-------- -- ---- ---",
-	    [CONN_RUNNING] = "-----RRC -- ---R ---",
-	    [CONN_CLOSING] = "-------- -- CCCC ---",
+	    [CONN_LOOKUP] = "--------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHHS--C- HH ---- ---",
+	    [CONN_STARTING] = "------SC- -- SRCC ---",
+	    [CONN_PLAIN] = "--------- -- ---- ---",
+	    [CONN_DECLINED] = "--------- -- ---- ---",
+	    [CONN_RUNNING] = "-----RRC- -- ---R ---",
+	    [CONN_CLOSING] = "--------C -- CCCC ---",
 	},
 	{
-	    [CONN_LOOKUP] = "-------- -- ---- ---",
-	    [CONN_HANDSHAKE] = "HHHHR--C HH ---C ---",
-	    [CONN_STARTING] = "-------- -- SPCC ---",
-	    [CONN_PLAIN] = "-------- -- ---C HCD",
-	    [CONN_DECLINED] = "-------- -- ---C ---",
-	    [CONN_RUNNING] = "-----RRC -- ---R ---",
-	    [CONN_CLOSING] = "-------- -- CCCC ---",
+	    [CONN_LOOKUP] = "--------- -- ---- ---",
+	    [CONN_HANDSHAKE] = "HHHHR--C- HH ---C ---",
+	    [CONN_STARTING] = "--------- -- SPCC ---",
+	    [CONN_PLAIN] = "--------- -- ---C HCD",
+	    [CONN_DECLINED] = "--------- -- ---C ---",
+	    [CONN_RUNNING] = "-----RRC- -- ---R ---",
+	    [CONN_CLOSING] = "--------- -- CCCC ---",
 	},
 };
 
@@ -72,7 +73,7 @@ static const char state_letters[] = "LHSPDRC", verdict_letters[] = "PLV";
 static char
 cell(const char *row, unsigned event)
 {
-	return row[event + (event > CONN_DONE) + (event > CONN_HIT) +
+	return row[event + (event > CONN_VACANT) + (event > CONN_HIT) +
 	    (event > CONN_EXITED)];
 }
 
@@ -107,6 +108,10 @@ check_cell(bool is_delayed, enum conn_state s, unsigned before, unsigned e)
 	/* No session of a question nobody asked. */
 	if (s == CONN_HANDSHAKE && e == CONN_HIT &&
 	    !(before & 1u << CONN_FETCH))
+		expected = 'V';
+	/* Nobody is through with a client without having said so. */
+	if (s == CONN_CLOSING && e == CONN_VACANT &&
+	    !(before & 1u << CONN_DONE))
 		expected = 'V';
 	is = conn_next(&now, &seen, is_delayed, (enum conn_event)e);
 	if (verdict_letters[is] != expected)
@@ -201,6 +206,8 @@ explore(enum conn_state now, unsigned seen, bool is_delayed, char *visited)
 	(is_delayed ? check_delayed : check_at_once)(now, seen);
 	if (has(seen, CONN_DONE))
 		assert_int_equal(now, CONN_CLOSING);
+	if (has(seen, CONN_VACANT))
+		assert_true(has(seen, CONN_DONE) && !is_delayed);
 	for (e = 0; e < CONN_EVENTS; e++) {
 		enum conn_state next = now;
 		unsigned after = seen;
