@@ -9,6 +9,7 @@ import pytest
 from clientrun import (Command, client_environment, finish, free_port,
                        s_server, server_context)
 from harness import BIN, find_command, find_example
+from pki import openssl
 
 TRUST = '-a'  # the CAs of a file
 PAGE = b'HTTP/1.1 200 OK\r\n'
@@ -205,7 +206,12 @@ def test_https_of_openssl(family, command, pki, workdir):
                               pki.path('rsa.key'), '-WWW', cwd=workdir))
     result = run_small('https@', 'localhost', 'page', server.port, TRUST,
                        pki.ca)
-    assert result == (0, page.decode('latin-1'), '')
+    assert result.out == page.decode('latin-1')
+    if b'OpenSSL 1.' in openssl('version'):
+        # Its server names no length and leaves without a word.
+        assert result.code == 2 and 'cut short' in result.err
+    else:
+        assert (result.code, result.err) == (0, '')
 
 
 def test_https_of_the_example(family, start, pki):
@@ -265,7 +271,7 @@ def nginx(command, pki, workdir):
     user = ['-g', 'user root;'] if os.geteuid() == 0 else []
     return command(Command(
         [find_command('nginx'), '-c', os.path.join(directory, 'conf'), '-p',
-         directory, '-e', os.path.join(directory, 'errors')] + user, port))
+         directory] + user, port))
 
 
 @pytest.mark.parametrize('page, code, body, error', [
