@@ -200,7 +200,14 @@ def test_change_is_seen_within_a_second(start, workdir, option, how):
         times.append(time.monotonic() - changed)
     # All, unless the machine is busy.
     assert min(times) < 1.2 * SLOW
-    assert not about(server, path)
+    assert not but_for_halves(about(server, path), how)
+
+
+def but_for_halves(lines, how):
+    """On a busy machine who writes over a file may be held up for longer
+    than two looks take: half a table rests, is refused, and that is said."""
+    return [line for line in lines if how == 'rename' or not line.endswith(
+        'is no table of rules; the last one stays in force')]
 
 
 def replace(path, data, how):
@@ -261,7 +268,8 @@ def test_changes_under_load(start, workdir, how):
         early, first, second = answer.split()
         assert second == 'x' * 5000 + first
         assert early in tables and first in tables
-    assert not server.lines('warning|error|fatal|deny')
+    lines = server.lines('warning|error|fatal|deny')
+    assert not but_for_halves(lines, how)
 
 
 def keep_asking(server, number, stop, answers, errors):
