@@ -301,7 +301,8 @@ def vsftpd(serve, place):
                      VSFTPD % {'dir': place, 'port': port, 'tls': tls})
         # It wants its file to be its own.
         os.chown(path, apart.UID, apart.GID)
-        return serve([program, path], port)
+        # Whom it takes strangers for.
+        return serve([program, path], port, ['ftp'])
 
     return starter
 
