@@ -271,7 +271,7 @@ def seen(server, name, *arguments):
 @BOTH
 def test_names(start, pki, names, version):
     server = start(certs=names.env(), log='-V')
-    assert server.lines(r'^sslserver: certdir \d+ %s$' % names.path)
+    server.wait_log(r'^sslserver: certdir \d+ %s$' % names.path)
     for asked, shown in ((None, 'localhost'), ('localhost', 'localhost'),
                          ('a.example.org', 'a.example.org'),
                          ('A.EXAMPLE.ORG', 'a.example.org'),
@@ -309,6 +309,7 @@ def test_strict(start, names, version):
                          ('a.example.org', 'a.example.org'),
                          ('c.example.org', '*.example.org')):
         assert seen(server, asked, version) == shown, asked
+    server.wait_log('^sslserver: ended by', count=5)
     started = len(server.lines('^sslserver: tls '))
     text = s_client(server, '-servername', 'example.com', version)
     assert 'SSL alert number 112' in text, text
@@ -381,7 +382,7 @@ def test_retry_request_by_name(start, names):
 def test_certdir_below_the_key_root(start, pki, names):
     server = start(certs=dict(pki.ecdsa, CERTDIR='/certdir',
                               SSL_CHROOT=names.workdir))
-    assert server.lines(r'^sslserver: certdir \d+ %s$' % names.path)
+    server.wait_log(r'^sslserver: certdir \d+ %s$' % names.path)
     assert seen(server, 'a.example.org') == 'a.example.org'
 
 

@@ -565,7 +565,7 @@ def test_expired_list(serve, clients, context):
     """A warning at start, and nobody is let in by it."""
     path = clients.path('expired.crl')
     server = serve('-m', env={'CRLFILE': path})
-    assert server.lines(
+    server.wait_log(
         r'^sslserver: warning: CRLFILE %s: expired or not yet valid: 1 of 1 '
         r'revocation lists$' % path)
     alert_of(server, context('good'))

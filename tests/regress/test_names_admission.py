@@ -553,6 +553,7 @@ def test_stopped_resolver(start):
                  'a new resolver')
         wait_for(lambda: host_of(server, '127.0.0.2') == 'good.example', 5,
                  'names are known again')
+        server.wait_log('resolver')
         assert server.lines('resolver') == [
             'sslserver: warning: resolver %d did not answer and was killed'
             % old]
@@ -572,6 +573,7 @@ def test_resolver_that_talks_nonsense(start, workdir):
         wait_for(lambda: server.is_refused(source='127.0.0.2'), 5,
                  'names are known again')
         server.check_service()
+        server.wait_log('resolver')
         assert server.lines('resolver') == [
             'sslserver: warning: resolver %d talked nonsense and was killed'
             % old]

@@ -153,7 +153,7 @@ def test_number_alone_keeps_the_group(start):
     state = json_of(server)
     assert state['uids'] == [PROGRAM_ID] * 3
     assert state['gids'] == [0] * 3
-    assert server.lines('^sslserver: warning: .*-g|group'), server.log()
+    server.wait_log('^sslserver: warning: .*-g|group')
 
 
 @pytest.mark.root

@@ -35,7 +35,7 @@ def test_missing_file_refuses_everybody(start, workdir, option):
         assert server.is_refused()
         server.wait_log(r'\(110\)')
         assert not server.lines('^sslserver: (pid|ok) '), count
-    assert about(server, path), server.log()
+    wait_for(lambda: about(server, path), 5, 'a line about the file')
     make_rules(path, '127.0.0.2:deny\n')
     wait_for(lambda: not server.is_refused(), 1, 'the new table')
     assert server.is_refused(source='127.0.0.2')
@@ -109,7 +109,7 @@ def test_damaged_at_start(start, workdir, option, damage):
     server = start(options=['-X', option, path])
     assert server.is_refused()
     server.wait_log(r'\(110\)')
-    assert about(server, path), server.log()
+    wait_for(lambda: about(server, path), 5, 'a line about the file')
     if damage == 'directory':
         os.rmdir(path)
     write(path, table)

@@ -297,6 +297,7 @@ def test_failed_start_leaves_nobody_listening(pki, start, own_address):
 def test_root_without_u_is_one_warning(start):
     server = start(log='-Q', identity=False)
     server.check_service()
+    server.wait_log('^sslserver: warning: .*-u')
     warnings = server.lines('^sslserver: warning: .*-u')
     assert len(warnings) == 1, server.log()
 
@@ -307,6 +308,7 @@ def test_shared_identity_is_one_warning(start):
     server = start(log='-Q', env={'SSLNET_USER': '64001', 'SSL_UID': '64001',
                                   'SSLMON_USER': '64001'})
     server.check_service()
+    server.wait_log('^sslserver: warning: ')
     warnings = server.lines('^sslserver: warning: ')
     assert len(warnings) == 1, server.log()
     for name in ('SSL_UID', 'SSLNET_USER', 'SSLMON_USER'):

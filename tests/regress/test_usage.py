@@ -186,8 +186,8 @@ def test_program_is_looked_for_under_its_root(pki, workdir):
 
 def test_start_warns_of_the_program_too(start):
     server = start('/nonexistent/program', log='-Q')
-    assert server.lines('^sslserver: warning: unable to run '
-                        '/nonexistent/program: No such file')
+    server.wait_log('^sslserver: warning: unable to run '
+                    '/nonexistent/program: No such file')
 
 
 def explained(pki, options=(), **env):
@@ -320,7 +320,7 @@ def test_later_option_wins(start):
     server = start(options=['-vqvDdDoOEHPRNZS', '-c3', '-c', '7', '-b9'])
     server.check_service()
     assert server.announced.endswith('[7/7]\n') or '[7/' in server.announced
-    assert server.lines('^sslserver: status:')
+    server.wait_log('^sslserver: status:')
 
 
 def test_end_of_options(start):
