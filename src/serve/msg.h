@@ -60,6 +60,8 @@ enum msg_type {
 	MSG_STUCK,	  /* enum msg_stuck, why, pid: kill it */
 	MSG_SPENT,	  /* an old generation has no session any more */
 	MSG_IDLE,	  /* stopped, and no connection is left */
+	/* master to worker: also EXEC, and SIGNAL before one is sent; and
+	 * back: READY or FAILED, and DONE with enum worker_done */
 	/* monitor to nursery, and back (with STARTED and FAILED) */
 	MSG_START, /* see start.h; fds: client, control, program in, out */
 	MSG_KILL,  /* kill the session of this connection */

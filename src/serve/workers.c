@@ -138,7 +138,8 @@ start(struct master *master, struct worker_slot *slot)
 	}
 	chan_open(&slot->chan, ends[0]);
 	slot->state = WORKER_STARTING;
-	slot->has_served = slot->is_signalled = false;
+	slot->is_ready = slot->has_served = false;
+	slot->is_signalled = slot->is_reaped = false;
 	slot->started = clock_now();
 	return 0;
 }
@@ -199,16 +200,35 @@ workers_are_there(const struct master *master)
 	return false;
 }
 
+/* Never once it has been reaped: its pid may be a stranger's by now. */
+static void
+kill_worker(const struct worker_slot *slot)
+{
+	if (!slot->is_reaped)
+		kill(slot->pid, SIGKILL);
+}
+
 /* Giving clients. */
 
-/* Whatever it was, it gets nobody any more; its end is what is waited for. */
 static void
-let_leave(struct master *master, struct worker_slot *slot)
+forget(
+    struct workers *workers, struct worker_slot *slot, enum worker_state state)
 {
 	if (slot->state == WORKER_IDLE)
-		wake(&master->workers, slot);
-	slot->state = WORKER_LEAVING;
+		wake(workers, slot);
+	slot->state = state;
 	chan_close(&slot->chan);
+}
+
+/*
+ * It gets nobody any more.  Not asked to leave: what it has served is done,
+ * and its place is needed, whatever its user's processes do to it.
+ */
+static void
+dismiss(struct workers *workers, struct worker_slot *slot)
+{
+	forget(workers, slot, WORKER_LEAVING);
+	kill_worker(slot);
 }
 
 /* All are busy, leaving or were not to be made: one more try for a client. */
@@ -267,8 +287,7 @@ workers_give(struct master *master, struct msg *msg)
 	while ((slot = take_one(master)) != NULL) {
 		if (is_alive(slot))
 			break;
-		slot->state = WORKER_LEAVING;
-		chan_close(&slot->chan);
+		dismiss(&master->workers, slot);
 	}
 	if (slot == NULL)
 		return -1;
@@ -279,7 +298,7 @@ workers_give(struct master *master, struct msg *msg)
 	slot->has_served = true;
 	/* If it fails the worker is dead, or killed: the client hears that. */
 	if (chan_send(&slot->chan, &given) == -1)
-		kill(slot->pid, SIGKILL);
+		kill_worker(slot);
 	return slot->pid;
 }
 
@@ -301,12 +320,14 @@ workers_will_signal(struct master *master, pid_t pid)
 
 /* Hearing. */
 
+/* And no further word of it is heard. */
 static void
 kill_liar(struct master *master, struct worker_slot *slot)
 {
 	events_warning(&master->events,
 	    "worker %ld talked nonsense and was killed", (long)slot->pid);
-	kill(slot->pid, SIGKILL);
+	kill_worker(slot);
+	chan_close(&slot->chan);
 }
 
 static void
@@ -325,7 +346,7 @@ is_done(struct master *master, struct worker_slot *slot, const struct msg *msg)
 	if (pids_remove(&master->programs, slot->pid, &conn) == 0)
 		programs_died(master, slot->pid, conn, 0);
 	if (how != WORKER_STAYS || slot->is_signalled || master->is_stopping)
-		let_leave(master, slot);
+		dismiss(&master->workers, slot);
 	else
 		be_idle(&master->workers, slot);
 }
@@ -333,35 +354,40 @@ is_done(struct master *master, struct worker_slot *slot, const struct msg *msg)
 static void
 is_ready(struct master *master, struct worker_slot *slot)
 {
+	slot->is_ready = true;
 	slot->retry_ms = 0;
 	if (slot->state != WORKER_STARTING)
 		return; /* it has a client already */
 	if (master->is_stopping)
-		let_leave(master, slot);
+		dismiss(&master->workers, slot);
 	else
 		be_idle(&master->workers, slot);
 }
 
 static void
-obey(struct master *master, struct worker_slot *slot, const struct msg *msg)
+has_failed(
+    struct master *master, struct worker_slot *slot, const struct msg *msg)
 {
 	char sentence[WORKER_ERROR_SIZE];
 
-	switch (msg->type) {
-	case MSG_READY:
+	text_format(sentence, sizeof(sentence), "%.*s", (int)msg->len,
+	    (const char *)msg->body);
+	tell_failure(master, text_clean(sentence));
+	chan_close(&slot->chan); /* its death follows */
+}
+
+/* READY or FAILED once; then one DONE for each client. */
+static void
+obey(struct master *master, struct worker_slot *slot, const struct msg *msg)
+{
+	if (msg->type == MSG_READY && !slot->is_ready)
 		is_ready(master, slot);
-		break;
-	case MSG_DONE:
+	else if (msg->type == MSG_FAILED && !slot->is_ready)
+		has_failed(master, slot, msg);
+	else if (msg->type == MSG_DONE && slot->is_ready)
 		is_done(master, slot, msg);
-		break;
-	case MSG_FAILED:
-		text_format(sentence, sizeof(sentence), "%.*s", (int)msg->len,
-		    (const char *)msg->body);
-		tell_failure(master, text_clean(sentence));
-		break;
-	default:
+	else
 		kill_liar(master, slot);
-	}
 }
 
 /* All that it has said. */
@@ -417,7 +443,7 @@ workers_hear(struct master *master, const struct pollfd *p)
 		if (p[i].revents == 0 || p[i].fd != slot->chan.fd)
 			continue;
 		if (p[i].revents & POLLOUT && chan_flush(&slot->chan) == -1)
-			kill(slot->pid, SIGKILL);
+			kill_worker(slot);
 		if (p[i].revents & ~POLLOUT)
 			hear(master, slot);
 	}
@@ -460,6 +486,7 @@ workers_reaped(struct master *master, pid_t pid, int status)
 
 	if (slot == NULL)
 		return false;
+	slot->is_reaped = true;
 	/* What it said last comes before its death. */
 	hear(master, slot);
 	is_early = slot->state == WORKER_STARTING ||
@@ -470,8 +497,7 @@ workers_reaped(struct master *master, pid_t pid, int status)
 			programs_died(master, pid, conn, status);
 	} else if (slot->state != WORKER_LEAVING)
 		tell_end(master, slot, status);
-	let_leave(master, slot);
-	slot->state = WORKER_DOWN;
+	forget(&master->workers, slot, WORKER_DOWN);
 	slot->pid = 0;
 	slot->retry_at = 0;
 	if (is_early)
@@ -515,7 +541,7 @@ workers_keep_deadlines(struct master *master, int64_t now)
 		    now < clock_after(slot->started, ROLE_START_MS))
 			continue;
 		slot->started = now;
-		kill(slot->pid, SIGKILL);
+		kill_worker(slot);
 		tell_failure(master, "not ready in time");
 	}
 }
@@ -524,7 +550,7 @@ void
 workers_stop(struct master *master)
 {
 	while (master->workers.idle != NULL)
-		let_leave(master, master->workers.idle);
+		dismiss(&master->workers, master->workers.idle);
 }
 
 void
@@ -534,5 +560,5 @@ workers_kill(const struct master *master)
 
 	for (i = 0; i < master->workers.count; i++)
 		if (master->workers.all[i].state != WORKER_DOWN)
-			kill(master->workers.all[i].pid, SIGKILL);
+			kill_worker(&master->workers.all[i]);
 }

@@ -32,8 +32,10 @@ struct worker_slot {
 	pid_t pid;
 	uint64_t conn; /* BUSY: whom it serves */
 	struct chan chan;
+	bool is_ready;	   /* it has said so */
 	bool has_served;   /* anybody yet */
 	bool is_signalled; /* since it got this client */
+	bool is_reaped;
 	int64_t started, retry_at;
 	int64_t retry_ms;	  /* doubles with each start that fails */
 	struct worker_slot *next; /* IDLE: the next one that is */

@@ -374,13 +374,15 @@ def test_child_that_stays_keeps_the_connection(serve):
         assert client.recv_all() == b'late\n'
 
 
-def test_liar_is_killed(serve):
+@pytest.mark.parametrize('line', ['lie', 'repeat'])
+def test_liar_is_killed(serve, line):
     server = serve(count=2)
     pid = int(state(server).pid)
-    do(server, 'lie', 'say here')
+    do(server, line, 'say here')
     server.wait_log('^framework: warning: worker %d talked nonsense and was '
                     'killed$' % pid)
     ended(server, pid, 9)
+    assert len(server.lines('nonsense')) == 1
     wait_workers(server, 2, [pid])
     assert do(server, 'say on') == b'on\n'
 

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "serve/msg.h"
+
 extern char **environ;
 
 static int calls; /* memory is not put back */
@@ -158,6 +160,19 @@ lie(void)
 		(void)!send(fd, "nonsense", 8, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* What a worker says once, again and again. */
+static void
+repeat(void)
+{
+	int fd, i;
+
+	for (fd = 3; fd < 1024; fd++)
+		for (i = 0; i < 1000; i++)
+			if (msg_send_bytes(fd, MSG_READY, 0, NULL, 0, false) ==
+			    -1)
+				break;
+}
+
 static void
 stay(void)
 {
@@ -207,6 +222,8 @@ obey(const char *word, const char *rest, int argc, char *const *argv)
 		close_all();
 	else if (strcmp(word, "lie") == 0)
 		lie();
+	else if (strcmp(word, "repeat") == 0)
+		repeat();
 	else if (strcmp(word, "ignore") == 0)
 		signal(SIGTERM, SIG_IGN);
 	else if (strcmp(word, "catch") == 0)
