@@ -40,11 +40,11 @@ def name_of(pid):
     """sslserver's roles have titles; others the name of their program."""
     try:
         words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
-        title = re.match(rb'sslserver: (\w+)', words)
+        title = re.match(rb'ssl(?:server|handle): (\w+)', words)
         if title:
             return title.group(1).decode()
         name = pathlib.Path(f'/proc/{pid}/comm').read_text().strip()
-        return 'front' if name == 'sslserver' else name
+        return 'front' if name in ('sslserver', 'sslhandle') else name
     except OSError:
         return 'gone'
 
