@@ -307,7 +307,7 @@ class Server:
     def __init__(self, workdir, program, options=(), env=None, host=None,
                  port='0', certs=None, launcher=(), log='-v', preexec=None,
                  stderr=None, identity=True, cwd=None, keep=(),
-                 command=SSLSERVER):
+                 command=None):
         self.workdir = tempfile.mkdtemp(prefix='server-', dir=workdir)
         os.chmod(self.workdir, 0o755)
         self.log_path = os.path.join(self.workdir, 'log')
@@ -316,6 +316,8 @@ class Server:
         self.env.update(certs or {})
         self.env.update(env or {})
         self.env = {k: v for k, v in self.env.items() if v is not None}
+        # Looked up now: a scenario may have put another one there.
+        command = command or SSLSERVER
         self.name = os.path.basename(command)
         self.arguments = [command, '-1']
         self.arguments += [log] if log else []
@@ -536,7 +538,7 @@ Result = collections.namedtuple('Result', 'code out err')
 
 def run_server(arguments, env=None, identity=True, seconds=10.0,
                preexec=None, launcher=(), cwd=None, keep=(),
-               command=SSLSERVER):
+               command=None):
     """Runs a server to its end; one that starts is a failure.
 
     arguments follow the identity options.  A program that does not leave
@@ -546,7 +548,7 @@ def run_server(arguments, env=None, identity=True, seconds=10.0,
     full.update(identity_environment() if identity else {})
     full.update(env or {})
     full = {k: v for k, v in full.items() if v is not None}
-    command = list(launcher) + [command]
+    command = list(launcher) + [command or SSLSERVER]
     command += identity_options() if identity else []
     command += [str(word) for word in arguments]
 
