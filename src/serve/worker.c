@@ -56,6 +56,9 @@ enum own { CHANNEL, NOTHING, ERRORS, HOME, OWNS };
 #define PREPARED_BELOW 1024
 #define PREPARED_MAX 64
 
+/* EXEC's environment and that of the start, which the kernel has bounded. */
+#define TEXTS_MAX (16 * (size_t)MSG_BODY_MAX)
+
 /* What server() may have changed for good. */
 struct self {
 	pid_t pid, group, session;
@@ -571,7 +574,7 @@ prepare(struct worker *w)
 	const struct msg none = { .len = 0 };
 	char error[WORKER_ERROR_SIZE];
 
-	buf_init(&w->texts, 2 * (size_t)MSG_BODY_MAX);
+	buf_init(&w->texts, TEXTS_MAX);
 	buf_init(&w->whole, MSG_BODY_MAX);
 	while (settings->program[w->argc] != NULL)
 		w->argc++;

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -17,6 +18,7 @@ from frameworkrun import (State, do, ended, framework, state, wait_workers,
                           workers)
 from harness import (PROGRAM_ID, TLS13, kill, read_proc, run_server,
                      status_fields, tls_context, wait_for)
+from oddcerts import CN, Authority, name
 
 # Of each connection, and not to be compared.
 VARYING = re.compile(r'SSLREMOTEPORT|TCPREMOTEPORT|SSL_SESSION_ID|'
@@ -161,6 +163,29 @@ def test_so_many_as_connections(serve):
         assert client.wait_end() == 'notify'
         client.close()
     assert workers(server) == set(found)
+
+
+def test_standard_output_opens_again(serve):
+    assert do(serve(), 'reopen this') == b'this\n'
+
+
+def test_environment_of_many_pieces(serve, top_directory):
+    """More than one message between our processes takes; and a short one
+    behind it."""
+    authority = Authority(top_directory)
+    server = serve(options=['-s', '-m', '-H'], env={'CAFILE': authority.file})
+    for number, subject in enumerate((b'\n' * 26000, b'small') * 2):
+        path = authority.write('client-%d.pem' % number, authority.make(
+            name((CN, subject))))
+        done = subprocess.run(
+            ('openssl', 's_client', '-quiet', '-cert', path, '-key',
+             authority.key, '-connect', '127.0.0.1:%d' % server.port),
+            input=b'state\nreturn\n', stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, timeout=60, check=True)
+        env = State(done.stdout).env
+        shown = subject.decode().replace('\n', r'\x0A')
+        assert env['SSL_CLIENT_S_DN'] == '/CN=' + shown
+        assert (sum(map(len, env.values())) > 200000) == (number % 2 == 0)
 
 
 # ---------------------------------------------------------------------------
@@ -410,6 +435,63 @@ def test_one_that_survives_its_signal_gets_no_other_client(serve):
     ended(server, pid, 0)
     wait_workers(server, 1, [pid])
     assert do(server, 'say on') == b'on\n'
+
+
+@pytest.mark.root
+def test_signal_before_it_has_begun_is_not_lost(serve):
+    """Its client has come and gone before it could do a thing."""
+    server = serve(count=1)
+    pid, = workers(server)
+    kill(pid, signal.SIGSTOP)
+    client = server.connect()
+    client.send(b'say here\n')
+    found, = server.wait_log(r'^framework: pid (\d+) from')
+    server.wait_log('^framework: tls ')
+    client.reset()
+    session = int(found[1])
+
+    def has_left():
+        # It keeps the program's pipes until the signal has been sent.
+        try:
+            return 'pipe:' not in ''.join(
+                harness.descriptors(session).values())
+        except FileNotFoundError:
+            return True
+
+    wait_for(has_left, 5, 'the session to leave the pipes')
+    kill(pid, signal.SIGCONT)
+    ended(server, pid, signal.SIGTERM)
+    wait_workers(server, 1, [pid])
+    assert do(server, 'say on') == b'on\n'
+
+
+def test_kill_after(serve):
+    server = serve(count=1, options=['--kill-after', '1'])
+    pid, = workers(server)
+    client = server.connect()
+    client.send(b'ignore\nstay\n')
+    assert client.recv() == b'here\n'
+    client.reset()
+    ended(server, pid, signal.SIGKILL)
+    wait_workers(server, 1, [pid])
+    assert do(server, 'say on') == b'on\n'
+
+
+def test_strict_close(serve):
+    """SIGTERM before it could take a cut stream for a whole one."""
+    server = serve(count=1, options=['--strict-close'])
+    pid, = workers(server)
+    with server.connect() as client:
+        client.send(b'say here\nflush\n')
+        assert client.recv() == b'here\n'
+        client.fin()
+        ended(server, pid, signal.SIGTERM)
+    wait_workers(server, 1, [pid])
+    # A whole one ends as ever, and the child stays.
+    pid, = workers(server)
+    for _ in range(2):
+        assert do(server, 'say on') == b'on\n'
+    assert workers(server) == {pid}
 
 
 def test_signals_that_all_get_end_nobody(serve):

@@ -173,6 +173,20 @@ repeat(void)
 				break;
 }
 
+/* As a shell's >/dev/stdout. */
+static void
+reopen(const char *text)
+{
+	FILE *again = fopen("/dev/stdout", "w");
+
+	if (again == NULL)
+		perror("/dev/stdout");
+	else {
+		fprintf(again, "%s\n", text);
+		fclose(again);
+	}
+}
+
 static void
 stay(void)
 {
@@ -224,6 +238,8 @@ obey(const char *word, const char *rest, int argc, char *const *argv)
 		lie();
 	else if (strcmp(word, "repeat") == 0)
 		repeat();
+	else if (strcmp(word, "reopen") == 0)
+		reopen(rest);
 	else if (strcmp(word, "ignore") == 0)
 		signal(SIGTERM, SIG_IGN);
 	else if (strcmp(word, "catch") == 0)
