@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from clientpki import ClientPki
+from clientpki import ClientPki, alternative_names
 from clientrun import (SSLCLIENT, Command, client_environment, finish,
                        free_port, read_record, run_client, s_server,
                        server_context, spawn_client)
@@ -211,6 +211,40 @@ def test_not_verified_if_not_wanted(meet):
     check_served(meet('late', '-x', '-X'))
     check_refused(meet('late', '-X', '-x'), 'expired')
     check_refused(meet('elsewhere', '-N', '-n'), 'elsewhere.example')
+
+
+@pytest.mark.parametrize('names, sentence', [
+    ([b'localhost\0.evil.example'], 'it is for localhost?.evil.example'),
+    ([b'evil.example\0localhost', b'localhost.'], None),
+    ([b'local\0host', b'*', b'.localhost', b'localhost '], None),
+    ([b'', b'LOCALHOST\n'], None),
+])
+def test_names_of_any_bytes(family, peer, servers, names, sentence):
+    """What is almost the name is not the name; no common name helps."""
+    servers.make('almost', subject='/CN=localhost', alternative='DER:' +
+                 alternative_names(*names).hex(':'))
+    meetings = Meetings(server_context(servers.path('almost.pem'),
+                                       servers.key))
+    server = peer(meetings)
+    result = run_client('-a', servers.root, 'localhost', server.port, 'echo',
+                        'ran')
+    server.stop()
+    check_refused((result, meetings.ends), 'of localhost refused',
+                  sentence or 'it is for ')
+
+
+@pytest.mark.parametrize('options, env', [
+    (['-z', 'ALL:@SECLEVEL=0'], {'TLSMAX': '1.2'}),
+    (['-z', 'ALL:aNULL:@SECLEVEL=0', '-X', '-n'], {'TLSMAX': '1.2'}),
+    ([], {'TLSMIN': '1.0', 'TLSMAX': '1.2', 'CIPHERS': 'ALL:aNULL'}),
+])
+def test_server_without_certificate(family, command, options, env):
+    """Whatever ciphers are asked for: none that needs no certificate."""
+    server = command(s_server(
+        '-nocert', '-tls1_2', '-cipher', 'aNULL:@SECLEVEL=0', '-rev',
+        '-quiet'))
+    check_failed(run_client(*options, 'localhost', server.port, 'echo', 'ran',
+                            env=env), 'unable to speak TLS with localhost')
 
 
 def test_hostile_names_stay_printable(family, peer, servers):
