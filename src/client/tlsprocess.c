@@ -46,6 +46,8 @@
 /* Until START has come. */
 #define DESCRIPTORS 32
 #define PHRASE_MS 55000
+/* Each is a file written, and a server may give as many as it likes. */
+#define KEPT_MAX 16
 
 struct tlsprocess {
 	const struct client_settings *settings;
@@ -62,6 +64,7 @@ struct tlsprocess {
 	struct tlsclient client;
 	unsigned char session[SESSIONFILE_MAX]; /* the file's contents */
 	size_t session_len;
+	size_t kept_count;
 	unsigned char binding[SESSIONFILE_BINDING_SIZE];
 	struct msg_room room;
 };
@@ -274,9 +277,11 @@ bind_session(struct tlsprocess *process)
 static void
 keep_session(void *arg, const unsigned char *session, size_t len)
 {
-	const struct tlsprocess *process = arg;
+	struct tlsprocess *process = arg;
 
-	sessionfile_keep(process->store_fd, process->binding, session, len);
+	if (process->kept_count++ < KEPT_MAX)
+		sessionfile_keep(
+		    process->store_fd, process->binding, session, len);
 }
 
 /*

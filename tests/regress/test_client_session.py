@@ -1,13 +1,17 @@
 """sslclient --session: a TLS session goes on in the next connection."""
 
+import ctypes
 import os
 import ssl
 import stat
+import struct
 import subprocess
+import sys
 
 import pytest
 
-from clientrun import finish, run_client, server_context, spawn_client
+from clientrun import (finish, run_client, s_server, server_context,
+                       spawn_client)
 from harness import IS_LIBRESSL, ROOT, proc_limits, status_fields, wait_for
 
 # The server's tickets come with its first answer at the latest.
@@ -175,6 +179,45 @@ def test_who_writes(family, kept, pki):
         finish(process)
     family.wait_gone()
     assert ROOT or os.stat(kept.path).st_uid == os.getuid()
+
+
+class Watch:
+    """Counts renamings in a directory (inotify(7)).  Events that are the
+    same and follow each other are one, so making a file is watched too."""
+    MOVED_TO, CREATE = 0x80, 0x100
+
+    def __init__(self, directory):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK)
+        assert libc.inotify_add_watch(self.fd, directory.encode(),
+                                      self.MOVED_TO | self.CREATE) >= 0
+
+    def count(self):
+        data = os.read(self.fd, 1000000)
+        os.close(self.fd)
+        found, place = 0, 0
+        while place < len(data):
+            _, mask, _, size = struct.unpack_from('iIII', data, place)
+            found += mask & self.MOVED_TO != 0
+            place += 16 + size
+        return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'),
+                    reason='inotify is Linux')
+def test_tickets_without_end(family, command, pki, workdir):
+    """Not each ticket of a server is a file written."""
+    server = command(s_server(
+        '-cert', pki.path('ecdsa.pem'), '-key', pki.path('ecdsa.key'),
+        '-num_tickets', '200', '-rev', '-quiet'))
+    watch = Watch(workdir)
+    result = run_client('--session', os.path.join(workdir, 'kept'), '-a',
+                        pki.ca, 'localhost', server.port, 'sh', '-c',
+                        'echo hello >&7; head -n 1 <&6; exec 7>&-; '
+                        'cat <&6 >/dev/null')
+    assert result == (0, 'olleh\n', ''), result
+    family.wait_gone()
+    assert 1 <= watch.count() <= 16
 
 
 def test_with_python(family, peer, pki, workdir):
