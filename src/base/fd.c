@@ -244,5 +244,10 @@ fd_write_all(int fd, const void *bytes, size_t len)
 int
 fd_dup_above(int fd, int lowest)
 {
-	return fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+
+	/* The limit is at lowest already, which fcntl(2) calls EINVAL. */
+	if (copy == -1 && errno == EINVAL)
+		errno = EMFILE;
+	return copy;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/text.h"
@@ -98,6 +99,11 @@ complete(struct client_settings *s)
 	keep(s->report_fd, "--report");
 	if (identity_network(&s->identity, error) != 0)
 		client_die(111, "fatal", "%s", error);
+	if (geteuid() == 0 && (!s->identity.is_set || s->identity.uid == 0))
+		client_say(s, VERBOSITY_ERRORS,
+		    "warning: SSLNET_USER is root: what meets the network "
+		    "keeps "
+		    "root's rights");
 	if (nameservers_read(&s->names, &has_file, names_error) == -1)
 		client_die(111, "fatal", "%s", names_error);
 	s->has_dnscache = !has_file;

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -357,6 +358,21 @@ def test_nobody_without_a_user(family, echo):
     finally:
         process.kill()
         finish(process)
+
+
+@pytest.mark.root
+def test_root_for_the_network_is_told(family, echo):
+    result = run_client(*echo, 'true', env={'SSLNET_USER': '0'})
+    assert result.code == 0 and result.err.count('\n') == 1, result
+    assert 'warning: SSLNET_USER is root' in result.err
+
+
+def test_too_few_descriptors(family):
+    result = run_client('localhost', '1', 'true',
+                        preexec=lambda: resource.setrlimit(
+                            resource.RLIMIT_NOFILE, (7, 7)))
+    assert result.code == 111 and result.out == '', result
+    assert 'Too many open files' in result.err
 
 
 def test_it_can_gain_nothing(running):
