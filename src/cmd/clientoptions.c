@@ -487,8 +487,11 @@ read_host(struct clientoptions *o, const char *word,
 	r = read_literal(s, &s->ip, word, error);
 	if (r > 1)
 		return r;
-	if (r == 1)
+	if (r == 1) {
+		/* Nothing strange is in it, and its % says something. */
+		text_copy(s->shown, sizeof(s->shown), word);
 		return narrow_family(s, &s->ip.ip, word, error);
+	}
 	if (dnsmsg_host_name(o->host, word) == -1) {
 		optiontable_refuse(
 		    error, "neither an address nor a host name: ", word);

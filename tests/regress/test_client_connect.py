@@ -351,6 +351,9 @@ def test_link_local(family, pki, host, options):
             result = run_client(host, '1', 'true')
             assert result.code == 111 and 'lo0' in result.err
             return
+        result = run_client(*options, host, '1', 'true')
+        assert result.code == 111, result
+        assert 'unable to connect to %s port 1: ' % host in result.err, result
         listener = socket.socket(socket.AF_INET6)
         with listener:
             index = socket.if_nametoindex('far')
