@@ -33,7 +33,9 @@ def top_directory():
 
 @pytest.fixture(scope='session')
 def pki(top_directory):
-    return pki_module.Pki(os.path.join(top_directory, 'pki'))
+    """tests/scenarios has the runs of one user share it: it is only read."""
+    return pki_module.Pki(os.environ.get('UCSPI_PKI')
+                          or os.path.join(top_directory, 'pki'))
 
 
 @pytest.fixture

@@ -40,9 +40,23 @@ class Pki:
     """File names by what they hold; ready environments by key type."""
 
     def __init__(self, directory):
-        os.makedirs(directory, exist_ok=True)
-        os.chmod(directory, 0o755)
         self.directory = directory
+        # Made last.
+        if not os.path.exists(self.path('dh.pem')):
+            os.makedirs(directory, exist_ok=True)
+            os.chmod(directory, 0o755)
+            self._make()
+        self.ca = self.path('root.pem')
+        self.dh = self.path('dh.pem')
+        self.rsa = self.env('rsa')
+        self.ecdsa = self.env('ecdsa')
+        self.ed25519 = self.env('ed25519')
+        self.chained = {
+            'CERTCHAINFILE': self.path('chain.pem'),
+            'KEYFILE': self.path('chained.key'),
+        }
+
+    def _make(self):
         self._write('config', CONFIG)
         self._make_key('root', 'EC')
         self._make_root()
@@ -57,15 +71,6 @@ class Pki:
         self._make_chains()
         self._make_expired()
         self._make_odd_files()
-        self.ca = self.path('root.pem')
-        self.dh = self.path('dh.pem')
-        self.rsa = self.env('rsa')
-        self.ecdsa = self.env('ecdsa')
-        self.ed25519 = self.env('ed25519')
-        self.chained = {
-            'CERTCHAINFILE': self.path('chain.pem'),
-            'KEYFILE': self.path('chained.key'),
-        }
 
     def path(self, name):
         return os.path.join(self.directory, name)
