@@ -20,8 +20,13 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/arena_internal.h"
+#include "compat/compat.h"
 
 #define UNIT 16
+#define PAGE ((size_t)4 << 10)
 
 /* Classes: each unit up to FINE of them, then four to a doubling. */
 #define FINE 32
@@ -35,12 +40,23 @@
 /* From here on a block counts as large. */
 #define LARGE ((size_t)16 << 10)
 
-/* How much is mapped at a time, and at least what a child finds ready. */
+/* How much is mapped at a time. */
 #define CHUNK ((size_t)256 << 10)
-#define CHILD_SMALL ((size_t)256 << 10)
-#define CHILD_LARGE ((size_t)768 << 10)
-/* What every session uses: there after one call instead of 16 faults. */
-#define CHILD_PRESENT ((size_t)36 << 10)
+
+/*
+ * What a child finds ready: a stack, and behind it room for small and for
+ * large blocks.  All within one page table's reach, so that it needs no
+ * second one, with a gap below that ends a stack which grows too far; no
+ * function of ours needs as much at once as that.
+ */
+#define NEST ((size_t)2 << 20)
+#define NEST_GUARD ((size_t)64 << 10)
+#define NEST_STACK ((size_t)512 << 10)
+#define NEST_SMALL ((size_t)384 << 10)
+#define NEST_HOT ((size_t)64 << 10) /* of that, for the parent's blocks */
+/* What every child uses: there after one call instead of a fault a page. */
+#define PRESENT_STACK ((size_t)20 << 10)
+#define PRESENT_SMALL ((size_t)36 << 10)
 
 struct head {
 	uint16_t class;
@@ -65,7 +81,10 @@ static struct {
 	uint16_t generation; /* 0: parent, 1: child */
 	struct fresh small, large;
 	struct free_block *lists[CLASSES];
-	unsigned char *child_area; /* mapped, not used yet */
+	unsigned char *nest;
+	struct fresh hot; /* in the nest, between stack and room */
+	arena_placer *placer;
+	unsigned cuts[CLASSES];
 } arena __attribute__((aligned(4096)));
 
 enum { IS_USED = 0x55555555, IS_FREE = 0x2aaaaaaa };
@@ -131,9 +150,26 @@ map(size_t size)
 	return area == MAP_FAILED ? NULL : area;
 }
 
+/* Room for a child, which need not map any.  NULL: there is none. */
+static unsigned char *
+map_nest(void)
+{
+	unsigned char *area = map(2 * NEST);
+	size_t before;
+
+	if (area == NULL)
+		return NULL;
+	before = (size_t)(-(uintptr_t)area & (NEST - 1));
+	if (before > 0)
+		munmap(area, before);
+	munmap(area + before + NEST, NEST - before);
+	area += before;
+	return mprotect(area, NEST_GUARD, PROT_NONE) == 0 ? area : NULL;
+}
+
 /*
- * The secret, and the area of children, so that they need not map one.
- * The random bytes themselves guard the stack as well, and stay hidden.
+ * The secret, and the nest.  The random bytes themselves guard the stack
+ * as well, and stay hidden.
  */
 static bool
 begin(void)
@@ -147,8 +183,12 @@ begin(void)
 				      words[1] * 0xc2b2ae3d27d4eb4fU) >>
 			   32) |
 	    1;
-	arena.child_area = map(CHILD_SMALL + CHILD_LARGE);
-	return arena.child_area != NULL;
+	arena.nest = map_nest();
+	if (arena.nest == NULL)
+		return false;
+	arena.hot.at = arena.nest + NEST_GUARD + NEST_STACK;
+	arena.hot.end = arena.hot.at + NEST_HOT;
+	return true;
 }
 
 static bool
@@ -163,6 +203,29 @@ more(struct fresh *fresh, size_t size)
 	fresh->at = area;
 	fresh->end = area + len;
 	return true;
+}
+
+void
+arena_set_placer(arena_placer *placer)
+{
+	arena.placer = placer;
+}
+
+void
+arena_drop_free(void)
+{
+	memset(arena.lists, 0, sizeof(arena.lists));
+}
+
+void *
+arena_take_hot(size_t size)
+{
+	void *place = arena.hot.at;
+
+	if ((size_t)(arena.hot.end - arena.hot.at) < size)
+		return NULL;
+	arena.hot.at += size;
+	return place;
 }
 
 static void *
@@ -195,8 +258,14 @@ cut(unsigned class)
 {
 	size_t size = sizeof(struct head) + size_of_class(class);
 	struct fresh *fresh = size < LARGE ? &arena.small : &arena.large;
-	struct head *head;
+	unsigned number = arena.cuts[class];
+	struct head *head = NULL;
 
+	if (arena.placer != NULL)
+		head = arena.placer(class, number, size);
+	arena.cuts[class] = number + 1;
+	if (head != NULL)
+		return hand_out(head, class, 0);
 	if ((size_t)(fresh->end - fresh->at) < size && !more(fresh, size))
 		return NULL;
 	head = (struct head *)fresh->at;
@@ -227,21 +296,29 @@ room_of(const struct head *head)
 	return size_of_class(head->class);
 }
 
-void
-arena_begin_child(void)
+static unsigned char *
+page_after(unsigned char *at)
 {
-	unsigned char *area = arena.child_area;
+	return at + (-(uintptr_t)at & (PAGE - 1));
+}
 
-	if (area == NULL || arena.generation != 0)
-		return;
+void
+arena_settle(void)
+{
+	unsigned char *stack_end = arena.nest + NEST_GUARD + NEST_STACK;
+	unsigned char *room = page_after(arena.hot.at);
+
 	arena.generation = 1;
-	memset(arena.lists, 0, sizeof(arena.lists));
-	arena.small.at = area;
-	arena.small.end = arena.large.at = area + CHILD_SMALL;
-	arena.large.end = area + CHILD_SMALL + CHILD_LARGE;
+	arena.placer = NULL;
+	arena_drop_free();
+	arena.small.at = room;
+	arena.small.end = arena.large.at = stack_end + NEST_SMALL;
+	arena.large.end = arena.nest + NEST;
 #ifdef MADV_POPULATE_WRITE
 	/* Where the kernel cannot, pages come one by one. */
-	(void)madvise(area, CHILD_PRESENT, MADV_POPULATE_WRITE);
+	(void)madvise(stack_end - PRESENT_STACK,
+	    (size_t)(room - stack_end) + PRESENT_STACK + PRESENT_SMALL,
+	    MADV_POPULATE_WRITE);
 #endif
 }
 
@@ -264,6 +341,34 @@ arena_wipe_freed(void)
 	return true;
 }
 
+struct birth {
+	void (*child)(void *arg);
+	void *arg;
+};
+
+static int
+be_born(void *arg)
+{
+	const struct birth *birth = arg;
+
+	arena_settle();
+	birth->child(birth->arg);
+	_exit(0);
+}
+
+pid_t
+arena_fork(void (*child)(void *arg), void *arg)
+{
+	struct birth birth = { child, arg };
+
+	if (arena.generation != 0 || (arena.nest == NULL && !begin())) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return compat_fork_on(
+	    arena.nest + NEST_GUARD + NEST_STACK, be_born, &birth);
+}
+
 /*
  * malloc(3) and its kin.
  */
@@ -274,7 +379,7 @@ take_unused(size_t size)
 {
 	void *content = NULL;
 
-	if (arena.child_area != NULL || begin())
+	if (arena.nest != NULL || begin())
 		content =
 		    size > LARGEST ? map_block(size) : cut(class_of(size));
 	if (content == NULL)

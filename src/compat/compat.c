@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -121,5 +123,24 @@ fpurge(FILE *stream)
 	(void)stream;
 #endif
 	return 0;
+}
+#endif
+
+#ifdef __linux__
+pid_t
+compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg)
+{
+	return clone(fn, stack_end, SIGCHLD, arg);
+}
+#else
+pid_t
+compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+
+	(void)stack_end;
+	if (pid == 0)
+		_exit(fn(arg));
+	return pid;
 }
 #endif

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "config.h"
@@ -65,6 +66,13 @@ int fpurge(FILE *stream);
 #ifndef O_PATH
 #define O_PATH O_RDONLY
 #endif
+
+/*
+ * As fork(2), but the child calls fn(arg) on the stack that ends at
+ * stack_end, and exits with what it returns; its memory is a copy all the
+ * same.  Where the system has no such call the stack is a copy too.
+ */
+pid_t compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg);
 
 /* Where no clock counts the time of suspension, the monotonic one serves. */
 #ifndef CLOCK_BOOTTIME

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/rehearsal.h"
 #include "base/sig.h"
 #include "serve/cache.h"
 #include "serve/pids.h"
@@ -45,6 +46,7 @@
 
 struct nursery {
 	struct role role;
+	struct msg *birth; /* START of the session that is being made */
 	struct tls_public *publics; /* of each profile, as the next two */
 	struct tlsctx **ctxs;
 	unsigned char (*digests)[CACHE_PROFILE_SIZE];
@@ -89,25 +91,62 @@ digest_profile(const struct profile *profile, const struct tlstrust *trust,
 	return tlslib_sha256(&parts, sizeof(parts), digest);
 }
 
+static struct tlsctx *
+make_ctx(struct nursery *nursery, size_t i, char *error, size_t size)
+{
+	const struct role *role = &nursery->role;
+	struct tls_settings settings;
+	struct tlsctx *ctx;
+
+	profile_settings(&role->profiles.all[i].profile, &settings);
+	settings.session_s = role->config.session_s;
+	settings.seals_tickets = role->config.seals_tickets;
+	ctx = tlsctx_new(&settings, &nursery->publics[i], error, size);
+	if (ctx != NULL)
+		tlsctx_warm_up(ctx);
+	return ctx;
+}
+
 static void
 load_profile(struct nursery *nursery, size_t i)
 {
 	const struct role *role = &nursery->role;
-	const struct profile *profile = &role->profiles.all[i].profile;
-	struct tls_public *public = &nursery->publics[i];
-	struct tls_settings settings;
+	struct tlstrust *trust = &nursery->publics[i].trust;
 	char error[TLSFILE_ERROR_SIZE];
 
-	profile_settings(profile, &settings);
-	settings.session_s = role->config.session_s;
-	settings.seals_tickets = role->config.seals_tickets;
-	if (digest_profile(profile, &public->trust, nursery->digests[i]) == -1)
+	if (digest_profile(&role->profiles.all[i].profile, trust,
+		nursery->digests[i]) == -1)
 		role_fail(role, "unable to compute a SHA-256");
-	nursery->ctxs[i] = tlsctx_new(&settings, public, error, sizeof(error));
-	tlstrust_free(&public->trust);
+	nursery->ctxs[i] = make_ctx(nursery, i, error, sizeof(error));
+	tlstrust_free(trust);
 	if (nursery->ctxs[i] == NULL)
 		role_fail_profile(role, i, error);
-	tlsctx_warm_up(nursery->ctxs[i]);
+}
+
+/* For rehearsal_run: what load does with the first profile. */
+static void
+rehearse_load(void *arg)
+{
+	struct nursery *nursery = arg;
+	char error[TLSFILE_ERROR_SIZE];
+
+	role_public_take(&nursery->role, nursery->publics);
+	/* What is wrong with it is told when it is loaded. */
+	if (digest_profile(&nursery->role.profiles.all[0].profile,
+		&nursery->publics[0].trust, nursery->digests[0]) == -1)
+		_exit(111);
+	nursery->ctxs[0] = make_ctx(nursery, 0, error, sizeof(error));
+	if (nursery->ctxs[0] == NULL)
+		_exit(111);
+}
+
+/* And what a session does with it. */
+static void
+rehearse_session(void *arg)
+{
+	const struct nursery *nursery = arg;
+
+	tlsctx_rehearse(nursery->ctxs[0], rehearsal_watch);
 }
 
 static void
@@ -124,6 +163,7 @@ load(struct nursery *nursery)
 	if (nursery->publics == NULL || nursery->ctxs == NULL ||
 	    nursery->digests == NULL)
 		role_fail(role, "out of memory");
+	rehearsal_run(rehearse_load, rehearse_session, nursery);
 	role_public_take(role, nursery->publics);
 	for (i = 0; i < count; i++)
 		load_profile(nursery, i);
@@ -199,9 +239,11 @@ limit_session(struct session *session)
 }
 
 /* In the child. */
-__attribute__((noreturn)) static void
-become_session(struct nursery *nursery, const struct msg *msg)
+static void
+become_session(void *arg)
 {
+	struct nursery *nursery = arg;
+	const struct msg *msg = nursery->birth;
 	const struct role_config *config = &nursery->role.config;
 	struct session session = { .ctxs = nursery->ctxs,
 		.profile_count = nursery->role.profiles.count,
@@ -213,7 +255,7 @@ become_session(struct nursery *nursery, const struct msg *msg)
 		.strict_close = config->strict_close,
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
-	arena_begin_child();
+
 	sig_forget();
 	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
 	    session_begin(&session, msg) == -1 || limit_session(&session) == -1)
@@ -249,12 +291,11 @@ start(struct nursery *nursery, struct msg *msg)
 	if (is_full(nursery))
 		error = EAGAIN;
 	else if (msg->fd_count == START_FDS) {
-		pid = fork();
+		nursery->birth = msg;
+		pid = arena_fork(become_session, nursery);
 		error = errno;
 	} else if (msg->fd_count < START_FDS)
 		error = EMFILE;
-	if (pid == 0)
-		become_session(nursery, msg);
 	msg_close_fds(msg);
 	if (pid == -1)
 		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);

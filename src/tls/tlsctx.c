@@ -617,29 +617,70 @@ sign_nothing(void *arg, size_t key, unsigned scheme, const unsigned char *text,
 	return (int)size;
 }
 
-/* Both ends in turn, until both are done or one has failed. */
+/* The server's turn begins or ends. */
+static void
+tell_turn(tlsctx_turn_fn *turn, bool begins)
+{
+	if (turn != NULL)
+		turn(begins);
+}
+
 static int
-shake_hands(SSL *server, SSL *client)
+turn_server(SSL *server, tlsctx_turn_fn *turn)
+{
+	int r;
+
+	tell_turn(turn, true);
+	r = SSL_do_handshake(server);
+	tell_turn(turn, false);
+	return r;
+}
+
+/* One record each way: the ciphers' tables are lazy as well. */
+static int
+exchange(SSL *server, SSL *client, tlsctx_turn_fn *turn)
 {
 	unsigned char byte = 0;
+	int r;
+
+	if (SSL_write(client, &byte, 1) != 1)
+		return -1;
+	tell_turn(turn, true);
+	r = SSL_read(server, &byte, 1) == 1 && SSL_write(server, &byte, 1) == 1
+	    ? 0
+	    : -1;
+	tell_turn(turn, false);
+	return r;
+}
+
+/* Both ends in turn, until both are done or one has failed. */
+static int
+shake_hands(SSL *server, SSL *client, tlsctx_turn_fn *turn)
+{
 	int round, s = 0, c = 0;
 
 	for (round = 0; round < 20 && (s != 1 || c != 1); round++) {
 		if (c != 1 && (c = SSL_do_handshake(client)) != 1 &&
 		    SSL_get_error(client, c) != SSL_ERROR_WANT_READ)
 			return -1;
-		if (s != 1 && (s = SSL_do_handshake(server)) != 1 &&
+		if (s != 1 && (s = turn_server(server, turn)) != 1 &&
 		    SSL_get_error(server, s) != SSL_ERROR_WANT_READ)
 			return -1;
 	}
 	if (s != 1 || c != 1)
 		return -1;
-	/* One record each way: the ciphers' tables are lazy as well. */
-	return SSL_write(client, &byte, 1) == 1 &&
-		SSL_read(server, &byte, 1) == 1 &&
-		SSL_write(server, &byte, 1) == 1
-	    ? 0
-	    : -1;
+	return exchange(server, client, turn);
+}
+
+static SSL *
+new_server(SSL_CTX *ctx, tlsctx_turn_fn *turn)
+{
+	SSL *server;
+
+	tell_turn(turn, true);
+	server = SSL_new(ctx);
+	tell_turn(turn, false);
+	return server;
 }
 
 /*
@@ -649,9 +690,9 @@ shake_hands(SSL *server, SSL *client)
  */
 static int
 warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx, const struct throw_away *t,
-    int version)
+    int version, tlsctx_turn_fn *turn)
 {
-	SSL *server = SSL_new(ctx->ssl), *client = SSL_new(client_ctx);
+	SSL *server = new_server(ctx->ssl, turn), *client = SSL_new(client_ctx);
 	BIO *a = NULL, *b = NULL;
 	int r = -1;
 
@@ -670,7 +711,7 @@ warm_one(struct tlsctx *ctx, SSL_CTX *client_ctx, const struct throw_away *t,
 		    SSL_use_PrivateKey(server, t->key) != 1)
 			goto out;
 	}
-	r = shake_hands(server, client);
+	r = shake_hands(server, client, turn);
 out:
 	SSL_free(server);
 	SSL_free(client);
@@ -679,7 +720,7 @@ out:
 }
 
 int
-tlsctx_warm_up(struct tlsctx *ctx)
+tlsctx_rehearse(struct tlsctx *ctx, tlsctx_turn_fn *turn)
 {
 	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
 	tlsctx_sign_fn *sign = ctx->choice.sign;
@@ -689,16 +730,21 @@ tlsctx_warm_up(struct tlsctx *ctx)
 	size_t i;
 	int r = -1;
 
+	/* Counts: generators of random numbers notice a fork here. */
+	tell_turn(turn, true);
 	client = tlscompat_ctx_new(false);
+	tell_turn(turn, false);
 	if (client == NULL || throw_away_make(&t) == -1)
 		goto out;
+	tell_turn(turn, true);
 	tlsctx_set_signer(ctx, sign_nothing, NULL);
+	tell_turn(turn, false);
 	ctx->choice.is_blind = true;
 	for (i = 0; i < 2; i++) {
 		/* A version or cipher that is switched off fails here. */
-		if (warm_one(ctx, client, &t, versions[i]) == 0)
+		if (warm_one(ctx, client, &t, versions[i], turn) == 0)
 			r = 0;
-		warm_one(ctx, client, NULL, versions[i]);
+		warm_one(ctx, client, NULL, versions[i], turn);
 	}
 	tlsctx_set_signer(ctx, sign, arg);
 	ctx->choice.is_blind = false;
@@ -707,4 +753,10 @@ out:
 	SSL_CTX_free(client);
 	ERR_clear_error();
 	return r;
+}
+
+int
+tlsctx_warm_up(struct tlsctx *ctx)
+{
+	return tlsctx_rehearse(ctx, NULL);
 }

@@ -8,6 +8,7 @@
 #ifndef TLS_TLSCTX_H
 #define TLS_TLSCTX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct tls_settings;
@@ -67,6 +68,15 @@ void tlsctx_set_cache(struct tlsctx *ctx, const struct tlsresume_cache *cache);
  * not used.  0, or -1 (harmless: only speed is lost).
  */
 int tlsctx_warm_up(struct tlsctx *ctx);
+
+/* The server's turn begins (true) or ends. */
+typedef void tlsctx_turn_fn(bool begins);
+
+/*
+ * The same, and tell when it is the server that works: what it does then a
+ * session does.  turn may be NULL.
+ */
+int tlsctx_rehearse(struct tlsctx *ctx, tlsctx_turn_fn *turn);
 
 void tlsctx_free(struct tlsctx *ctx);
 

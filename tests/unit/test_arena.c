@@ -22,6 +22,8 @@
 
 #include <cmocka.h>
 
+#include "base/rehearsal.h"
+
 #define BLOCKS 400
 
 /* Called by way of these, so that the compiler assumes nothing. */
@@ -29,6 +31,7 @@ static void *(*volatile take)(size_t) = malloc;
 static void *(*volatile take_zero)(size_t, size_t) = calloc;
 static void *(*volatile resize)(void *, size_t) = realloc;
 static void (*volatile give)(void *) = free;
+static void *(*volatile fill)(void *, int, size_t) = memset;
 
 struct block {
 	unsigned char *bytes;
@@ -158,20 +161,27 @@ too_much_is_refused(void **state)
 	give(NULL);
 }
 
+static int
+await(pid_t pid)
+{
+	int status;
+
+	assert_true(pid != -1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
 /* What a child that calls work ends with. */
 static int
 status_of(void (*work)(void *), void *arg)
 {
 	pid_t pid = fork();
-	int status;
 
-	assert_true(pid != -1);
 	if (pid == 0) {
 		work(arg);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
+	return await(pid);
 }
 
 static void
@@ -180,7 +190,6 @@ be_a_child(void *arg)
 	unsigned char *old = arg, *block, copy[100];
 	size_t i;
 
-	arena_begin_child();
 	memcpy(copy, old - 16, sizeof(copy));
 	give(old);
 	if (memcmp(copy, old - 16, sizeof(copy)) != 0)
@@ -197,6 +206,8 @@ be_a_child(void *arg)
 	if (old == NULL || old[0] != 5 || old[199] != 5)
 		_exit(3);
 	give(take((size_t)8 << 20));
+	if (arena_fork(be_a_child, arg) != -1 || errno != ENOMEM)
+		_exit(4);
 }
 
 static void
@@ -206,9 +217,112 @@ a_child_has_memory_of_its_own(void **state)
 
 	(void)state;
 	memset(block, 5, 200);
-	assert_int_equal(status_of(be_a_child, block), 0);
+	assert_int_equal(await(arena_fork(be_a_child, block)), 0);
 	assert_int_equal(block[0], 5);
 	give(block);
+}
+
+/* What is left of a stack of 512 KiB, and what is not. */
+static void
+use_stack(void *arg)
+{
+	unsigned char bytes[400000], *at = bytes;
+
+	fill(at, *(int *)arg, sizeof(bytes));
+	_exit(at[0] + at[sizeof(bytes) - 1]);
+}
+
+static void
+overrun_stack(void *arg)
+{
+	unsigned char bytes[550000], *at = bytes;
+
+	signal(SIGSEGV, SIG_DFL);
+	fill(at, *(int *)arg, sizeof(bytes));
+	_exit(at[0] + at[sizeof(bytes) - 1]);
+}
+
+static void
+a_child_has_a_stack_of_its_own(void **state)
+{
+	int mark = 20, status;
+
+	(void)state;
+	status = await(arena_fork(use_stack, &mark));
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 40);
+	status = await(arena_fork(overrun_stack, &mark));
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+/* Blocks of different sizes, of which a session writes to a few. */
+#define ROWS 3000
+
+static unsigned char *rows[ROWS];
+
+static void
+make_rows(void *arg)
+{
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < ROWS; i++)
+		rows[i] = take(300 + 100 * (i % 3));
+}
+
+static void
+write_some(void *arg)
+{
+	(void)arg;
+	rows[7][0]++;
+	rehearsal_watch(true);
+	rows[100][299]++;
+	rows[100][299]--;
+	rows[1500][0]++;
+	rehearsal_watch(false);
+	rows[8][0]++;
+	rehearsal_watch(true);
+	rows[2999][0]++;
+	rehearsal_watch(false);
+}
+
+static bool
+are_near(const unsigned char *a, const unsigned char *b)
+{
+	return (a < b ? b - a : a - b) < 4096;
+}
+
+static void
+what_children_write_to_lies_together(void **state)
+{
+	(void)state;
+	memset(rows, 0, sizeof(rows));
+	rehearsal_run(make_rows, write_some, NULL);
+	assert_null(rows[0]); /* another process did that */
+	make_rows(NULL);
+	assert_true(are_near(rows[100], rows[1500]));
+	assert_true(are_near(rows[100], rows[2999]));
+	assert_false(are_near(rows[100], rows[7]));
+	assert_false(are_near(rows[100], rows[8]));
+	assert_false(are_near(rows[100], rows[101]));
+}
+
+static void
+leave(void *arg)
+{
+	(void)arg;
+	_exit(1);
+}
+
+static void
+nothing_is_learned_of_one_that_leaves(void **state)
+{
+	(void)state;
+	rehearsal_run(leave, write_some, NULL);
+	rehearsal_run(make_rows, leave, NULL);
+	make_rows(NULL);
+	assert_false(are_near(rows[100], rows[1500]));
 }
 
 static void
@@ -272,7 +386,10 @@ main(void)
 		cmocka_unit_test(blocks_can_be_aligned),
 		cmocka_unit_test(too_much_is_refused),
 		cmocka_unit_test(a_child_has_memory_of_its_own),
+		cmocka_unit_test(a_child_has_a_stack_of_its_own),
 		cmocka_unit_test(damage_is_noticed),
+		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
+		cmocka_unit_test(what_children_write_to_lies_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
