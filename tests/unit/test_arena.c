@@ -377,6 +377,37 @@ damage_is_noticed(void **state)
 	}
 }
 
+/* Free blocks lose what was in them; others keep it. */
+static void
+what_is_free_is_wiped(void **state)
+{
+	static const size_t sizes[] = { 1, 24, 100, 4096, 20000, 80000 };
+	unsigned char *used, *blocks[6], *again;
+	size_t i, n;
+
+	(void)state;
+	used = take(100);
+	memset(used, 0xaa, 100);
+	for (i = 0; i < 6; i++) {
+		blocks[i] = take(sizes[i]);
+		memset(blocks[i], 0x55, sizes[i]);
+	}
+	for (i = 0; i < 6; i++)
+		give(blocks[i]);
+	assert_true(arena_wipe_freed());
+	for (i = 0; i < 6; i++) {
+		again = take(sizes[i]);
+		assert_ptr_equal(again, blocks[i]);
+		/* Where it lies in a list, an address is kept. */
+		for (n = sizeof(void *); n < sizes[i]; n++)
+			assert_int_equal(again[n], 0);
+		give(again);
+	}
+	for (n = 0; n < 100; n++)
+		assert_int_equal(used[n], 0xaa);
+	give(used);
+}
+
 int
 main(void)
 {
@@ -390,6 +421,7 @@ main(void)
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
 		cmocka_unit_test(what_children_write_to_lies_together),
+		cmocka_unit_test(what_is_free_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
