@@ -37,7 +37,7 @@ def descendants(pid):
 
 
 def name_of(pid):
-    """sslserver's roles have titles; others the name of their program."""
+    """Our servers' roles have titles; others the name of their program."""
     try:
         words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
         title = re.match(rb'ssl(?:server|handle): (\w+)', words)
