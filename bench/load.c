@@ -8,8 +8,9 @@
  * With a CAFILE it speaks TLS.  Modes: answer (a line, "served", the end),
  * http (likewise by HTTP/1.0), give and take (BYTES from or to bench/stream),
  * fetch (BYTES at least by HTTP/1.0), trips (BYTES sent back by cat, TRIPS
- * times), refused (the end and no byte), hold (COUNT connections stand until
- * descriptor 0 ends; the line comes when the last one is there), floor.
+ * times), refused (no TLS; the end and no byte), hold (COUNT connections
+ * stand until descriptor 0 ends; the line comes when the last one is there),
+ * floor.
  *
  * One process, one epoll.  One line of JSON; floor prints a number.
  * Exits 1 when a connection has failed.
@@ -17,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -328,8 +330,10 @@ main(int argc, char **argv)
 		return 0;
 	}
 	raise_limit();
+	/* A server that has gone is a failure to be counted. */
+	signal(SIGPIPE, SIG_IGN);
 	plan_mode(&load.plan, &options);
-	if (options.tls.ca_file != NULL)
+	if (options.tls.ca_file != NULL && !load.plan.is_refused)
 		load.plan.tls = load_tls_client(&options.tls);
 	load.plan.server.sin_family = AF_INET;
 	load.plan.server.sin_port = htons(options.port);

@@ -2,7 +2,7 @@
  * load_tls: the TLS half of the load generator.
  *
  * With -r each connection offers the newest session that any connection
- * was given, which servers with stateless tickets or a cache both accept;
+ * has been given, which servers with stateless tickets or a cache both accept;
  * without it nothing is ever offered, so that each handshake is a full one.
  */
 #include "load_tls.h"
@@ -28,15 +28,33 @@ fail(const char *what)
 	exit(1);
 }
 
-/* The session is ours then: 1. */
+/*
+ * A copy: a connection that gets the next ticket makes the session that it
+ * has used unfit for others.  The session itself stays the library's: 0.
+ */
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct load_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
 	SSL_SESSION_free(tls->latest);
-	tls->latest = session;
-	return 1;
+	tls->latest = SSL_SESSION_dup(session);
+	return 0;
+}
+
+/* Likewise, a copy for each connection.  0 or -1. */
+static int
+offer_session(SSL *ssl, const SSL_SESSION *latest)
+{
+	SSL_SESSION *copy;
+	int r;
+
+	if (latest == NULL)
+		return 0;
+	copy = SSL_SESSION_dup(latest);
+	r = copy != NULL && SSL_set_session(ssl, copy) == 1 ? 0 : -1;
+	SSL_SESSION_free(copy);
+	return r;
 }
 
 static void
@@ -88,7 +106,7 @@ load_tls_new(struct load_tls *tls, int fd)
 
 	if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 ||
 	    SSL_set_tlsext_host_name(ssl, name) != 1 ||
-	    (tls->latest != NULL && SSL_set_session(ssl, tls->latest) != 1))
+	    offer_session(ssl, tls->latest) == -1)
 		fail("new connection");
 	SSL_set_connect_state(ssl);
 	return ssl;
