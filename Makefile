@@ -6,7 +6,7 @@
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
 #   make bench      CPU time, memory, speed beside other servers; rule tables
-#                   (bench/readme build puts the figures into README.md)
+#                   (bench/readme build/bench-report puts them into README.md)
 #   make bench-quick  some of that in a minute; faults, calls, instructions of
 #                   a connection: fails if more than in bench/baseline.json
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)

@@ -1,0 +1,182 @@
+"""What `make bench` is made of counts rightly; nothing is timed here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from admission import make_rules
+from harness import BIN, SLOW, TOP, find_command, wait_for
+
+BUILD = os.path.dirname(BIN)
+BENCH = os.path.join(TOP, 'bench')
+LOAD = os.path.join(BUILD, 'bench', 'load')
+
+pytestmark = pytest.mark.skipif(
+    not os.access(LOAD, os.X_OK),
+    reason='bench/load is not built: it is written for OpenSSL 3')
+
+
+@pytest.fixture
+def bench_program(workdir):
+    """Copies a program of the benchmark to where its server may run it."""
+    def copy(name):
+        return shutil.copy(os.path.join(BUILD, 'bench', name), workdir)
+    return copy
+
+
+def load(server, pki, *words, code=0):
+    """Figures of the load generator."""
+    done = subprocess.run(
+        [LOAD, '-p', str(server.port), '-a', pki.ca, *map(str, words)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        timeout=120 * SLOW, check=False)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+def counts(figures):
+    return figures['connections'], figures['failures'], figures['resumed']
+
+
+@pytest.mark.parametrize('version', ['1.2', '1.3'])
+def test_connections_are_those_of_the_log(start, pki, bench_program, version):
+    server = start(bench_program('program'))
+    figures = load(server, pki, '-n', 40, '-c', 8, '-v', version)
+    assert counts(figures) == (40, 0, 0)
+    assert figures['truncated'] == 0
+    assert figures['handshake_us']['p50'] <= figures['whole_us']['max']
+    server.wait_log(r'^sslserver: ended by \d+ status 0$', 20, count=40)
+    server.wait_idle()
+    assert len(server.lines('ended by')) == 40
+    assert not server.lines('error|fatal|warning')
+
+
+@pytest.mark.parametrize('version', ['1.2', '1.3'])
+def test_resumed_ones_are_counted(start, pki, bench_program, version):
+    server = start(bench_program('program'))
+    figures = load(server, pki, '-n', 12, '-c', 3, '-v', version, '-r')
+    assert counts(figures) == (12, 0, 12)
+
+
+def test_bytes_are_counted(start, pki, bench_program):
+    server = start(bench_program('stream'))
+    for way in 'give', 'take':
+        figures = load(server, pki, '-m', way, '-s', 1 << 20)
+        assert counts(figures) == (1, 0, 0)
+        assert (1 << 20) < figures['bytes'] < (1 << 20) + 100
+
+
+def test_round_trips_are_counted(start, pki):
+    server = start('/bin/cat')
+    figures = load(server, pki, '-m', 'trips', '-s', 100, '-t', 50)
+    assert counts(figures) == (1, 0, 0)
+    assert figures['bytes'] == 2 * 50 * 100
+    assert 'trip_us' in figures
+
+
+def test_the_wrong_answer_is_a_failure(start, pki):
+    """cat says what it is told, and that is not what the program says."""
+    server = start('/bin/sh', '-c', 'read line; echo "$line"')
+    figures = load(server, pki, '-n', 5, '-c', 2, code=1)
+    assert counts(figures) == (0, 5, 0)
+    assert figures['reason']
+
+
+def test_refusals_are_counted(start, pki, workdir):
+    rules = make_rules(os.path.join(workdir, 'early.cdb'), '127.:deny\n')
+    server = start(options=['-y', rules])
+    figures = load(server, pki, '-m', 'refused', '-n', 30, '-c', 5)
+    assert counts(figures) == (30, 0, 0)
+    server.wait_log('^sslserver: deny 0 ', 20, count=30)
+    figures = load(server, pki, '-n', 3, code=1)
+    assert counts(figures) == (0, 3, 0)
+
+
+def test_who_is_let_in_was_not_refused(start):
+    """In plain text, as refusals are measured; -n has a greeting first."""
+    server = start(options=['-n', '-B', 'welcome'])
+    done = subprocess.run(
+        [LOAD, '-p', str(server.port), '-m', 'refused', '-n', '2'],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
+        timeout=120 * SLOW)
+    assert done.returncode == 1
+    assert counts(json.loads(done.stdout)) == (0, 2, 0)
+
+
+def test_held_ones_stand_until_the_end(start, pki):
+    server = start()
+    with subprocess.Popen(
+            [LOAD, '-p', str(server.port), '-a', pki.ca, '-m', 'hold', '-n',
+             '7', '-c', '3'], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as held:
+        assert counts(json.loads(held.stdout.readline())) == (7, 0, 0)
+        wait_for(lambda: len(server.pids('session')) == 7, 20, 'sessions')
+        held.stdin.close()
+        assert held.wait(60) == 0
+    server.wait_idle()
+
+
+@pytest.mark.parametrize('words', [[], ['-v', '1.2'], ['-r'],
+                                   ['-r', '-v', '1.2']], ids=' '.join)
+def test_floor(pki, words):
+    """The memory handshake fails by itself if it is of another kind."""
+    done = subprocess.run(
+        [LOAD, '-m', 'floor', '-n', '3', '-C', pki.ecdsa['CERTFILE'], '-K',
+         pki.ecdsa['KEYFILE'], *words], stdout=subprocess.PIPE, check=True,
+        timeout=120 * SLOW)
+    assert float(done.stdout) > 0
+
+
+def test_a_run(workdir):
+    """Of the driver, as short as it can be; its report, and README of it."""
+    if find_command('tcpserver') is None:
+        pytest.skip('tcpserver is not installed')
+    folder = os.path.join(workdir, 'report')
+    parts = ['cost', 'refusals', 'trips', 'idle', 'open']
+    done = subprocess.run(
+        [sys.executable, os.path.join(BENCH, 'run'), BUILD, '--quick',
+         '--only', ','.join(parts), '--servers', 'tcpserver,sslserver',
+         '--report', folder], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        env=dict(os.environ, BENCH_CONNECTIONS='20', BENCH_OPEN='1,20'),
+        timeout=300 * SLOW)
+    assert done.returncode == 0, done.stdout.decode()
+    with open(os.path.join(folder, 'report.json'), encoding='utf-8') as file:
+        found = json.load(file)
+    for name in 'tcpserver', 'sslserver':
+        assert found['cost']['servers'][name]['failures'] == 0
+        assert found['refusals'][name]['failures'] == 0
+        assert name in found['trips'] and name in found['idle']
+        assert None not in found['open']['servers'][name]['cpu_us']
+    assert set(found['seconds']) == set(parts)
+    assert os.path.exists(os.path.join(folder, 'cost.svg'))
+    check_readme(folder, workdir)
+
+
+def make_readme(folder, path):
+    return subprocess.run(
+        [sys.executable, os.path.join(BENCH, 'readme'), folder, path],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+
+def check_readme(folder, workdir):
+    path = os.path.join(workdir, 'README.md')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write('# Title\n\n## Speed\n\nold\n\n## After\n\nkept\n')
+    done = make_readme(folder, path)
+    assert done.returncode == 0, done.stdout
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+    assert text.startswith('# Title\n\n## Speed\n\nOne connection: ')
+    assert text.endswith('\n\n## After\n\nkept\n')
+    assert '\n| sslserver ' in text and 'old' not in text
+    assert os.path.exists(os.path.join(workdir, 'cost.svg'))
+    # Without a report nothing is touched, and a sentence says why.
+    done = make_readme(workdir, path)
+    assert done.returncode == 1 and b'report.json' in done.stdout
+    with open(path, encoding='utf-8') as file:
+        assert file.read() == text
