@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sig.h"
 #include "base/text.h"
@@ -315,6 +317,25 @@ encode_publics(
 	return bytes;
 }
 
+/*
+ * Without root, Linux counts descriptors of the user's that are under way
+ * between any processes, and lets nobody send one who may not have so many
+ * open: a keeper has few, and a busy server many.  They arrive soon.
+ */
+static int
+send_patiently(const struct role *role, const struct msg *msg)
+{
+	const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
+	int64_t until = clock_after(clock_now(), ROLE_START_MS);
+
+	while (msg_send(role->life_fd, msg, false) == -1) {
+		if (errno != ETOOMANYREFS || clock_now() >= until)
+			return -1;
+		nanosleep(&moment, NULL);
+	}
+	return 0;
+}
+
 void
 role_public_give(
     const struct role *role, const struct tls_public *publics, int fd)
@@ -333,7 +354,7 @@ role_public_give(
 	if (fd_write_all(fd, bytes, len) == -1 || sealed_seal(fd) == -1)
 		fail_public(role, "pass on");
 	free(bytes);
-	if (msg_send(role->life_fd, &ready, false) == -1)
+	if (send_patiently(role, &ready) == -1)
 		role_exit(role, 0);
 }
 

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from admission import say_nonsense
 from harness import (LONG_LIVED, PATIENCE, ROOT, SLOW, Client, Truncated,
-                     find_command, proc_limits, read_text, run_server,
+                     find_command, hold, proc_limits, read_text, run_server,
                      status_fields, tool, wait_for)
 
 UNABLE = (ConnectionError, Truncated, AssertionError)
@@ -631,3 +632,18 @@ def test_closed_error_output(start):
     assert fds['0']['kind'] == fds['1']['kind'] == 'pipe'
     assert '2' not in fds or fds['2']['target'] == '/dev/null'
     assert sorted(fds)[:2] == ['0', '1'] and len(fds) <= 3
+
+
+def test_start_while_many_descriptors_are_under_way(start):
+    """Of any process of this user: a keeper waits until they have arrived."""
+    if ROOT:
+        pytest.skip('about an ordinary user')
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, there:
+        for _ in range(10):
+            socket.send_fds(here, [b'x'], [0] * 4)
+        server = start(ready=False)
+        server.wait_log('^sslserver: key ')
+        hold(lambda: server.process.poll() is None, 1, 'the start')
+    server.wait_ready()
+    server.check_service()
