@@ -55,8 +55,8 @@
 #define NEST_SMALL ((size_t)384 << 10)
 #define NEST_HOT ((size_t)64 << 10) /* of that, for the parent's blocks */
 /* What every child uses: there after one call instead of a fault a page. */
-#define PRESENT_STACK ((size_t)20 << 10)
-#define PRESENT_SMALL ((size_t)36 << 10)
+#define PRESENT_STACK ((size_t)12 << 10)
+#define PRESENT_SMALL ((size_t)32 << 10)
 
 struct head {
 	uint16_t class;
