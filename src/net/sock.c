@@ -236,18 +236,20 @@ sock_linger(int fd, int cancel_fd, int ms, bool is_idle)
 		{ .fd = cancel_fd, .events = POLLIN } };
 	int64_t now = clock_now(), deadline = clock_after(now, ms);
 	char bytes[16384];
+	bool waits = !is_idle; /* at first, too: rarely is anything there */
 	ssize_t n;
 
 	while (now < deadline) {
+		if (waits &&
+		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
+		    set[1].revents != 0)
+			return;
 		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 			return;
 		if (n == -1 && is_idle)
 			return;
-		if (n == -1 &&
-		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
-		    set[1].revents != 0)
-			return;
+		waits = n == -1;
 		now = clock_now();
 	}
 }

@@ -238,7 +238,10 @@ limit_session(struct session *session)
 	    stays ? STAYING_DESCRIPTORS : SESSION_DESCRIPTORS);
 }
 
-/* In the child. */
+/*
+ * In the child.  SIGCHLD's handler is still there, and does nothing: a
+ * session is not its owner.
+ */
 static void
 become_session(void *arg)
 {
@@ -256,7 +259,6 @@ become_session(void *arg)
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
 
-	sig_forget();
 	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
 	    session_begin(&session, msg) == -1 || limit_session(&session) == -1)
 		_exit(111);
