@@ -325,6 +325,7 @@ class Server:
         self.arguments += [str(option) for option in options]
         self.arguments += [host or '127.0.0.1', str(port)] + list(program)
         self.port = self.address = self.announced = None
+        self.connected = 0
         self.process = None
         self._spawn(launcher, preexec, stderr, cwd, keep)
 
@@ -459,6 +460,7 @@ class Server:
     def connect(self, **settings):
         address = settings.pop('address', None) or self.address
         address = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(address, address)
+        self.connected += 1
         return Client(address, self.port, **settings)
 
     def exchange(self, data=b'', **settings):

@@ -10,7 +10,7 @@ import pytest
 import harness
 from admission import environment_of, make_rules
 from clientpki import ClientPki
-from harness import (BIN, TLS12, TLS13, json_of, kill, proc_limits,
+from harness import (BIN, TLS12, TLS13, in_time, json_of, kill, proc_limits,
                      run_server, tls_context, wait_for)
 from test_key import found_in, may_read_memory  # noqa: F401
 
@@ -39,11 +39,11 @@ def sessions_of_log(server):
 
 def settled(server, count=1):
     """Waits until so many sessions are there and wait for a client, and
-    nobody is connected."""
+    each connection that there was has ended, also in the log."""
     def look():
         roles = server.roles()
-        status = server.lines(r'^\w+: status: ')
-        return status[-1].split()[2].startswith('0/') and \
+        ended = server.lines(r'^\w+: ended by ')
+        return len(ended) == server.connected and \
             not roles['zombie'] and len(roles['session']) == count and \
             (set(roles['session']),)
     return wait_for(look, what='%d sessions that wait' % count)[0]
@@ -319,32 +319,49 @@ def test_death_of_one_that_waits(handle, number):
 
 def test_stopped_session_misses_its_deadline(handle):
     """One that takes no client is killed after -T."""
-    server = handle(options=['-c', '1', '-T', '1'])
-    server.check_service()
-    session, = settled(server)
-    kill(session, signal.SIGSTOP)
-    with server.connect(handshake=False) as client:
-        client.wait_end()
-    server.wait_log('handshake timeout')
-    settled(server, 0)
-    server.check_service()
+    def attempt(seconds, pace):
+        server = handle(options=['-c', '1', '-T', seconds])
+        pace.begin()
+        server.check_service()
+        pace.end()
+        session, = settled(server)
+        kill(session, signal.SIGSTOP)
+        with server.connect(handshake=False) as client:
+            client.wait_end()
+        server.wait_log('handshake timeout')
+        settled(server, 0)
+        pace.begin()
+        server.check_service()
+        pace.end()
+
+    in_time(attempt)
 
 
 def test_idle_and_handshake_deadlines(handle):
     """-w and -T of the second client begin with it."""
-    server = handle(options=['-c', '1', '-w', '1', '-T', '2'])
-    server.check_service()
-    session, = settled(server)
-    with server.connect() as client:
-        client.echo(b'x')
-        client.wait_end()
-    server.wait_log('idle timeout')
-    settled(server)
-    with server.connect(handshake=False) as client:
-        assert client.sock.recv(1) == b''
-    server.wait_log('handshake timeout')
-    settled(server, 0)
-    server.check_service()
+    def attempt(seconds, pace):
+        server = handle(options=['-c', '1', '-w', seconds,
+                                 '-T', 2 * seconds])
+        pace.begin()
+        server.check_service()
+        pace.end()
+        session, = settled(server)
+        pace.begin()
+        with server.connect() as client:
+            client.echo(b'x')
+            pace.end()
+            client.wait_end()
+        server.wait_log('idle timeout')
+        settled(server)
+        with server.connect(handshake=False) as client:
+            assert client.sock.recv(1) == b''
+        server.wait_log('handshake timeout')
+        settled(server, 0)
+        pace.begin()
+        server.check_service()
+        pace.end()
+
+    in_time(attempt)
 
 
 def test_nursery_replaced(handle):
