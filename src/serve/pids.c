@@ -13,9 +13,8 @@
 int
 pids_init(struct pids *pids, size_t limit)
 {
-	size_t i;
-
 	memset(pids, 0, sizeof(*pids));
+	pids->limit = limit;
 	pids->bucket_count = 16;
 	while (pids->bucket_count < limit)
 		pids->bucket_count *= 2;
@@ -24,10 +23,6 @@ pids_init(struct pids *pids, size_t limit)
 	if (pids->entries == NULL || pids->buckets == NULL) {
 		pids_free(pids);
 		return -1;
-	}
-	for (i = limit; i-- > 0;) {
-		pids->entries[i].next = pids->unused;
-		pids->unused = &pids->entries[i];
 	}
 	return 0;
 }
@@ -50,17 +45,32 @@ find(const struct pids *pids, pid_t pid)
 	return link;
 }
 
+/*
+ * One that has been used, or the first that has not, or NULL.  Those behind
+ * it take no memory yet, whose pages every fork would have to copy.
+ */
+static struct pids_entry *
+take_entry(struct pids *pids)
+{
+	struct pids_entry *entry = pids->unused;
+
+	if (entry != NULL)
+		pids->unused = entry->next;
+	else if (pids->fresh < pids->limit)
+		entry = &pids->entries[pids->fresh++];
+	return entry;
+}
+
 int
 pids_add(struct pids *pids, pid_t pid, uint64_t conn, int fd)
 {
-	struct pids_entry *entry = pids->unused;
+	struct pids_entry *entry = take_entry(pids);
 	struct pids_entry **bucket = bucket_of(pids, pid);
 
 	if (entry == NULL) {
 		fd_close(&fd);
 		return -1;
 	}
-	pids->unused = entry->next;
 	entry->fd = fd;
 	entry->pid = pid;
 	entry->conn = conn;

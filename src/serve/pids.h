@@ -22,8 +22,9 @@ struct pids_entry {
 
 struct pids {
 	struct pids_entry *entries;  /* limit of them */
+	size_t limit, fresh;	     /* from there on nobody has used them */
 	struct pids_entry **buckets; /* a power of two of them */
-	struct pids_entry *unused;
+	struct pids_entry *unused;   /* of those that somebody has */
 	size_t bucket_count;
 	size_t count;
 };
