@@ -473,11 +473,12 @@ run(struct pump *pump)
 	while (!pump->is_over) {
 		move_input(pump);
 		move_output(pump);
+		/* What has failed stays so, though our end was told before. */
+		if (pump->has_failed && *relay->program_in == -1)
+			pump->is_over = true;
 		/* The client has our end; the program has its, or is gone. */
 		if (pump->out.is_closed && *relay->program_in == -1)
 			end(pump, RELAY_CLEAN, 0, "");
-		if (pump->has_failed && *relay->program_in == -1)
-			pump->is_over = true;
 		if (!pump->is_over)
 			wait_for_work(pump);
 	}

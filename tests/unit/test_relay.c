@@ -726,6 +726,36 @@ what_came_before_garbage_is_kept(void **state)
 	clear(&scene);
 }
 
+/* Both directions have come to their end then, but not as they should. */
+static void
+failures_after_output_are_kept_too(void **state)
+{
+	struct scene scene;
+	char bytes[10];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		prepare(&scene);
+		scene.relay.keeps_input = true;
+		start(&scene);
+		half_close(&scene);
+		SSL_write(scene.ssl, "said", 4);
+		wait_until_sent(scene.client_fd);
+		if (i == 0) {
+			assert_int_equal(
+			    write(scene.client_fd, "EHLO example\r\n", 14), 14);
+		} else {
+			reset(scene.client_fd);
+			scene.client_fd = -1;
+		}
+		assert_int_equal(fd_read_all(scene.in, bytes, 10), 4);
+		expect_end(&scene, i == 0 ? RELAY_TLS : RELAY_RESET);
+		assert_int_equal(scene.program_in, -1);
+		clear(&scene);
+	}
+}
+
 static void
 garbage_is_a_tls_end(void **state)
 {
@@ -1181,6 +1211,7 @@ main(void)
 		cmocka_unit_test(reset_is_seen_while_input_is_stuck),
 		cmocka_unit_test(what_came_before_a_reset_is_kept),
 		cmocka_unit_test(what_came_before_garbage_is_kept),
+		cmocka_unit_test(failures_after_output_are_kept_too),
 		cmocka_unit_test(garbage_is_a_tls_end),
 		cmocka_unit_test(idleness_ends_and_bytes_put_it_off),
 		cmocka_unit_test(idleness_counts_while_a_direction_is_stuck),
