@@ -2,6 +2,7 @@
 turn.  Nothing of one client reaches the next."""
 
 import os
+import shutil
 import signal
 import ssl
 
@@ -391,6 +392,50 @@ def test_monitor_replaced(handle):
     wait_for(lambda: not server.pids('session'), what='no session')
     server.check_service()
     assert settled(server) != {session}
+
+
+# Sessions that have been taken over
+
+@pytest.fixture
+def with_bad_nursery(workdir, start):
+    """Starts sslhandle beside a nursery whose sessions behave in that way."""
+    directory = os.path.join(workdir, 'bin')
+    os.mkdir(directory)
+    for file in ('sslhandle', 'ucspissl-keeper'):
+        shutil.copy(os.path.join(BIN, file), directory)
+    shutil.copy(harness.tool('badnursery'),
+                os.path.join(directory, 'ucspissl-nursery'))
+
+    def starter(way, *options):
+        return start('/bin/true', options=['-B', way, *options],
+                     command=os.path.join(directory, 'sslhandle'))
+    return starter
+
+
+def taken_over(server):
+    """Children of the nursery: they have no titles."""
+    nursery = server.pid('nursery')
+    return [stat.pid for stat in server.stats()
+            if stat.ppid == nursery and stat.state != 'Z']
+
+
+@pytest.mark.parametrize('way', ['vacant', 'talker'])
+def test_one_that_waits_has_nothing_to_say(with_bad_nursery, way):
+    """It is killed, and costs no client anything."""
+    server = with_bad_nursery(way, '-c', '1')
+    for count in (1, 2, 3):
+        with harness.Client(server.address, server.port, handshake=False):
+            server.wait_log('^sslhandle: ended by .* status 0$', count=count)
+        wait_for(lambda: not taken_over(server), what='no session')
+    assert len(set(sessions_of_log(server))) == 3
+
+
+def test_vacant_before_it_is_done(with_bad_nursery):
+    server = with_bad_nursery('hasty', '-c', '1')
+    for count in (1, 2):
+        with harness.Client(server.address, server.port, handshake=False):
+            server.wait_log('protocol violation$', count=count)
+        wait_for(lambda: not taken_over(server), what='no session')
 
 
 # Reload and shutdown

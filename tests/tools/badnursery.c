@@ -232,6 +232,52 @@ again(void)
 	wait_for_end();
 }
 
+/* A client that it has done nothing for is not one that it has left. */
+static void
+hasty(void)
+{
+	body.len = 0;
+	tell(MSG_VACANT);
+	wait_for_end();
+}
+
+/* As one does that is through with its client and can take another. */
+static void
+become_vacant(void)
+{
+	unsigned char bytes[64];
+	struct msg_writer w;
+
+	tell(MSG_FACTS);
+	wait_for(MSG_RUN);
+	msg_write_to(&w, bytes, sizeof(bytes));
+	msg_put_number(&w, MSG_END_CLEAN);
+	msg_put_number(&w, 0);
+	msg_put_number(&w, 0);
+	msg_put_text(&w, NULL);
+	buf_append(&body, bytes, w.len);
+	tell(MSG_DONE);
+	tell(MSG_VACANT);
+}
+
+/* But it is said once. */
+static void
+vacant(void)
+{
+	become_vacant();
+	tell(MSG_VACANT);
+	wait_for_end();
+}
+
+/* And there is nothing to say any more. */
+static void
+talker(void)
+{
+	become_vacant();
+	tell_piece(MSG_FACTS, 0, true);
+	wait_for_end();
+}
+
 static const struct {
 	const char *name;
 	void (*way)(void);
@@ -239,7 +285,8 @@ static const struct {
 	{ "nul", nul }, { "newline", newline }, { "unknown", unknown },
 	{ "twice", twice }, { "gap", gap }, { "large", large },
 	{ "many", many }, { "endless", endless }, { "empty", empty },
-	{ "mixed", mixed }, { "pieces", pieces } };
+	{ "mixed", mixed }, { "pieces", pieces }, { "hasty", hasty },
+	{ "vacant", vacant }, { "talker", talker } };
 
 /* That of -B keyN, or the first. */
 static uint64_t
