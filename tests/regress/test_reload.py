@@ -18,6 +18,7 @@ import pytest
 
 from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
+from clientrun import is_listening
 from harness import (KEEPER_ID, NET_ID, ROOT, SANITIZED, SLOW, TLS12,
                      Client, Truncated, descriptors, hold, kill, read_proc,
                      read_stat, status_fields, tls_context, tool, wait_for)
@@ -557,6 +558,9 @@ def test_when_it_stops(start, files):
         client.echo(b'x')
         before = generations(server)
         server.signal(signal.SIGTERM)
+        # Of two that wait at once the kernel delivers SIGHUP first.
+        wait_for(lambda: not is_listening(server.port), 20,
+                 'the listener to be closed')
         server.signal(signal.SIGHUP)
         hold(lambda: generations(server) == before, 0.5, 'no other role')
         client.echo(b'y')
