@@ -436,6 +436,25 @@ def test_reset_later(family, peer, pki):
     assert report == 'truncated\n'
 
 
+def test_reset_after_the_programs_end(family, peer, pki):
+    """Our close_notify is out: still the stream was cut."""
+    context = server_context(pki.path('ecdsa.pem'), pki.path('ecdsa.key'))
+
+    def serve(conn):
+        tls = context.wrap_socket(conn, server_side=True)
+        tls.sendall(b'half of')
+        assert tls.recv(1) == b''
+        reset(tls)
+
+    result, report = run_reported(
+        '-a', pki.ca, 'localhost', peer(serve).port, 'sh', '-c',
+        'exec 7>&-; cat <&6')
+    assert result == (
+        0, 'half of', 'sslclient: error: (111) unable to speak TLS with '
+        'localhost: Connection reset by peer\n')
+    assert report == 'truncated\n'
+
+
 def test_what_came_before_a_reset_is_not_lost(family, peer, pki, workdir):
     """A program that is slow to read has all of it, whatever became of the
     connection meanwhile."""
