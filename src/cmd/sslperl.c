@@ -135,6 +135,12 @@ serve(int argc, char *const *argv)
 		complain(argv[1]);
 	FREETMPS;
 	LEAVE;
+	/*
+	 * Handles that it has left open: what they still hold would go to
+	 * whom their numbers belong next.
+	 */
+	if (PerlIO_flush(NULL) != 0)
+		_exit(0);
 	restore_name();
 }
 

@@ -65,6 +65,15 @@ sub obey {
 			$SIG{TERM} = sub { };
 			open(our $left, '<', '/dev/zero');
 		}
+		elsif ($verb eq 'leave') {
+			open(our $out, '>&', 1) or die $!;
+			print $out $rest;
+			our $full;
+			open($full, '>', '/dev/full') if $rest eq 'full';
+			print $full $rest if $full;
+		}
+		elsif ($verb eq 'dup') { POSIX::dup(1); POSIX::dup(1) }
+		elsif ($verb eq 'finish') { our $out; close $out if $out }
 		elsif ($verb eq 'replace') { %ENV = (LEAKED => 1) }
 		elsif ($verb eq 'fork') { fork() or exit 0; wait }
 		elsif ($verb eq 'child') {
@@ -151,6 +160,18 @@ def test_input_that_was_not_asked_for_is_not_the_next_ones(serve):
     server = serve()
     assert do(server, 'say one', 'return', 'say two', 'exit 7') == b'one\n'
     assert do(server, 'say three') == b'three\n'
+
+
+def test_handle_left_open_is_not_the_next_ones(serve):
+    """What it holds goes to its own client, or to nobody."""
+    server = serve()
+    pid, = workers(server)
+    assert do(server, 'leave secret', 'return') == b'secret'
+    assert do(server, 'dup', 'finish', 'say good', 'return') == b'good\n'
+    assert state(server)['pid'] == str(pid)
+    assert do(server, 'leave full', 'return') == b'full'
+    wait_workers(server, 1, without={pid})
+    assert do(server, 'dup', 'finish', 'say good', 'return') == b'good\n'
 
 
 def test_death_ends_the_client_and_not_the_child(serve):
