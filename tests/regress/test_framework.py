@@ -51,7 +51,9 @@ def read_state(client):
     """What was asked for, in however many pieces it comes."""
     text = b''
     while not text.endswith(b'\nend\n'):
-        text += client.recv()
+        piece = client.recv()
+        assert piece, 'it ended after %r' % text
+        text += piece
     return State(text)
 
 
