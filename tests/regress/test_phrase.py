@@ -11,8 +11,8 @@ import tty
 
 import pytest
 
-from harness import (LONG_LIVED, PATIENCE, descriptors, kill, read_proc,
-                     run_server, wait_for)
+from harness import (LONG_LIVED, PATIENCE, descriptors, is_stopped, kill,
+                     read_proc, run_server, wait_for)
 from pki import openssl
 from test_failures import is_served
 from test_key import found_in, may_read_memory  # noqa: F401
@@ -373,7 +373,13 @@ LOST = r'^sslserver: fatal: \(111\) all keepers are lost and the pass ' \
 
 
 def lose_keepers(server):
-    for pid in server.pids('keeper'):
+    pids = server.pids('keeper')
+    # One that still ran could hand the phrase to the first one's successor.
+    for pid in pids:
+        kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(is_stopped(pid) for pid in pids), 20,
+             'the keepers to stand')
+    for pid in pids:
         kill(pid)
 
 
