@@ -215,7 +215,8 @@ def test_tickets_without_end(family, command, pki, workdir):
                         pki.ca, 'localhost', server.port, 'sh', '-c',
                         'echo hello >&7; head -n 1 <&6; exec 7>&-; '
                         'cat <&6 >/dev/null')
-    assert result == (0, 'olleh\n', ''), result
+    # The server of openssl 1.1.1 ends without close_notify.
+    assert (result.code, result.out) == (0, 'olleh\n'), result
     family.wait_gone()
     assert 1 <= watch.count() <= 16
 
