@@ -22,6 +22,7 @@
 
 static volatile sig_atomic_t is_pending[NSIG];
 static volatile sig_atomic_t is_caught[NSIG];
+static volatile sig_atomic_t is_woken; /* since the pipe was emptied */
 static int wake_pipe[2] = { -1, -1 };
 static pid_t owner; /* who made wake_pipe */
 /* Of children: the handler puts, sig_next_child gets. */
@@ -49,6 +50,7 @@ note(int signo, siginfo_t *info, void *context)
 		if (signo == SIGCHLD)
 			note_child(info);
 		is_pending[signo] = 1;
+		is_woken = 1;
 		/* A full pipe wakes as well, so failing is of no matter. */
 		if (write(wake_pipe[1], "", 1) == -1)
 			errno = saved;
@@ -201,12 +203,16 @@ sig_next(void)
 	if (owner != getpid())
 		return 0;
 	/*
-	 * First the pipe, then the table: a signal that comes in between is
-	 * found now and wakes once for nothing; the other order would lose
-	 * its wake-up.
+	 * First the mark, then the pipe, then the table: a signal that comes
+	 * in between is found now and wakes once for nothing; another order
+	 * would lose its wake-up.  A short read has emptied the pipe.
 	 */
-	while (read(wake_pipe[0], bytes, sizeof(bytes)) > 0)
-		continue;
+	if (is_woken) {
+		is_woken = 0;
+		while (read(wake_pipe[0], bytes, sizeof(bytes)) ==
+		    (ssize_t)sizeof(bytes))
+			continue;
+	}
 	for (signo = 1; signo < NSIG; signo++) {
 		if (is_pending[signo]) {
 			is_pending[signo] = 0;
