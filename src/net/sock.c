@@ -235,7 +235,7 @@ sock_linger(int fd, int cancel_fd, int ms, bool is_idle)
 	struct pollfd set[2] = { { .fd = fd, .events = POLLIN },
 		{ .fd = cancel_fd, .events = POLLIN } };
 	int64_t now = clock_now(), deadline = clock_after(now, ms);
-	char bytes[16384];
+	char bytes[2048];      /* a small piece of stack, nothing is kept */
 	bool waits = !is_idle; /* at first, too: rarely is anything there */
 	ssize_t n;
 

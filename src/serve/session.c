@@ -152,22 +152,39 @@ make_tickets(void *arg, struct tlsresume_ticket tickets[TLSRESUME_ENTRIES_MAX])
 	return true;
 }
 
-/* tlsresume_store_fn: to the cache; nobody answers. */
+static void
+put_entries(
+    struct msg_writer *w, const struct tlsresume_entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		msg_put_bytes(w, entries[i].id, TLSRESUME_ID_SIZE);
+		msg_put_bytes(w, entries[i].bytes, entries[i].len);
+	}
+}
+
+/*
+ * tlsresume_store_fn: to the cache; nobody answers.  In memory of its size,
+ * as the largest would take the stack to pages that nothing else uses.
+ */
 static void
 store(void *arg, const struct tlsresume_entry *entries, size_t count)
 {
 	const struct session *session = arg;
-	unsigned char body[CACHE_STORE_MAX];
+	unsigned char *body;
 	struct msg_writer w;
-	size_t i;
 
-	msg_write_to(&w, body, sizeof(body));
-	for (i = 0; i < count; i++) {
-		msg_put_bytes(&w, entries[i].id, TLSRESUME_ID_SIZE);
-		msg_put_bytes(&w, entries[i].bytes, entries[i].len);
-	}
+	msg_write_to(&w, NULL, CACHE_STORE_MAX);
+	put_entries(&w, entries, count);
+	body = malloc(w.len);
+	if (body == NULL)
+		return; /* it cannot be resumed, that is all */
+	msg_write_to(&w, body, w.len);
+	put_entries(&w, entries, count);
 	tell(session, MSG_STORE, body, w.len);
 	explicit_bzero(body, w.len);
+	free(body);
 }
 
 static void
