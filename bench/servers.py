@@ -198,13 +198,15 @@ class Kind:
         self.fetches = traits.get('fetches', False)
         # Of one process, for each connection; the load generator's is one.
         self.descriptors = traits.get('descriptors', 1)
+        # Open at once; more would take all of a run's time.
+        self.most = traits.get('most', 10000)
 
 
 KINDS = [
     Kind('tcpserver', tcpserver, is_tls=False),
     Kind('sslserver', sslserver),
-    Kind('sslhandle', sslhandle),
-    Kind('stunnel', stunnel, descriptors=2),
+    Kind('sslhandle', sslhandle, descriptors=2, most=1000),
+    Kind('stunnel', stunnel, descriptors=2, most=1000),
     Kind('socat', socat),
     Kind('ncat', ncat),
     Kind('tlswrapper', tlswrapper),
