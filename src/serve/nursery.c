@@ -262,6 +262,9 @@ become_session(void *arg)
 	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
 	    session_begin(&session, msg) == -1 || limit_session(&session) == -1)
 		_exit(111);
+	/* What it says is the session's to forget: see there. */
+	if (session.start.stays)
+		msg_wipe(&nursery->role.room, msg);
 	title_set("session");
 	session_run(&session);
 }
@@ -299,6 +302,8 @@ start(struct nursery *nursery, struct msg *msg)
 	} else if (msg->fd_count < START_FDS)
 		error = EMFILE;
 	msg_close_fds(msg);
+	/* A name and an address: not for those that are made later. */
+	msg_wipe(&nursery->role.room, msg);
 	if (pid == -1)
 		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
 	/* There is room: see is_full. */

@@ -104,6 +104,7 @@ sign(void *arg, size_t key, unsigned scheme, const unsigned char *text,
 	    answer_len > size)
 		return -1;
 	memcpy(signature, answer, answer_len);
+	msg_wipe(&room, &msg);
 	return (int)answer_len;
 }
 

@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 import harness
-from admission import environment_of, make_rules
+from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
 from harness import (BIN, TLS12, TLS13, in_time, json_of, kill, proc_limits,
                      run_server, tls_context, wait_for)
@@ -244,6 +244,36 @@ def test_certificate_of_the_last_client_is_gone(
         client.recv_all()
     assert settled(server) == {session}
     assert not found_in(session, forms)
+
+
+# So long that what is told of the next client does not cover it.
+NAMES = {'127.0.0.5': 'x' * 60 + '.the-name-of-somebody-else.example.org',
+         '127.0.0.6': 'b.org'}
+
+
+@pytest.mark.parametrize('is_pooled', [True, False])
+def test_name_of_the_last_client_is_gone(
+        handle, start, clients, may_read_memory, is_pooled):  # noqa: F811
+    """Which START says: neither in a session that served that client, nor
+    in one made later, nor in the nursery, of which it would be a copy."""
+    forms = {'name': b'the-name-of-somebody-else'}
+    with name_server(known(NAMES)) as dns:
+        server = (handle if is_pooled else start)(
+            options=['-z', '-c', '1'],
+            env=dict(dns.environment, CAFILE=clients.root))
+        nursery = server.pid('nursery')
+        with server.connect(handshake=False, source='127.0.0.5'):
+            session = server.pid('session')
+            wait_for(lambda: found_in(session, forms), what='its name')
+            assert sessions_of_log(server) == [session]
+            assert not found_in(nursery, forms)
+        assert settled(server, is_pooled) == ({session} if is_pooled
+                                              else set())
+        with server.connect(handshake=False, source='127.0.0.6'):
+            session = server.pid('session')
+            wait_for(lambda: found_in(session, {'name': b'b.org'}),
+                     what='the next one\'s')
+            assert not found_in(session, forms)
 
 
 def test_resumed_or_not(handle):
