@@ -329,7 +329,7 @@ arena_wipe_freed(void)
 	unsigned class;
 	size_t size;
 
-	for (class = 1; class < CLASSES; class ++) {
+	for (class = 0; class < CLASSES; class ++) {
 		size = size_of_class(class);
 		if (size > ARENA_WIPED_MAX)
 			break;
@@ -494,9 +494,12 @@ memalign(size_t alignment, size_t size)
 
 	if (alignment <= UNIT)
 		return malloc(size);
-	if ((alignment & (alignment - 1)) != 0 ||
-	    size > SIZE_MAX / 2 - alignment) {
+	if ((alignment & (alignment - 1)) != 0) {
 		errno = EINVAL;
+		return NULL;
+	}
+	if (alignment > SIZE_MAX / 4 || size > SIZE_MAX / 4) {
+		errno = ENOMEM;
 		return NULL;
 	}
 	block = malloc(size + alignment + UNIT);

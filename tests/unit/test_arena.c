@@ -29,6 +29,7 @@
 /* Called by way of these, so that the compiler assumes nothing. */
 static void *(*volatile take)(size_t) = malloc;
 static void *(*volatile take_zero)(size_t, size_t) = calloc;
+static void *(*volatile take_aligned)(size_t, size_t) = aligned_alloc;
 static void *(*volatile resize)(void *, size_t) = realloc;
 static void (*volatile give)(void *) = free;
 static void *(*volatile fill)(void *, int, size_t) = memset;
@@ -158,6 +159,11 @@ too_much_is_refused(void **state)
 	assert_int_equal(errno, ENOMEM);
 	assert_null(take_zero(SIZE_MAX / 2, 3));
 	assert_null(take(SIZE_MAX / 4));
+	/* Both together are nothing. */
+	errno = 0;
+	assert_null(take_aligned(SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1));
+	assert_int_equal(errno, ENOMEM);
+	assert_null(take_aligned(4096, SIZE_MAX - 100));
 	give(NULL);
 }
 
@@ -381,25 +387,26 @@ damage_is_noticed(void **state)
 static void
 what_is_free_is_wiped(void **state)
 {
-	static const size_t sizes[] = { 1, 24, 100, 4096, 20000, 80000 };
-	unsigned char *used, *blocks[6], *again;
+	/* All that a block has room for may have been used: realloc(3). */
+	static const size_t sizes[] = { 0, 1, 24, 100, 4096, 20000, 80000 };
+	unsigned char *used, *blocks[7], *again;
 	size_t i, n;
 
 	(void)state;
 	used = take(100);
 	memset(used, 0xaa, 100);
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 7; i++) {
 		blocks[i] = take(sizes[i]);
-		memset(blocks[i], 0x55, sizes[i]);
+		memset(blocks[i], 0x55, malloc_usable_size(blocks[i]));
 	}
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 7; i++)
 		give(blocks[i]);
 	assert_true(arena_wipe_freed());
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 7; i++) {
 		again = take(sizes[i]);
 		assert_ptr_equal(again, blocks[i]);
 		/* Where it lies in a list, an address is kept. */
-		for (n = sizeof(void *); n < sizes[i]; n++)
+		for (n = sizeof(void *); n < malloc_usable_size(again); n++)
 			assert_int_equal(again[n], 0);
 		give(again);
 	}
