@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,11 +24,15 @@
 #include <unistd.h>
 
 #include "base/arena_internal.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "compat/compat.h"
 
 #define PAGE ((size_t)4 << 10)
 #define SPREAD_PAGES ((size_t)16 << 10)
-#define HOT_MAX 256
+#define HOT_MAX 256 /* a report is one write(2) that a pipe takes whole */
+/* Who has said nothing by then was stopped, as others of its uid can. */
+#define REPORT_MS 15000
 
 struct block {
 	uint16_t class, number;
@@ -51,6 +56,17 @@ static struct {
 	struct block blocks[HOT_MAX];
 	size_t count;
 } hot;
+
+/* A child that does not outlive us, also when it is stopped. */
+static pid_t
+fork_bound(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		compat_end_with(parent);
+	return pid;
+}
 
 /*
  * In the child
@@ -168,7 +184,7 @@ rehearse(void (*prepare)(void *arg), void (*work)(void *arg), void *arg,
 	if (begin_spread() == -1)
 		_exit(111);
 	prepare(arg);
-	pid = fork();
+	pid = fork_bound();
 	if (pid == 0)
 		play(work, arg, report_fd);
 	await(pid);
@@ -193,6 +209,20 @@ place_together(unsigned class, unsigned number, size_t size)
 	return NULL;
 }
 
+/* What a child says, or 0. */
+static ssize_t
+hear(int report_fd)
+{
+	struct pollfd fds[1] = { { report_fd, POLLIN, 0 } };
+	int64_t until = clock_after(clock_now(), REPORT_MS);
+	int r;
+
+	do
+		r = poll(fds, 1, clock_poll_timeout(clock_now(), until));
+	while (r == -1 && errno == EINTR);
+	return r == 1 ? read(report_fd, hot.blocks, sizeof(hot.blocks)) : 0;
+}
+
 void
 rehearsal_run(void (*prepare)(void *arg), void (*work)(void *arg), void *arg)
 {
@@ -203,12 +233,14 @@ rehearsal_run(void (*prepare)(void *arg), void (*work)(void *arg), void *arg)
 	if (fd_pipe(ends) == -1)
 		return;
 	arena_drop_free();
-	pid = fork();
+	pid = fork_bound();
 	if (pid == 0)
 		rehearse(prepare, work, arg, ends[1]);
 	fd_close(&ends[1]);
-	len = fd_read_all(ends[0], hot.blocks, sizeof(hot.blocks));
+	len = hear(ends[0]);
 	fd_close(&ends[0]);
+	if (pid != -1)
+		kill(pid, SIGKILL);
 	await(pid);
 	if (len <= 0)
 		return;

@@ -11,10 +11,11 @@
  * together, so that few pages are copied.  `prepare` is what the caller
  * does next, `work` what its children do then; both are called with arg in
  * children that exit afterwards, and so may fail, by _exit, and leave no
- * trace; it gets a page for each block, 64 MiB at most.  Waits for it.  If
- * nothing could be learned, or the caller then does something else, blocks
- * lie as they would have.  Once, before there are children, and before
- * SIGCHLD is caught.  With arena_none.c it does nothing.
+ * trace; it gets a page for each block, 64 MiB at most.  Waits for it, but
+ * for some seconds at most, and then kills it.  If nothing could be learned,
+ * or the caller then does something else, blocks lie as they would have.
+ * Once, before there are children, and before SIGCHLD is caught.  With
+ * arena_none.c it does nothing.
  */
 void rehearsal_run(
     void (*prepare)(void *arg), void (*work)(void *arg), void *arg);

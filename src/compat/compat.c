@@ -21,6 +21,9 @@
 #include <unistd.h>
 
 #include <sys/syscall.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #if !defined(HAVE_PIPE2) || !defined(HAVE_ACCEPT4)
 static int
@@ -132,6 +135,14 @@ compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg)
 {
 	return clone(fn, stack_end, SIGCHLD, arg);
 }
+
+void
+compat_end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1 ||
+	    getppid() != parent)
+		_exit(111);
+}
 #else
 pid_t
 compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg)
@@ -142,5 +153,11 @@ compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg)
 	if (pid == 0)
 		_exit(fn(arg));
 	return pid;
+}
+
+void
+compat_end_with(pid_t parent)
+{
+	(void)parent;
 }
 #endif

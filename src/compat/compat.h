@@ -74,6 +74,13 @@ int fpurge(FILE *stream);
  */
 pid_t compat_fork_on(void *stack_end, int (*fn)(void *arg), void *arg);
 
+/*
+ * In a child that has just been forked: SIGKILL ends it when `parent`, which
+ * forked it, is gone; it exits if that is so already.  Where the system has
+ * no such thing nothing happens.
+ */
+void compat_end_with(pid_t parent);
+
 /* Where no clock counts the time of suspension, the monotonic one serves. */
 #ifndef CLOCK_BOOTTIME
 #define CLOCK_BOOTTIME CLOCK_MONOTONIC

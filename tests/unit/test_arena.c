@@ -331,6 +331,31 @@ nothing_is_learned_of_one_that_leaves(void **state)
 	assert_false(are_near(rows[100], rows[1500]));
 }
 
+/* As others of its uid can. */
+static void
+be_stopped(void *arg)
+{
+	(void)arg;
+	raise(SIGSTOP);
+}
+
+/* Neither is waited for without end, nor left behind. */
+static void
+one_that_is_stopped_is_killed(void **state)
+{
+	int ends[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	rehearsal_run(make_rows, be_stopped, NULL);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+	make_rows(NULL);
+	assert_false(are_near(rows[100], rows[1500]));
+}
+
 static void
 free_twice(void *arg)
 {
@@ -427,6 +452,7 @@ main(void)
 		cmocka_unit_test(a_child_has_a_stack_of_its_own),
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
+		cmocka_unit_test(one_that_is_stopped_is_killed),
 		cmocka_unit_test(what_children_write_to_lies_together),
 		cmocka_unit_test(what_is_free_is_wiped),
 	};
