@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include <sys/resource.h>
@@ -137,6 +138,38 @@ fd_close(int *fd)
 	/* Never again after EINTR: the number may be another's by then. */
 	(void)close(*fd);
 	*fd = -1;
+	errno = saved;
+}
+
+/* How many there are from fds[0] on whose numbers follow each other. */
+static size_t
+run_of(const int *fds, size_t count)
+{
+	size_t run = 1;
+
+	while (run < count && fds[0] != -1 && fds[run] == fds[0] + (int)run)
+		run++;
+	return run;
+}
+
+void
+fd_close_all(int *fds, size_t count)
+{
+	int saved = errno;
+	size_t i, run;
+	bool is_done;
+
+	for (; count > 0; fds += run, count -= run) {
+		run = run_of(fds, count);
+		is_done = run > 1 &&
+		    close_range((unsigned)fds[0], (unsigned)fds[run - 1], 0) ==
+			0;
+		for (i = 0; i < run; i++)
+			if (is_done)
+				fds[i] = -1;
+			else
+				fd_close(&fds[i]);
+	}
 	errno = saved;
 }
 

@@ -51,6 +51,12 @@ int fd_inherit(int fd);
 void fd_close(int *fd);
 
 /*
+ * The same of fds[count], in fewer calls where they are neighbours in number
+ * and in fds.  Each may stand there once.
+ */
+void fd_close_all(int *fds, size_t count);
+
+/*
  * Close every open descriptor but those in keep[count], which may stand in
  * any order, more than once, and be -1.  Allocates nothing, so it may run
  * after fork.  Uses close_range(2) where it works, else tries every number

@@ -314,8 +314,8 @@ msg_join_add(struct msg_join *join, struct msg *msg, bool more)
 void
 msg_close_fds(struct msg *msg)
 {
-	while (msg->fd_count > 0)
-		fd_close(&msg->fds[--msg->fd_count]);
+	fd_close_all(msg->fds, msg->fd_count);
+	msg->fd_count = 0;
 }
 
 void

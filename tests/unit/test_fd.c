@@ -318,6 +318,41 @@ only_what_is_kept_stays_open(void **state)
 		assert_int_equal(status_of(start_child(close_except, &i)), 0);
 }
 
+/* Neighbours, one alone, none, and some that run downwards. */
+static int
+close_all(const int *unused)
+{
+	int fds[] = { 20, 21, 22, -1, 30, 42, 41, 40, 50, 51 };
+	const size_t count = sizeof(fds) / sizeof(fds[0]);
+	int fd;
+	size_t i;
+
+	(void)unused;
+	for (fd = 10; fd <= 60; fd++)
+		if (dup2(0, fd) == -1)
+			return 1;
+	errno = 7;
+	fd_close_all(fds, count - 1);
+	if (errno != 7 || fds[count - 1] != 51)
+		return 2;
+	for (i = 0; i < count - 1; i++)
+		if (fds[i] != -1)
+			return 3;
+	for (fd = 10; fd <= 60; fd++)
+		if (is_open(fd) ==
+		    ((fd >= 20 && fd <= 22) || fd == 30 ||
+			(fd >= 40 && fd <= 42) || fd == 50))
+			return 4;
+	return 0;
+}
+
+static void
+all_of_a_list_are_closed(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of(start_child(close_all, NULL)), 0);
+}
+
 #if defined(__linux__) && defined(SYS_close_range)
 /* Make close_range fail, as an old kernel does. */
 static int
@@ -364,6 +399,12 @@ close_except_by_walking(const int *index)
 	return close_except(index);
 }
 
+static int
+close_all_one_by_one(const int *unused)
+{
+	return forget_close_range() == -1 ? 77 : close_all(unused);
+}
+
 static void
 works_without_close_range(void **state)
 {
@@ -371,6 +412,8 @@ works_without_close_range(void **state)
 	int i;
 
 	(void)state;
+	status = status_of(start_child(close_all_one_by_one, NULL));
+	assert_true(status == 0 || status == 77);
 	for (i = 0; i < (int)(sizeof(kept_lists) / sizeof(*kept_lists)); i++) {
 		status = status_of(start_child(close_except_by_walking, &i));
 		if (status == 77)
@@ -622,6 +665,7 @@ main(void)
 		cmocka_unit_test(flags_are_set_and_cleared),
 		cmocka_unit_test(close_forgets_and_keeps_errno),
 		cmocka_unit_test(only_what_is_kept_stays_open),
+		cmocka_unit_test(all_of_a_list_are_closed),
 		cmocka_unit_test(works_without_close_range),
 		cmocka_unit_test(only_regular_files_are_opened),
 #ifdef __linux__
