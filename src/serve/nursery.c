@@ -41,7 +41,9 @@
 #define SESSION_DESCRIPTORS 4
 /* And room for one client's, in one that takes another one afterwards. */
 #define STAYING_DESCRIPTORS (SESSION_DESCRIPTORS + START_NEXT_FDS)
-/* Above all that a session has in the end. */
+/* What a session has but /dev/null: from here on, as START brings it. */
+#define SESSION_FIRST 3
+/* Above all that a session has. */
 #define ASIDE 16
 
 struct nursery {
@@ -169,6 +171,41 @@ load(struct nursery *nursery)
 		load_profile(nursery, i);
 }
 
+/* To a number that no session has. */
+static int
+move_aside(int *fd)
+{
+	int aside = fd_dup_above(*fd, ASIDE);
+
+	if (aside == -1)
+		return -1;
+	fd_close(fd);
+	*fd = aside;
+	return 0;
+}
+
+/*
+ * Leave the lowest numbers to what comes with START: a session has its
+ * descriptors where they shall be, and closes the rest in one call.  The
+ * self-pipe is made while something else is there.  0 or -1.
+ */
+static int
+make_room(struct nursery *nursery)
+{
+	int held[START_FDS], i;
+
+	if (move_aside(&nursery->role.life_fd) == -1)
+		return -1;
+	for (i = 0; i < START_FDS; i++) {
+		held[i] = fd_dup_above(0, SESSION_FIRST);
+		if (held[i] != SESSION_FIRST + i)
+			return -1;
+	}
+	nursery->signal_fd = sig_pipe();
+	fd_close_all(held, START_FDS);
+	return nursery->signal_fd == -1 ? -1 : 0;
+}
+
 static void
 prepare(struct nursery *nursery)
 {
@@ -187,52 +224,24 @@ prepare(struct nursery *nursery)
 	if (role->config.is_pooled && !arena_wipe_freed())
 		(void)tlslib_wipe_freed();
 	load(nursery);
-	nursery->signal_fd = sig_pipe();
-	if (nursery->signal_fd == -1 || sig_catch(SIGCHLD) == -1 ||
+	if (make_room(nursery) == -1 || sig_catch(SIGCHLD) == -1 ||
 	    pids_init(&nursery->sessions, 2 * role->config.limit) == -1)
 		role_fail(role, "out of memory");
 	reaper_init(&nursery->reaper);
 }
 
-/* To the lowest numbers behind those of any session.  0 or -1. */
-static int
-move_client(int *fds[START_NEXT_FDS])
-{
-	int i, aside;
-
-	for (i = 0; i < START_NEXT_FDS; i++) {
-		aside = fd_dup_above(*fds[i], ASIDE);
-		if (aside == -1)
-			return -1;
-		*fds[i] = aside;
-	}
-	for (i = 0; i < START_NEXT_FDS; i++) {
-		if (dup2(*fds[i], SESSION_DESCRIPTORS + i) == -1)
-			return -1;
-		*fds[i] = SESSION_DESCRIPTORS + i;
-	}
-	return 0;
-}
-
 /*
- * Its descriptors are then 0-2 (/dev/null), its control socket in place of
- * the life line, client and pipes: the lowest free number is one that the
- * limit forbids.
+ * Its descriptors are then 0-2 (/dev/null), control socket, client and
+ * pipes: the lowest free number is one that the limit forbids.
  */
 static int
-limit_session(struct session *session)
+limit_session(bool stays)
 {
-	int *client[START_NEXT_FDS] = { &session->client_fd,
-		&session->program_in, &session->program_out };
-	bool stays = session->start.stays;
-	int keep[] = { 0, 1, 2, ROLE_LIFE_FD, -1, -1, -1 };
-	int i;
+	int keep[SESSION_FIRST + START_FDS], i;
 
-	if (stays && move_client(client) == -1)
-		return -1;
-	for (i = 0; i < START_NEXT_FDS; i++)
-		keep[4 + i] = *client[i];
-	if (fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1)
+	for (i = 0; i < SESSION_FIRST + START_FDS; i++)
+		keep[i] = i;
+	if (fd_close_except(keep, SESSION_FIRST + START_FDS) == -1)
 		return -1;
 	return privs_limit_session(
 	    stays ? STAYING_DESCRIPTORS : SESSION_DESCRIPTORS);
@@ -250,7 +259,7 @@ become_session(void *arg)
 	const struct role_config *config = &nursery->role.config;
 	struct session session = { .ctxs = nursery->ctxs,
 		.profile_count = nursery->role.profiles.count,
-		.control_fd = ROLE_LIFE_FD,
+		.control_fd = msg->fds[START_CONTROL],
 		.client_fd = msg->fds[START_CLIENT],
 		.program_in = msg->fds[START_PROGRAM_IN],
 		.program_out = msg->fds[START_PROGRAM_OUT],
@@ -259,8 +268,8 @@ become_session(void *arg)
 		.greeting = config->greeting,
 		.greeting_len = config->greeting_len };
 
-	if (dup2(msg->fds[START_CONTROL], ROLE_LIFE_FD) == -1 ||
-	    session_begin(&session, msg) == -1 || limit_session(&session) == -1)
+	if (session_begin(&session, msg) == -1 ||
+	    limit_session(session.start.stays) == -1)
 		_exit(111);
 	/* What it says is the session's to forget: see there. */
 	if (session.start.stays)
@@ -287,6 +296,18 @@ is_full(const struct nursery *nursery)
 	return nursery->sessions.count >= 2 * nursery->role.config.limit;
 }
 
+/* They came to the lowest free numbers, all of them: see make_room. */
+static bool
+are_in_place(const struct msg *msg)
+{
+	size_t i;
+
+	for (i = 0; i < msg->fd_count; i++)
+		if (msg->fds[i] != SESSION_FIRST + (int)i)
+			return false;
+	return msg->fd_count == START_FDS;
+}
+
 static int
 start(struct nursery *nursery, struct msg *msg)
 {
@@ -295,7 +316,7 @@ start(struct nursery *nursery, struct msg *msg)
 
 	if (is_full(nursery))
 		error = EAGAIN;
-	else if (msg->fd_count == START_FDS) {
+	else if (are_in_place(msg)) {
 		nursery->birth = msg;
 		pid = arena_fork(become_session, nursery);
 		error = errno;
@@ -412,6 +433,10 @@ take_monitor(struct nursery *nursery)
 	if (nursery->role.work_fd != -1)
 		lose_monitor(nursery);
 	role_life(&nursery->role);
+	if (nursery->role.work_fd != -1 &&
+	    move_aside(&nursery->role.work_fd) == -1)
+		role_fail(
+		    &nursery->role, "unable to move the monitor's socket");
 }
 
 void
