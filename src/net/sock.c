@@ -237,17 +237,20 @@ sock_linger(int fd, int cancel_fd, int ms, bool is_idle)
 	int64_t now = clock_now(), deadline = clock_after(now, ms);
 	char bytes[2048];      /* a small piece of stack, nothing is kept */
 	bool waits = !is_idle; /* at first, too: rarely is anything there */
+	bool is_over = false;  /* both have ended: nothing more can come */
 	ssize_t n;
 
 	while (now < deadline) {
 		if (waits &&
-		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0 &&
-		    set[1].revents != 0)
-			return;
+		    poll(set, 2, clock_poll_timeout(now, deadline)) > 0) {
+			if (set[1].revents != 0)
+				return;
+			is_over = (set[0].revents & POLLHUP) != 0;
+		}
 		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 		if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 			return;
-		if (n == -1 && is_idle)
+		if (n == -1 ? is_idle : is_over && (size_t)n < sizeof(bytes))
 			return;
 		waits = n == -1;
 		now = clock_now();

@@ -423,11 +423,15 @@ relay(struct session *session, struct tlsconn *conn)
 		.program_out = &session->program_out,
 		.cancel_fd = session->control_fd,
 		.idle_ms = (int)session->idle_s * 1000,
+		.is_new_pipe = true,
+		.exits = !session->start.stays,
 		.greeting = (const char *)session->greeting,
 		.greeting_len = session->greeting_len,
 		.input_ended = on_input_ended,
 		.arg = session };
 
+	/* Who speaks first has spoken while the program was started. */
+	tlsconn_look_again(conn);
 	relay_run(&how, &result);
 	if (result.end == RELAY_CANCELLED)
 		leave_client(session);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ struct input {
 	bool wants_output; /* it can go on when the socket takes output */
 	bool is_ended;	   /* close_notify or end of file */
 	bool is_told;	   /* and the program knows */
+	bool never_waits;  /* the pipe has been set so */
+	size_t given;	   /* bytes that it has taken; enough to know if few */
 	size_t start, len; /* what the pipe has not taken yet */
 	size_t used;	   /* of bytes, ever */
 	unsigned char bytes[PIECE];
@@ -46,6 +49,7 @@ struct input {
 /* Program to client. */
 struct output {
 	bool is_ready;		   /* the pipe has something, or its end */
+	bool is_last;		   /* what it has is all: no writer is left */
 	bool is_blocked;	   /* the socket is full */
 	bool wants_input;	   /* TLS must read before it writes */
 	bool is_unsent;		   /* bytes may wait in TLS's buffer */
@@ -128,11 +132,21 @@ fail_errno(struct pump *pump, int error)
  * Input
  */
 
+/* The other end of the pipe is closed, so nobody can see this one closed. */
+static void
+drop(const struct pump *pump, int *fd)
+{
+	if (pump->relay->exits)
+		*fd = -1;
+	else
+		fd_close(fd);
+}
+
 /* Nobody reads the pipe any more: what comes is thrown away. */
 static void
 stop_input(struct pump *pump)
 {
-	fd_close(pump->relay->program_in);
+	drop(pump, pump->relay->program_in);
 	pump->in.len = 0;
 }
 
@@ -174,6 +188,21 @@ fill_input(struct pump *pump)
 	}
 }
 
+/*
+ * Before a write: it must not wait.  POLLOUT promises no more than PIPE_BUF
+ * bytes, a new pipe so many in all; the rest needs the pipe's mode, which is
+ * ours to set, as we alone write to it.  0 or -1.
+ */
+static int
+forbid_waiting(const struct pump *pump, struct input *in)
+{
+	if (in->never_waits ||
+	    (pump->relay->is_new_pipe && in->given + in->len <= PIPE_BUF))
+		return 0;
+	in->never_waits = true;
+	return fcntl(*pump->relay->program_in, F_SETFL, O_WRONLY | O_NONBLOCK);
+}
+
 /* Give the program what there is; false: its pipe is full. */
 static bool
 drain_input(struct pump *pump)
@@ -182,6 +211,10 @@ drain_input(struct pump *pump)
 
 	if (*pump->relay->program_in == -1)
 		in->len = 0;
+	if (in->len > 0 && forbid_waiting(pump, in) == -1) {
+		end(pump, RELAY_RESET, errno, strerror(errno));
+		return false;
+	}
 	while (in->len > 0) {
 		ssize_t n = write(
 		    *pump->relay->program_in, in->bytes + in->start, in->len);
@@ -189,6 +222,7 @@ drain_input(struct pump *pump)
 		if (n >= 0) {
 			in->start += (size_t)n;
 			in->len -= (size_t)n;
+			in->given += (size_t)n;
 		} else if (errno == EAGAIN) {
 			return false;
 		} else if (errno != EINTR) {
@@ -236,7 +270,10 @@ move_input(struct pump *pump)
 
 /*
  * Read once: poll(2) has promised that this does not block, whatever the
- * pipe's mode, and a second read has no such promise.
+ * pipe's mode, and a second read has no such promise.  When the last writer
+ * has gone, a read that does not fill its buffer has had all there is; that
+ * poll(2) saw nothing to read is no proof, as it looks at one after the
+ * other.
  */
 static void
 fill_output(struct pump *pump)
@@ -250,12 +287,16 @@ fill_output(struct pump *pump)
 		out->len = (size_t)n;
 		if (out->len > out->used)
 			out->used = out->len;
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		fd_close(pump->relay->program_out);
 	}
+	if (n == 0 || (n > 0 && n < PIECE && out->is_last) ||
+	    (n == -1 && errno != EAGAIN && errno != EINTR))
+		drop(pump, pump->relay->program_out);
 }
 
-/* Let TLS have what there is and send it, as far as both go. */
+/*
+ * Let TLS have what there is and send it, as far as both go.  With the last
+ * of it close_notify is sent.
+ */
 static void
 drain_output(struct pump *pump)
 {
@@ -274,7 +315,8 @@ drain_output(struct pump *pump)
 		out->wants_input = true;
 		status = TLSCONN_OK;
 	}
-	if (status == TLSCONN_OK && out->is_unsent)
+	if (status == TLSCONN_OK && out->is_unsent &&
+	    (*pump->relay->program_out != -1 || out->len > 0))
 		status = tlsconn_flush(pump->relay->conn);
 	if (status == TLSCONN_OK)
 		out->is_unsent = out->len > 0;
@@ -408,6 +450,8 @@ heed(struct pump *pump, const struct pollfd set[PLACES])
 		stop_input(pump);
 	if (set[PROGRAM_OUT].revents != 0)
 		pump->out.is_ready = true;
+	if (set[PROGRAM_OUT].revents & POLLHUP)
+		pump->out.is_last = true;
 }
 
 /* The time poll may take; 0 and an end if idleness has lasted. */
@@ -455,15 +499,6 @@ run(struct pump *pump)
 {
 	const struct relay *relay = pump->relay;
 
-	/*
-	 * We alone write to this pipe.  POLLOUT promises no more than
-	 * PIPE_BUF bytes, so larger writes need it; reads do not.
-	 */
-	if (*relay->program_in != -1 &&
-	    fcntl(*relay->program_in, F_SETFL, O_WRONLY | O_NONBLOCK) == -1) {
-		end(pump, RELAY_RESET, errno, strerror(errno));
-		return;
-	}
 	pump->in.is_ready = true;
 	pump->is_watched = true;
 	pump->out.next = (const unsigned char *)relay->greeting;

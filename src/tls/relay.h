@@ -41,6 +41,16 @@ struct relay {
 	 * else it would be cut off within what the peer has said.
 	 */
 	bool keeps_input;
+	/*
+	 * *program_in is a new and empty pipe, and nobody else writes to it:
+	 * its first bytes find room, however it is set.
+	 */
+	bool is_new_pipe;
+	/*
+	 * The process ends with the connection: what nobody else can see
+	 * closed is left to its exit.
+	 */
+	bool exits;
 	const char *greeting; /* sent first, greeting_len bytes; may be NULL */
 	size_t greeting_len;
 	/*
@@ -63,7 +73,7 @@ struct relay_result {
 
 /*
  * Run to the end; blocks in poll(2) only.  After CLEAN *program_in and
- * *program_out are closed (-1).  After any other end, unless keeps_input,
+ * *program_out are closed, or left (exits); in either case -1.  After any other end, unless keeps_input,
  * they are as they were: the program must have its signal before its input
  * ends, or it would take a cut stream for a whole one.  The socket is still open, shut
  * down for writing after CLEAN.  Pipes may be blocking or

@@ -308,6 +308,12 @@ tlsconn_pending(const struct tlsconn *conn)
 	    (!conn->is_starved && tlscompat_has_pending(conn->ssl));
 }
 
+void
+tlsconn_look_again(struct tlsconn *conn)
+{
+	conn->io.is_drained = false;
+}
+
 bool
 tlsconn_has_answered(const struct tlsconn *conn)
 {

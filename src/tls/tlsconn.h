@@ -90,6 +90,12 @@ int tlsconn_pending(const struct tlsconn *conn);
 uint64_t tlsconn_moved(const struct tlsconn *conn);
 
 /*
+ * Time has passed since the last read said WANT_READ: the next one asks the
+ * socket, where it might otherwise know that poll(2) must come first.
+ */
+void tlsconn_look_again(struct tlsconn *conn);
+
+/*
  * Was something sent after the last bytes that came?  Then their
  * acknowledgement has gone with it.
  */

@@ -832,6 +832,117 @@ cancelling_leaves_the_pipes(void **state)
 	clear(&scene);
 }
 
+static bool
+never_waits(int fd)
+{
+	return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+/* What fits for sure is written as it is; all that follows does not wait. */
+static void
+new_pipe_is_left_as_it_is_for_a_while(void **state)
+{
+	static char bytes[5000];
+	struct scene scene;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.is_new_pipe = true;
+	start(&scene);
+	SSL_write(scene.ssl, bytes, 3000);
+	assert_int_equal(fd_read_all(scene.in, bytes, 3000), 3000);
+	assert_false(never_waits(scene.program_in));
+	/* All in all, though the pipe is empty: it counts what it has given. */
+	SSL_write(scene.ssl, bytes, 2000);
+	assert_int_equal(fd_read_all(scene.in, bytes, 2000), 2000);
+	assert_true(never_waits(scene.program_in));
+	stuff_input(&scene);
+	reset(scene.client_fd);
+	scene.client_fd = -1;
+	expect_end(&scene, RELAY_RESET);
+	clear(&scene);
+}
+
+static void
+other_pipe_is_never_waited_for(void **state)
+{
+	struct scene scene;
+	char byte;
+
+	(void)state;
+	prepare(&scene);
+	start(&scene);
+	SSL_write(scene.ssl, "x", 1);
+	assert_int_equal(fd_read_all(scene.in, &byte, 1), 1);
+	assert_true(never_waits(scene.program_in));
+	fd_close(&scene.in);
+	fd_close(&scene.out);
+	SSL_shutdown(scene.ssl);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+}
+
+/* Both ends of the program are closed: ours may be, or may wait for exit. */
+static void
+ends_are_left_to_the_exit(void **state)
+{
+	struct scene scene;
+	int in, out, exits;
+
+	(void)state;
+	for (exits = 0; exits < 2; exits++) {
+		prepare(&scene);
+		in = scene.program_in;
+		out = scene.program_out;
+		scene.relay.exits = exits;
+		fd_close(&scene.in);
+		fd_close(&scene.out);
+		start(&scene);
+		SSL_shutdown(scene.ssl);
+		expect_end(&scene, RELAY_CLEAN);
+		assert_int_equal(fcntl(in, F_GETFD) != -1, exits);
+		assert_int_equal(fcntl(out, F_GETFD) != -1, exits);
+		if (exits) {
+			fd_close(&in);
+			fd_close(&out);
+		}
+		clear(&scene);
+	}
+}
+
+/* More than one read gives, and no writer from the beginning on. */
+static void
+all_that_a_program_left_is_sent(void **state)
+{
+	static char sent[200000], got[sizeof(sent) + 1];
+	struct scene scene;
+	size_t i;
+	int how;
+
+	(void)state;
+	for (i = 0; i < sizeof(sent); i++)
+		sent[i] = (char)pattern(i, 7);
+	prepare(&scene);
+#ifdef F_SETPIPE_SZ
+	if (fcntl(scene.out, F_SETPIPE_SZ, 1 << 18) == -1)
+#endif
+	{
+		clear(&scene);
+		skip();
+	}
+	assert_int_equal(fd_write_all(scene.out, sent, sizeof(sent)), 0);
+	fd_close(&scene.in);
+	fd_close(&scene.out);
+	start(&scene);
+	assert_int_equal(
+	    client_reads(&scene, got, sizeof(got), &how), sizeof(sent));
+	assert_int_equal(how, 0);
+	assert_memory_equal(sent, got, sizeof(sent));
+	fd_close(&scene.client_fd);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+}
+
 static void
 program_that_closes_its_input_still_answers(void **state)
 {
@@ -1216,6 +1327,10 @@ main(void)
 		cmocka_unit_test(idleness_ends_and_bytes_put_it_off),
 		cmocka_unit_test(idleness_counts_while_a_direction_is_stuck),
 		cmocka_unit_test(cancelling_leaves_the_pipes),
+		cmocka_unit_test(new_pipe_is_left_as_it_is_for_a_while),
+		cmocka_unit_test(other_pipe_is_never_waited_for),
+		cmocka_unit_test(ends_are_left_to_the_exit),
+		cmocka_unit_test(all_that_a_program_left_is_sent),
 		cmocka_unit_test(program_that_closes_its_input_still_answers),
 		cmocka_unit_test(no_quiet_state_spins),
 		cmocka_unit_test(no_stuck_state_spins),
