@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from admission import make_rules
-from harness import BIN, SLOW, TOP, find_command, wait_for
+from harness import BIN, SLOW, TOP, find_command, read_text, wait_for
 
 BUILD = os.path.dirname(BIN)
 BENCH = os.path.join(TOP, 'bench')
@@ -124,6 +124,24 @@ def test_held_ones_stand_until_the_end(start, pki):
         held.stdin.close()
         assert held.wait(60) == 0
     server.wait_idle()
+
+
+def test_no_request_waits_for_an_acknowledgement(start, pki, bench_program,
+                                                 workdir):
+    """Nagle's delay is off on each connection."""
+    strace = find_command('strace')
+    if strace is None:
+        pytest.skip('strace is not installed')
+    server = start(bench_program('program'))
+    trace = os.path.join(workdir, 'trace')
+    subprocess.run(
+        [strace, '-o', trace, '-e', 'trace=setsockopt', LOAD, '-p',
+         str(server.port), '-a', pki.ca, '-n', '7', '-c', '3'], check=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        timeout=120 * SLOW)
+    calls = [line for line in read_text(trace).splitlines()
+             if 'TCP_NODELAY, [1]' in line and line.endswith('= 0')]
+    assert len(calls) == 7
 
 
 @pytest.mark.parametrize('words', [[], ['-v', '1.2'], ['-r'],
