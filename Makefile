@@ -22,6 +22,9 @@ FUZZ_SECONDS = 20
 prefix = /usr/local
 DESTDIR =
 
+# Enough of them to run sslserver.
+servers = bin/sslserver bin/ucspissl-keeper bin/ucspissl-nursery
+
 as_owner = tools/as-owner $(BUILD)
 dest = $(abspath $(DESTDIR))
 
@@ -57,6 +60,9 @@ bench:
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@$(as_owner) meson configure $(BUILD) -Dbench=true
 	@$(as_owner) ninja -C $(BUILD)
+	@[ -f $(BUILD)-dynamic/build.ninja ] || $(as_owner) \
+	    meson setup $(BUILD)-dynamic $(MESON_ARGS) -Dnursery=dynamic
+	@$(as_owner) ninja -C $(BUILD)-dynamic $(servers)
 	@bench/run $(BUILD)
 	@bench/rules $(BUILD)
 	@bench/counters $(BUILD)
@@ -77,7 +83,7 @@ clean:
 	@if [ -f $(BUILD)/build.ninja ]; then ninja -C $(BUILD) clean; fi
 
 distclean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-gcc \
-	    $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-clang $(BUILD)-dynamic \
+	    $(BUILD)-fuzz $(BUILD)-gcc
 
 .PHONY: all demo check install bench bench-quick fuzz clean distclean

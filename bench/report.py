@@ -5,6 +5,18 @@ from xml.sax.saxutils import escape
 COLOURS = ['#1f5f99', '#c4572e', '#4a8f3c', '#7a5ca8', '#8a6d1f', '#557788']
 
 
+TITLES = {'tcpserver': 'tcpserver (no TLS)',
+          'sslserver-dynamic': 'sslserver, dynamic nursery',
+          'stunnel': 'stunnel (exec)',
+          'tlswrapper': 'tlswrapper under tcpserver',
+          'nginx': 'nginx (no program)', 'haproxy': 'haproxy (no program)'}
+
+
+def title(name):
+    """A server, as tables and plots show it."""
+    return TITLES.get(name, name)
+
+
 def table(head, rows):
     """A Markdown table; None is an empty cell."""
     text = [['' if cell is None else str(cell) for cell in row]
@@ -37,7 +49,7 @@ def line(x1, y1, x2, y2, colour='#cccccc', width=1):
 
 def bars(title, unit, rows):
     """Horizontal bars: rows of name, value, is_ours."""
-    left, right, step = 110, 90, 26
+    left, right, step = 190, 90, 26
     width, height = 640, 56 + step * len(rows)
     top = max(value for _, value, _ in rows)
     scale = (width - left - right) / top

@@ -83,10 +83,10 @@ def tcpserver(setup):
     return [need('tcpserver'), *ucspi(setup), *setup.program], {}
 
 
-def ours(setup, name):
-    path = setup.build / 'bin' / name
+def ours(setup, name, build=None):
+    path = (build or setup.build) / 'bin' / name
     if not path.exists():
-        raise Unable(f'{name} is not built')
+        raise Unable(f'{path.parent.parent.name}/bin/{name} is not built')
     env = {'CERTFILE': str(setup.cert), 'KEYFILE': str(setup.private)}
     options = list(setup.options)
     if setup.wants_client:
@@ -100,6 +100,12 @@ def ours(setup, name):
 
 def sslserver(setup):
     return ours(setup, 'sslserver')
+
+
+def dynamic(setup):
+    """Of a build directory beside, with -Dnursery=dynamic."""
+    build = setup.build
+    return ours(setup, 'sslserver', build.with_name(build.name + '-dynamic'))
 
 
 def sslhandle(setup):
@@ -200,11 +206,14 @@ class Kind:
         self.descriptors = traits.get('descriptors', 1)
         # Open at once; more would take all of a run's time.
         self.most = traits.get('most', 10000)
+        # Of all parts, in that of the cost alone.
+        self.is_variant = traits.get('is_variant', False)
 
 
 KINDS = [
     Kind('tcpserver', tcpserver, is_tls=False),
     Kind('sslserver', sslserver),
+    Kind('sslserver-dynamic', dynamic, is_variant=True),
     Kind('sslhandle', sslhandle, descriptors=2, most=1000),
     Kind('stunnel', stunnel, descriptors=2, most=1000),
     Kind('socat', socat),

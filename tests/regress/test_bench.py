@@ -155,19 +155,23 @@ def test_floor(pki, words):
     assert float(done.stdout) > 0
 
 
+def run_bench(folder, parts, names, build=BUILD):
+    return subprocess.run(
+        [sys.executable, os.path.join(BENCH, 'run'), build, '--quick',
+         '--only', parts, '--servers', names, '--report', folder],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False,
+        env=dict(os.environ, BENCH_CONNECTIONS='20', BENCH_OPEN='1,20'),
+        timeout=300 * SLOW)
+
+
 def test_a_run(workdir):
     """Of the driver, as short as it can be; its report, and README of it."""
     if find_command('tcpserver') is None:
         pytest.skip('tcpserver is not installed')
     folder = os.path.join(workdir, 'report')
     parts = ['cost', 'refusals', 'trips', 'idle', 'open']
-    done = subprocess.run(
-        [sys.executable, os.path.join(BENCH, 'run'), BUILD, '--quick',
-         '--only', ','.join(parts), '--servers', 'tcpserver,sslserver',
-         '--report', folder], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        env=dict(os.environ, BENCH_CONNECTIONS='20', BENCH_OPEN='1,20'),
-        timeout=300 * SLOW)
+    done = run_bench(folder, ','.join(parts), 'tcpserver,sslserver')
     assert done.returncode == 0, done.stdout.decode()
     with open(os.path.join(folder, 'report.json'), encoding='utf-8') as file:
         found = json.load(file)
@@ -179,6 +183,23 @@ def test_a_run(workdir):
     assert set(found['seconds']) == set(parts)
     assert os.path.exists(os.path.join(folder, 'cost.svg'))
     check_readme(folder, workdir)
+
+
+def test_a_dynamic_nursery_has_a_row(workdir):
+    """That of a build directory beside, which here is the same once more."""
+    build = os.path.join(workdir, 'build')
+    for name in build, build + '-dynamic':
+        os.symlink(BUILD, name)
+    # Roles look beside their executable, so a directory of links will do.
+    folder = os.path.join(workdir, 'report')
+    done = run_bench(folder, 'cost', 'sslserver-dynamic', build)
+    assert done.returncode == 0, done.stdout.decode()
+    with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
+        assert '| sslserver, dynamic nursery ' in file.read()
+    os.unlink(build + '-dynamic')
+    done = run_bench(folder, 'cost', 'sslserver-dynamic', build)
+    assert b'note: sslserver-dynamic: build-dynamic/bin/sslserver is not ' \
+        b'built' in done.stdout
 
 
 def make_readme(folder, path):
