@@ -206,6 +206,9 @@ class Kind:
         self.descriptors = traits.get('descriptors', 1)
         # Open at once; more would take all of a run's time.
         self.most = traits.get('most', 10000)
+        self.why = traits.get('why', '')
+        # What is to be known about its figures.
+        self.remark = traits.get('remark')
         # Of all parts, in that of the cost alone.
         self.is_variant = traits.get('is_variant', False)
 
@@ -214,11 +217,15 @@ KINDS = [
     Kind('tcpserver', tcpserver, is_tls=False),
     Kind('sslserver', sslserver),
     Kind('sslserver-dynamic', dynamic, is_variant=True),
-    Kind('sslhandle', sslhandle, descriptors=2, most=1000),
-    Kind('stunnel', stunnel, descriptors=2, most=1000),
+    Kind('sslhandle', sslhandle, descriptors=2, most=1000,
+         why='one process needs two descriptors for each'),
+    Kind('stunnel', stunnel, descriptors=2, most=1000,
+         why='it would take minutes to get there'),
     Kind('socat', socat),
-    Kind('ncat', ncat),
-    Kind('tlswrapper', tlswrapper),
+    Kind('ncat', ncat, remark='its backlog is 10, and who finds it full '
+         'tries again after a second'),
+    Kind('tlswrapper', tlswrapper, remark='knows TLS 1.2 alone, and resumes '
+         'no session'),
     Kind('nginx', nginx, is_ceiling=True, fetches=True),
     Kind('haproxy', haproxy, is_ceiling=True),
 ]

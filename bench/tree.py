@@ -20,6 +20,18 @@ def stat_fields(pid):
     return text.rpartition(')')[2].split()
 
 
+def busy_share(seconds):
+    """Of all processors, how much is used by anybody for so long."""
+    def ticks():
+        text = pathlib.Path('/proc/stat').read_text().split('\n', 1)[0]
+        numbers = list(map(int, text.split()[1:9]))
+        return sum(numbers), numbers[3] + numbers[4]
+    whole, idle = ticks()
+    time.sleep(seconds)
+    more, idler = ticks()
+    return 1 - (idler - idle) / max(1, more - whole)
+
+
 def descendants(pid):
     """pid and its descendants, in no order."""
     parents = {}

@@ -180,7 +180,15 @@ def test_a_run(workdir):
         assert found['refusals'][name]['failures'] == 0
         assert name in found['trips'] and name in found['idle']
         assert None not in found['open']['servers'][name]['cpu_us']
-    assert set(found['seconds']) == set(parts)
+    for name in 'private', 'pss', 'kernel':
+        with_it = found['idle']['sslserver'][f'both_{name}']
+        if with_it is not None:
+            assert found['idle']['sslserver'][name] < with_it
+    assert found['open']['met'] == []
+    assert set(found['seconds']) == set(found['others']) == set(parts)
+    seen = {goal['goal']: goal['met'] for goal in found['goals']}
+    assert seen['sslserver: full handshake'] in (True, False)
+    assert seen['sslhandle: full handshake'] is None
     assert os.path.exists(os.path.join(folder, 'cost.svg'))
     check_readme(folder, workdir)
 
@@ -225,3 +233,46 @@ def check_readme(folder, workdir):
     assert done.returncode == 1 and b'report.json' in done.stdout
     with open(path, encoding='utf-8') as file:
         assert file.read() == text
+
+
+def goals_of(results):
+    sys.path.insert(0, BENCH)
+    try:
+        import goals
+    finally:
+        sys.path.remove(BENCH)
+    return {goal['goal']: (goal['met'], goal['seen'])
+            for goal in goals.plain(results)}
+
+
+def test_goals_are_ratios_of_the_same_run():
+    """Twice the microseconds of everything change no answer."""
+    for slower in 1, 2:
+        def spent(value):
+            return {'cpu_us': slower * value}
+        found = goals_of({
+            'cost': {'F_us': slower * 620, 'servers': {
+                'sslserver': spent(992), 'sslhandle': spent(776)}},
+            'kinds': {'TLS 1.3 resumed': {
+                'servers': {'sslserver': spent(900)}}},
+            'refusals': {'sslserver': spent(25.1)},
+            'bulk': {'sslserver': {'give': {'mib_s': 131 / slower,
+                                            'cpu_s_per_gib': slower * 0.8}},
+                     'stunnel': {'give': {'mib_s': 100 / slower,
+                                          'cpu_s_per_gib': slower}}},
+            'trips': {'sslserver': {'p50': slower * 24},
+                      'tcpserver': {'p50': slower * 10}},
+            'open': {'servers': {'sslserver': {
+                'places': [1, 100, 9500], 'cpu_us': [10, None, 11.1]}}}})
+        assert [met for met, _ in found.values()] == [
+            True, None, False, None, None, True, None, False, True, False,
+            None, None, True, None, None, False]
+        assert found['sslserver: full handshake'][1] == 1.6
+        assert found['TLS 1.3 resumed, as if F were 620 µs'][1] == 900
+
+
+def test_goals_of_a_run_without_figures():
+    """Nothing is met that was not measured."""
+    found = goals_of({})
+    assert len(found) == 16
+    assert set(found.values()) == {(None, None)}
