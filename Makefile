@@ -63,17 +63,16 @@ bench:
 	@[ -f $(BUILD)-dynamic/build.ninja ] || $(as_owner) \
 	    meson setup $(BUILD)-dynamic $(MESON_ARGS) -Dnursery=dynamic
 	@$(as_owner) ninja -C $(BUILD)-dynamic $(servers)
-	@bench/run $(BUILD)
-	@bench/rules $(BUILD)
-	@bench/counters $(BUILD)
+	@bench/counters $(BUILD); worse=$$?; \
+	    bench/run $(BUILD) && bench/rules $(BUILD) && exit $$worse
 
 bench-quick:
 	@tools/deps bench-quick
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@$(as_owner) meson configure $(BUILD) -Dbench=true
 	@$(as_owner) ninja -C $(BUILD)
-	@bench/run $(BUILD) --quick
-	@bench/counters $(BUILD)
+	@bench/counters $(BUILD) --server sslserver; worse=$$?; \
+	    bench/run $(BUILD) --quick && exit $$worse
 
 fuzz:
 	@tools/deps fuzz

@@ -1,5 +1,7 @@
 """What `make bench` is made of counts rightly; nothing is timed here."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import shutil
@@ -9,7 +11,8 @@ import sys
 import pytest
 
 from admission import make_rules
-from harness import BIN, SLOW, TOP, find_command, read_text, wait_for
+from harness import (BIN, SANITIZED, SLOW, TOP, find_command, read_text,
+                     wait_for)
 
 BUILD = os.path.dirname(BIN)
 BENCH = os.path.join(TOP, 'bench')
@@ -276,3 +279,62 @@ def test_goals_of_a_run_without_figures():
     found = goals_of({})
     assert len(found) == 16
     assert set(found.values()) == {(None, None)}
+
+
+def load_counters():
+    """bench/counters as a module; its name has no ending."""
+    sys.path.insert(0, BENCH)
+    try:
+        loader = importlib.machinery.SourceFileLoader(
+            'counters', os.path.join(BENCH, 'counters'))
+        spec = importlib.util.spec_from_loader('counters', loader)
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(BENCH)
+
+
+@pytest.mark.parametrize('kind, role, now, is_worse', [
+    ('faults', 'session', 38, False), ('faults', 'session', 39, True),
+    ('calls', 'program', 37, False), ('calls', 'program', 38, True),
+    ('calls', 'monitor', 39, False), ('calls', 'monitor', 40, True),
+    ('callgrind', 'session', 20034, False),
+    ('callgrind', 'session', 20035, True),
+    ('calls', 'unknown', 1000, False)])
+def test_a_dearer_connection_is_told(kind, role, now, is_worse):
+    counters = load_counters()
+    old = {key: {'session': 34, 'program': 34, 'monitor': 34.9}
+           for key in ('faults', 'calls', 'callgrind')}
+    rows, worse = counters.compare({kind: {role: now}}, old)
+    assert len(rows) == 1 and f'{now:,.1f}' in rows[0]
+    assert [f'of {role}: {now:,.1f}, it was ' in line for line in worse] == \
+        [True] * is_worse
+
+
+@pytest.mark.skipif(SANITIZED, reason='a sanitizer makes calls of its own')
+def test_counters(workdir):
+    """Their ends: what is counted, and a report that bench/run takes."""
+    if find_command('strace') is None:
+        pytest.skip('strace is not installed')
+    folder = os.path.join(workdir, 'report')
+    done = subprocess.run(
+        [sys.executable, os.path.join(BENCH, 'counters'), BUILD, '--server',
+         'sslserver', '--report', folder], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        timeout=300 * SLOW)
+    with open(os.path.join(folder, 'counters.json'), encoding='utf-8') as file:
+        found = json.load(file)
+    # Another library or machine may be dearer; then it says so.
+    assert done.returncode == (1 if found['worse'] else 0), done.stdout
+    for line in found['worse']:
+        assert f'more than before: {line}\n'.encode() in done.stdout
+    for kind in 'faults', 'calls':
+        for role in 'session', 'program', 'monitor', 'master', 'keeper':
+            assert found['sslserver'][kind][role] >= 0
+    assert found['sslserver']['calls']['session'] > 10
+    assert b'a session calls: ' in done.stdout
+    done = run_bench(folder, 'refusals', 'sslserver')
+    assert done.returncode == 0, done.stdout
+    assert '| session: system calls ' in done.stdout.decode()
+    assert '\n| sslserver | session' in done.stdout.decode()
