@@ -3,10 +3,10 @@
  *
  * Runs in the nursery as its first act, when it has read nothing from
  * anybody.  Each segment is copied into a fresh area, made one of huge
- * pages by MADV_COLLAPSE, which alone says whether it worked, given the
- * segment's own rights, and then moved in one call to where the segment was:
- * at no time is there memory that can be written and executed.  The code
- * that asks for the move is itself moved, and goes on in its copy.
+ * pages, given the segment's own rights, and then moved in one call to where
+ * the segment was: at no time is there memory that can be written and
+ * executed.  The code that asks for the move is itself moved, and goes on in
+ * its copy.
  */
 #include "compat/hugetext.h"
 
@@ -22,69 +22,69 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
-/* Linux 6.1; others refuse it. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-#define HUGE_PAGE ((uintptr_t)2 << 20)
+#include "compat/hugepages.h"
 
 /* Less than this is not worth a huge page. */
 #define LEAST ((size_t)64 << 10)
 
-static uintptr_t
-round_up(uintptr_t value)
-{
-	return (value + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-}
+/* Of the program: what is there, and the whole huge pages around it. */
+struct piece {
+	uintptr_t from, to;
+	uintptr_t start, end;
+	int rights;
+};
 
-/* Do the pages up to the next huge one belong to nobody else? */
+/* Whatever lies in its huge pages is its own. */
 static bool
-has_room(
-    const ElfW(Phdr) * headers, size_t count, uintptr_t start, uintptr_t end)
+is_alone(
+    const ElfW(Phdr) * headers, size_t count, const struct piece *piece)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		if (headers[i].p_type == PT_LOAD &&
-		    headers[i].p_vaddr > start && headers[i].p_vaddr < end)
+		    headers[i].p_vaddr != piece->from &&
+		    headers[i].p_vaddr < piece->end &&
+		    headers[i].p_vaddr + headers[i].p_memsz > piece->start)
 			return false;
 	return true;
 }
 
-/* A copy in huge pages at an aligned address, or NULL. */
-static void *
-make_copy(const void *bytes, size_t len, size_t size)
+/*
+ * A segment that begins where a huge page does; or, of the one that can be
+ * written, what is read-only since the program started and ends so.
+ */
+static bool
+find_piece(const ElfW(Phdr) * header, struct piece *piece)
 {
-	size_t room = size + HUGE_PAGE;
-	unsigned char *area = mmap(NULL, room, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t before;
+	bool is_code = (header->p_flags & PF_X) != 0;
 
-	if (area == MAP_FAILED)
-		return NULL;
-	before = (size_t)(round_up((uintptr_t)area) - (uintptr_t)area);
-	if (before > 0)
-		munmap(area, before);
-	munmap(area + before + size, HUGE_PAGE - before);
-	memcpy(area + before, bytes, len);
-	if (madvise(area + before, size, MADV_COLLAPSE) == 0)
-		return area + before;
-	munmap(area + before, size);
-	return NULL;
+	piece->from = header->p_vaddr;
+	piece->to = header->p_vaddr + header->p_memsz;
+	piece->start = piece->from & ~(HUGEPAGES_SIZE - 1);
+	piece->end = (piece->to + HUGEPAGES_SIZE - 1) & ~(HUGEPAGES_SIZE - 1);
+	piece->rights = PROT_READ | (is_code ? PROT_EXEC : 0);
+	if (header->p_memsz < LEAST)
+		return false;
+	if (header->p_type == PT_GNU_RELRO)
+		return piece->to == piece->end;
+	return header->p_type == PT_LOAD && (header->p_flags & PF_W) == 0 &&
+	    piece->from == piece->start;
 }
 
 static size_t
-move_segment(const ElfW(Phdr) * segment, uintptr_t start, size_t size)
+move_piece(const struct piece *piece)
 {
-	int rights =
-	    PROT_READ | ((segment->p_flags & PF_X) != 0 ? PROT_EXEC : 0);
-	void *place = (void *)start;
-	void *copy = make_copy(place, segment->p_memsz, size);
+	size_t size = piece->end - piece->start;
+	void *place = (void *)piece->start;
+	unsigned char *copy = hugepages_map(size);
 
 	if (copy == NULL)
 		return 0;
-	if (mprotect(copy, size, rights) == 0 &&
+	memcpy(copy + (piece->from - piece->start), (void *)piece->from,
+	    piece->to - piece->from);
+	if (hugepages_make(copy, size) &&
+	    mprotect(copy, size, piece->rights) == 0 &&
 	    mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, place) ==
 		place)
 		return size;
@@ -110,20 +110,14 @@ hugetext_move(void)
 {
 	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
 	size_t i, count = getauxval(AT_PHNUM), moved = 0;
+	struct piece piece;
 
 	if (headers == NULL || !is_in_place(headers, count))
 		return 0;
-	for (i = 0; i < count; i++) {
-		uintptr_t start = headers[i].p_vaddr;
-		uintptr_t end = round_up(start + headers[i].p_memsz);
-
-		if (headers[i].p_type == PT_LOAD &&
-		    (headers[i].p_flags & PF_W) == 0 &&
-		    headers[i].p_memsz >= LEAST && start % HUGE_PAGE == 0 &&
-		    has_room(headers, count, start, end))
-			moved += move_segment(
-			    &headers[i], start, (size_t)(end - start));
-	}
+	for (i = 0; i < count; i++)
+		if (find_piece(&headers[i], &piece) &&
+		    is_alone(headers, count, &piece))
+			moved += move_piece(&piece);
 	return moved;
 }
 

@@ -4,7 +4,7 @@
  * A forked child has no page-table entries for what its parent mapped from
  * a file: it takes a page fault for every 64 KiB of code it comes to, each
  * time anew.  Anonymous memory is copied by fork entry by entry instead, and
- * of huge pages there are three.  A session of a static nursery so saves
+ * of huge pages there are four.  A session of a static nursery so saves
  * some fifty faults.
  */
 #ifndef COMPAT_HUGETEXT_H
@@ -14,7 +14,7 @@
 
 /*
  * Move what is linked at addresses aligned to a huge page (two MiB), is not
- * writable, and has the pages up to the next such address to itself.  Call
+ * writable (also: not any more, RELRO), and has whole huge pages to itself.  Call
  * it once, before there is a second thread.  Returns how many bytes are in
  * huge pages now; 0 where the system cannot (an older kernel, no memory in
  * such pieces, a policy against code in anonymous memory) or the program is
