@@ -12,6 +12,8 @@
  */
 #include "base/arena.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
@@ -24,9 +26,16 @@
 
 #include "base/arena_internal.h"
 #include "compat/compat.h"
+#include "compat/hugepages.h"
 
 #define UNIT 16
 #define PAGE ((size_t)4 << 10)
+
+#ifdef HUGE_HEAP
+#define HAS_HUGE_HEAP true
+#else
+#define HAS_HUGE_HEAP false
+#endif
 
 /* Classes: each unit up to FINE of them, then four to a doubling. */
 #define FINE 32
@@ -40,7 +49,11 @@
 /* From here on a block counts as large. */
 #define LARGE ((size_t)16 << 10)
 
-/* How much is mapped at a time. */
+/*
+ * How much is mapped at a time.  What a parent allocates before it forks is
+ * written to no more, as a rule, and so lies in huge pages: its children
+ * copy an entry for each when they begin, and give it up when they end.
+ */
 #define CHUNK ((size_t)256 << 10)
 
 /*
@@ -49,7 +62,7 @@
  * second one, with a gap below that ends a stack which grows too far; no
  * function of ours needs as much at once as that.
  */
-#define NEST ((size_t)2 << 20)
+#define NEST HUGEPAGES_SIZE
 #define NEST_GUARD ((size_t)64 << 10)
 #define NEST_STACK ((size_t)512 << 10)
 #define NEST_SMALL ((size_t)384 << 10)
@@ -75,10 +88,13 @@ struct fresh {
 	unsigned char *at, *end;
 };
 
+/* Whose a block is: nobody else's are ever given back, or written to. */
+enum generation { PREPARING, FORKING, CHILD };
+
 /* One page, written all the time: nothing else may lie on it. */
 static struct {
 	uint32_t secret;
-	uint16_t generation; /* 0: parent, 1: child */
+	uint16_t generation;
 	struct fresh small, large;
 	struct free_block *lists[CLASSES];
 	unsigned char *nest;
@@ -147,24 +163,41 @@ map(size_t size)
 	void *area = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return area == MAP_FAILED ? NULL : area;
+	if (area == MAP_FAILED)
+		return NULL;
+#ifdef MADV_DONTFORK
+	if (arena.generation == FORKING)
+		(void)madvise(area, size, MADV_DONTFORK);
+#endif
+	return area;
+}
+
+/* For what is not going to change: each huge page has to be touched. */
+static void *
+map_huge(size_t size)
+{
+	unsigned char *area = hugepages_map(size);
+	size_t at;
+
+	if (area == NULL)
+		return NULL;
+	for (at = 0; at < size; at += HUGEPAGES_SIZE)
+		area[at] = 0;
+	(void)hugepages_make(area, size);
+	return area;
 }
 
 /* Room for a child, which need not map any.  NULL: there is none. */
 static unsigned char *
 map_nest(void)
 {
-	unsigned char *area = map(2 * NEST);
-	size_t before;
+	unsigned char *area = hugepages_map(NEST);
 
-	if (area == NULL)
+	if (area != NULL && mprotect(area, NEST_GUARD, PROT_NONE) == -1) {
+		munmap(area, NEST);
 		return NULL;
-	before = (size_t)(-(uintptr_t)area & (NEST - 1));
-	if (before > 0)
-		munmap(area, before);
-	munmap(area + before + NEST, NEST - before);
-	area += before;
-	return mprotect(area, NEST_GUARD, PROT_NONE) == 0 ? area : NULL;
+	}
+	return area;
 }
 
 /*
@@ -195,9 +228,12 @@ static bool
 more(struct fresh *fresh, size_t size)
 {
 	size_t len = size > CHUNK ? size + CHUNK : CHUNK;
+	bool is_huge = HAS_HUGE_HEAP && arena.generation == PREPARING;
 	unsigned char *area;
 
-	area = map(len);
+	if (is_huge)
+		len = (len + HUGEPAGES_SIZE - 1) & ~(HUGEPAGES_SIZE - 1);
+	area = is_huge ? map_huge(len) : map(len);
 	if (area == NULL)
 		return false;
 	fresh->at = area;
@@ -252,12 +288,20 @@ map_block(size_t size)
 	return hand_out(head, CLASS_MAPPED, size);
 }
 
+/* All is there in a huge page, whether it is used or not. */
+static inline bool
+is_apart(size_t size)
+{
+	return size >= LARGE &&
+	    !(HAS_HUGE_HEAP && arena.generation == PREPARING);
+}
+
 /* A block that nobody has used yet. */
 static __attribute__((noinline)) void *
 cut(unsigned class)
 {
 	size_t size = sizeof(struct head) + size_of_class(class);
-	struct fresh *fresh = size < LARGE ? &arena.small : &arena.large;
+	struct fresh *fresh = is_apart(size) ? &arena.large : &arena.small;
 	unsigned number = arena.cuts[class];
 	struct head *head = NULL;
 
@@ -302,15 +346,30 @@ page_after(unsigned char *at)
 	return at + (-(uintptr_t)at & (PAGE - 1));
 }
 
+/* A generation leaves what the one before it has alone. */
+static void
+begin_generation(enum generation generation)
+{
+	arena.generation = (uint16_t)generation;
+	arena.placer = NULL;
+	arena_drop_free();
+	arena.small = arena.large = (struct fresh){ NULL, NULL };
+}
+
+void
+arena_freeze(void)
+{
+	if (arena.generation == PREPARING)
+		begin_generation(FORKING);
+}
+
 void
 arena_settle(void)
 {
 	unsigned char *stack_end = arena.nest + NEST_GUARD + NEST_STACK;
 	unsigned char *room = page_after(arena.hot.at);
 
-	arena.generation = 1;
-	arena.placer = NULL;
-	arena_drop_free();
+	begin_generation(CHILD);
 	arena.small.at = room;
 	arena.small.end = arena.large.at = stack_end + NEST_SMALL;
 	arena.large.end = arena.nest + NEST;
@@ -361,7 +420,7 @@ arena_fork(void (*child)(void *arg), void *arg)
 {
 	struct birth birth = { child, arg };
 
-	if (arena.generation != 0 || (arena.nest == NULL && !begin())) {
+	if (arena.generation == CHILD || (arena.nest == NULL && !begin())) {
 		errno = ENOMEM;
 		return -1;
 	}

@@ -32,6 +32,14 @@
 pid_t arena_fork(void (*child)(void *arg), void *arg);
 
 /*
+ * What this process has allocated it is hardly going to write to any more;
+ * what it allocates from now on is its own, and no child's: children have no
+ * such memory.  Blocks from before are not used again when they are freed.
+ * For one that has done what its children need, before the first of them.
+ */
+void arena_freeze(void);
+
+/*
  * Wipe what was given back and not handed out again.  Blocks of more than
  * ARENA_WIPED_MAX bytes are left to whoever has used them: most of their
  * pages were never touched.  false: this allocator cannot.

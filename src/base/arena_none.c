@@ -2,7 +2,6 @@
  * arena_none: the C library's allocator, for those who do not fork often.
  */
 #include "base/arena.h"
-#include "base/rehearsal.h"
 
 #include <unistd.h>
 
@@ -19,17 +18,8 @@ arena_fork(void (*child)(void *arg), void *arg)
 }
 
 void
-rehearsal_run(void (*prepare)(void *arg), void (*work)(void *arg), void *arg)
+arena_freeze(void)
 {
-	(void)prepare;
-	(void)work;
-	(void)arg;
-}
-
-void
-rehearsal_watch(bool counts)
-{
-	(void)counts;
 }
 
 bool

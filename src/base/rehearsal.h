@@ -15,7 +15,7 @@
  * for some seconds at most, and then kills it.  If nothing could be learned,
  * or the caller then does something else, blocks lie as they would have.
  * Once, before there are children, and before SIGCHLD is caught.  With
- * arena_none.c it does nothing.
+ * rehearsal_none.c it does nothing.
  */
 void rehearsal_run(
     void (*prepare)(void *arg), void (*work)(void *arg), void *arg);

@@ -7,6 +7,7 @@
  */
 #include "compat/hugepages.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -21,6 +22,10 @@ hugepages_map(size_t size)
 	unsigned char *area;
 	size_t before;
 
+	if (size > SIZE_MAX - HUGEPAGES_SIZE) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	area = mmap(NULL, size + HUGEPAGES_SIZE, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (area == MAP_FAILED)

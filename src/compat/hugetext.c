@@ -36,8 +36,7 @@ struct piece {
 
 /* Whatever lies in its huge pages is its own. */
 static bool
-is_alone(
-    const ElfW(Phdr) * headers, size_t count, const struct piece *piece)
+is_alone(const ElfW(Phdr) * headers, size_t count, const struct piece *piece)
 {
 	size_t i;
 

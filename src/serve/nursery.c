@@ -224,6 +224,8 @@ prepare(struct nursery *nursery)
 	if (role->config.is_pooled && !arena_wipe_freed())
 		(void)tlslib_wipe_freed();
 	load(nursery);
+	/* Sessions need what is there, and nothing that comes. */
+	arena_freeze();
 	if (make_room(nursery) == -1 || sig_catch(SIGCHLD) == -1 ||
 	    pids_init(&nursery->sessions, 2 * role->config.limit) == -1)
 		role_fail(role, "out of memory");

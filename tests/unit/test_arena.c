@@ -228,6 +228,50 @@ a_child_has_memory_of_its_own(void **state)
 	give(block);
 }
 
+static void
+touch(void *arg)
+{
+	signal(SIGSEGV, SIG_DFL);
+	((volatile unsigned char *)arg)[0]++;
+}
+
+/* In a process of its own, as there is no way back. */
+static void
+freeze(void *arg)
+{
+	unsigned char *old = arg, *freed = take(200), *later;
+	int status;
+
+	give(freed);
+	arena_freeze();
+	later = take(200);
+	if (later == freed)
+		_exit(1); /* what was before is used again */
+	if (await(arena_fork(be_a_child, old)) != 0)
+		_exit(2);
+	status = await(arena_fork(touch, later));
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV)
+		_exit(3); /* a child has what is the parent's own */
+	give(old);
+	if (take(200) == old)
+		_exit(4);
+	give(later);
+	if (take(200) != later)
+		_exit(5);
+	give(take((size_t)8 << 20));
+}
+
+static void
+what_is_frozen_stays(void **state)
+{
+	unsigned char *block = take(200);
+
+	(void)state;
+	memset(block, 5, 200);
+	assert_int_equal(status_of(freeze, block), 0);
+	give(block);
+}
+
 /* What is left of a stack of 512 KiB, and what is not. */
 static void
 use_stack(void *arg)
@@ -449,6 +493,7 @@ main(void)
 		cmocka_unit_test(blocks_can_be_aligned),
 		cmocka_unit_test(too_much_is_refused),
 		cmocka_unit_test(a_child_has_memory_of_its_own),
+		cmocka_unit_test(what_is_frozen_stays),
 		cmocka_unit_test(a_child_has_a_stack_of_its_own),
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
