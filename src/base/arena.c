@@ -67,6 +67,8 @@
 #define NEST_STACK ((size_t)512 << 10)
 #define NEST_SMALL ((size_t)384 << 10)
 #define NEST_HOT ((size_t)64 << 10) /* of that, for the parent's blocks */
+/* Below the frame of who rests: what is called there needs some. */
+#define STACK_KEPT PAGE
 /* What every child uses: there after one call instead of a fault a page. */
 #define PRESENT_STACK ((size_t)12 << 10)
 #define PRESENT_SMALL ((size_t)32 << 10)
@@ -398,6 +400,39 @@ arena_wipe_freed(void)
 			explicit_bzero(block + 1, size);
 	}
 	return true;
+}
+
+/* The whole pages of it. */
+static void
+give_pages(unsigned char *start, unsigned char *end)
+{
+	start = page_after(start);
+	end -= (uintptr_t)end & (PAGE - 1);
+	if (start < end)
+		(void)madvise(start, (size_t)(end - start), MADV_DONTNEED);
+}
+
+void
+arena_rest(void)
+{
+	unsigned char *stack = arena.nest + NEST_GUARD;
+	unsigned char *here = __builtin_frame_address(0);
+	struct free_block *block;
+	unsigned class;
+
+	if (arena.generation != CHILD)
+		return;
+	/* It is ours, and the system's call below needs a little. */
+	if (here > stack + STACK_KEPT && here < stack + NEST_STACK)
+		give_pages(stack, here - STACK_KEPT);
+	give_pages(arena.small.at, arena.small.end);
+	give_pages(arena.large.at, arena.large.end);
+	for (class = class_of(PAGE); class < CLASSES; class ++)
+		for (block = arena.lists[class]; block != NULL;
+		     block = block->next)
+			give_pages((unsigned char *)(block + 1),
+			    (unsigned char *)(&block->head + 1) +
+				size_of_class(class));
 }
 
 struct birth {

@@ -40,6 +40,13 @@ pid_t arena_fork(void (*child)(void *arg), void *arg);
 void arena_freeze(void);
 
 /*
+ * Give the system the pages of a child that nothing lies in now: what is
+ * free, was not used yet, or is below the caller's frame in the stack.  For
+ * one that is going to wait; it is a few calls.
+ */
+void arena_rest(void);
+
+/*
  * Wipe what was given back and not handed out again.  Blocks of more than
  * ARENA_WIPED_MAX bytes are left to whoever has used them: most of their
  * pages were never touched.  false: this allocator cannot.

@@ -5,6 +5,10 @@
 
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 pid_t
 arena_fork(void (*child)(void *arg), void *arg)
 {
@@ -20,6 +24,14 @@ arena_fork(void (*child)(void *arg), void *arg)
 void
 arena_freeze(void)
 {
+}
+
+void
+arena_rest(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
 }
 
 bool

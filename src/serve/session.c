@@ -414,6 +414,13 @@ end_of(enum relay_end end)
 }
 
 static void
+on_rest(void *arg)
+{
+	(void)arg;
+	arena_rest();
+}
+
+static void
 relay(struct session *session, struct tlsconn *conn)
 {
 	struct relay_result result;
@@ -428,6 +435,7 @@ relay(struct session *session, struct tlsconn *conn)
 		.greeting = (const char *)session->greeting,
 		.greeting_len = session->greeting_len,
 		.input_ended = on_input_ended,
+		.rest = on_rest,
 		.arg = session };
 
 	/* Who speaks first has spoken while the program was started. */

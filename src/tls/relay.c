@@ -42,8 +42,8 @@ struct input {
 	bool never_waits;  /* the pipe has been set so */
 	size_t given;	   /* bytes that it has taken; enough to know if few */
 	size_t start, len; /* what the pipe has not taken yet */
-	size_t used;	   /* of bytes, ever */
-	unsigned char bytes[PIECE];
+	size_t used;	   /* of bytes, since they are there */
+	unsigned char *bytes; /* PIECE, or NULL */
 };
 
 /* Program to client. */
@@ -56,8 +56,8 @@ struct output {
 	bool is_closed;		   /* close_notify and FIN are out */
 	const unsigned char *next; /* what TLS has not taken yet */
 	size_t len;
-	size_t used; /* of bytes, ever */
-	unsigned char bytes[PIECE];
+	size_t used;	      /* of bytes, since they are there */
+	unsigned char *bytes; /* PIECE, or NULL */
 };
 
 struct pump {
@@ -66,6 +66,7 @@ struct pump {
 	bool is_over;
 	bool has_failed;  /* it is over when the program has its input */
 	bool is_watched;  /* the client's socket, while we want nothing */
+	bool has_rested;  /* since something happened */
 	int64_t deadline; /* of idleness */
 	uint64_t moved;	  /* tlsconn_moved when it was computed */
 	struct input in;
@@ -129,6 +130,44 @@ fail_errno(struct pump *pump, int error)
 }
 
 /*
+ * Memory
+ */
+
+/* Is there room for a piece? */
+static bool
+has_room(struct pump *pump, unsigned char **bytes)
+{
+	if (*bytes == NULL)
+		*bytes = malloc(PIECE);
+	if (*bytes == NULL)
+		end(pump, RELAY_RESET, ENOMEM, "out of memory");
+	return *bytes != NULL;
+}
+
+static void
+give_back(unsigned char **bytes, size_t *used)
+{
+	if (*bytes != NULL)
+		explicit_bzero(*bytes, *used);
+	free(*bytes);
+	*bytes = NULL;
+	*used = 0;
+}
+
+/* Nothing has happened for a while: keep only what is needed. */
+static void
+rest(struct pump *pump)
+{
+	pump->has_rested = true;
+	if (pump->in.len == 0)
+		give_back(&pump->in.bytes, &pump->in.used);
+	if (pump->out.len == 0)
+		give_back(&pump->out.bytes, &pump->out.used);
+	tlsconn_rest(pump->relay->conn);
+	pump->relay->rest(pump->relay->arg);
+}
+
+/*
  * Input
  */
 
@@ -157,6 +196,8 @@ fill_input(struct pump *pump)
 	struct input *in = &pump->in;
 	size_t n;
 
+	if (!has_room(pump, &in->bytes))
+		return;
 	in->start = 0;
 	while (in->is_ready && in->len < PIECE) {
 		enum tlsconn_status status = tlsconn_read(pump->relay->conn,
@@ -279,8 +320,11 @@ static void
 fill_output(struct pump *pump)
 {
 	struct output *out = &pump->out;
-	ssize_t n = read(*pump->relay->program_out, out->bytes, PIECE);
+	ssize_t n;
 
+	if (!has_room(pump, &out->bytes))
+		return;
+	n = read(*pump->relay->program_out, out->bytes, PIECE);
 	out->is_ready = false;
 	if (n > 0) {
 		out->next = out->bytes;
@@ -481,17 +525,36 @@ has_work(const struct pump *pump)
 	return pump->in.is_ready && !pump->in.is_ended && pump->in.len == 0;
 }
 
+/* Would a rest come before the end of idleness, and be the first? */
+static bool
+can_rest(const struct pump *pump, int timeout)
+{
+	return pump->relay->rest != NULL && !pump->has_rested &&
+	    (timeout == -1 || timeout > RELAY_REST_MS);
+}
+
 static void
 wait_for_work(struct pump *pump)
 {
 	struct pollfd set[PLACES];
 	int timeout = idle_timeout(pump);
+	bool may_rest = can_rest(pump, timeout);
+	int ready;
 
 	if (pump->is_over)
 		return;
 	choose(pump, set);
-	if (poll(set, PLACES, has_work(pump) ? 0 : timeout) > 0)
+	if (has_work(pump))
+		timeout = 0;
+	else if (may_rest)
+		timeout = RELAY_REST_MS;
+	ready = poll(set, PLACES, timeout);
+	if (ready > 0)
 		heed(pump, set);
+	if (ready != 0)
+		pump->has_rested = false;
+	else if (timeout != 0 && may_rest)
+		rest(pump);
 }
 
 static void
@@ -526,24 +589,10 @@ run(struct pump *pump)
 void
 relay_run(struct relay *relay, struct relay_result *result)
 {
-	struct pump *pump = malloc(sizeof(*pump));
+	struct pump pump = { .relay = relay, .result = result };
 
 	memset(result, 0, sizeof(*result));
-	if (pump == NULL) {
-		result->end = RELAY_RESET;
-		result->error = ENOMEM;
-		text_copy(
-		    result->reason, sizeof(result->reason), "out of memory");
-	} else {
-		/* Not their bytes: pages that are not used cost nothing. */
-		memset(pump, 0, offsetof(struct pump, in));
-		memset(&pump->in, 0, offsetof(struct input, bytes));
-		memset(&pump->out, 0, offsetof(struct output, bytes));
-		pump->relay = relay;
-		pump->result = result;
-		run(pump);
-		explicit_bzero(pump->in.bytes, pump->in.used);
-		explicit_bzero(pump->out.bytes, pump->out.used);
-		free(pump);
-	}
+	run(&pump);
+	give_back(&pump.in.bytes, &pump.in.used);
+	give_back(&pump.out.bytes, &pump.out.used);
 }

@@ -19,6 +19,9 @@
 /* How long input that nobody reads is discarded after our FIN, in ms. */
 #define RELAY_LINGER_MS 2000
 
+/* How long nothing happens before memory is given back, in ms. */
+#define RELAY_REST_MS 1000
+
 enum relay_end {
 	RELAY_CLEAN,	/* all output was sent, all input has been read */
 	RELAY_RESET,	/* reset or failed write */
@@ -61,7 +64,13 @@ struct relay {
 	 * returned 0.
 	 */
 	int (*input_ended)(void *arg, bool was_truncated);
-	void *arg;
+	/*
+	 * Called when nothing has happened for RELAY_REST_MS, once until
+	 * something does: its buffers and those of TLS have just been
+	 * freed.  NULL: they are kept.
+	 */
+	void (*rest)(void *arg);
+	void *arg; /* of both */
 };
 
 struct relay_result {

@@ -7,6 +7,7 @@
 #include "tls/tlsbio.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -24,12 +25,24 @@ tlsbio_init(struct tlsbio *io, int fd)
 	io->is_answered = false;
 	io->moved = 0;
 	io->start = io->len = io->used = 0;
+	io->bytes = NULL;
+}
+
+void
+tlsbio_rest(struct tlsbio *io)
+{
+	if (io->len > 0 || io->bytes == NULL)
+		return;
+	explicit_bzero(io->bytes, io->used);
+	free(io->bytes);
+	io->bytes = NULL;
+	io->used = 0;
 }
 
 size_t
 tlsbio_room(const struct tlsbio *io)
 {
-	return sizeof(io->bytes) - io->len;
+	return TLSBIO_SIZE - io->len;
 }
 
 static bool
@@ -104,13 +117,17 @@ bio_read(BIO *bio, char *bytes, int size)
 static size_t
 make_room(struct tlsbio *io, size_t len)
 {
+	if (io->bytes == NULL && (io->bytes = malloc(TLSBIO_SIZE)) == NULL) {
+		io->send_error = ENOMEM;
+		return 0;
+	}
 	if (tlsbio_room(io) < len)
 		(void)tlsbio_flush(io);
-	if (io->start > 0 && sizeof(io->bytes) - io->start - io->len < len) {
+	if (io->start > 0 && TLSBIO_SIZE - io->start - io->len < len) {
 		memmove(io->bytes, io->bytes + io->start, io->len);
 		io->start = 0;
 	}
-	return sizeof(io->bytes) - io->start - io->len;
+	return TLSBIO_SIZE - io->start - io->len;
 }
 
 static int

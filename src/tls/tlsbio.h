@@ -33,12 +33,16 @@ struct tlsbio {
 	bool is_answered;  /* the last that moved was sent */
 	uint64_t moved;	   /* bytes received and sent */
 	size_t start, len; /* what waits in bytes */
-	size_t used;	   /* of bytes, ever */
-	unsigned char bytes[TLSBIO_SIZE];
+	size_t used;	   /* of bytes, since they are there */
+	unsigned char
+	    *bytes; /* TLSBIO_SIZE, while something was sent, or NULL */
 };
 
-/* Ready for fd.  Leaves bytes as it is: untouched pages cost nothing. */
+/* Ready for fd, with no memory yet. */
 void tlsbio_init(struct tlsbio *io, int fd);
+
+/* Free and wipe what has no bytes that wait.  It can be used as before. */
+void tlsbio_rest(struct tlsbio *io);
 
 /*
  * A BIO over io, which must outlive it.  NULL: memory is short.  An end of

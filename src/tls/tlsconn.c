@@ -36,7 +36,7 @@ struct tlsconn {
 	char reason[TLSCONN_TEXT_SIZE];
 	struct tlsverify_result verified;
 	struct tlsresume resume;
-	struct tlsbio io; /* last: its pages are touched as needed */
+	struct tlsbio io;
 };
 
 static struct tlsconn *
@@ -101,21 +101,20 @@ tlsconn_free(struct tlsconn *conn)
 		return;
 	SSL_free(conn->ssl);
 	tlsresume_end(&conn->resume);
-	explicit_bzero(conn->io.bytes, conn->io.used);
-	explicit_bzero(conn, offsetof(struct tlsconn, io));
+	conn->io.len = 0; /* nobody sends it any more */
+	tlsbio_rest(&conn->io);
+	explicit_bzero(conn, sizeof(*conn));
 	free(conn);
 }
 
 struct tlsconn *
 tlsconn_adopt(SSL *ssl, int fd)
 {
-	struct tlsconn *conn = malloc(sizeof(*conn));
+	struct tlsconn *conn = calloc(1, sizeof(*conn));
 	BIO *bio;
 
 	if (conn == NULL)
 		return NULL;
-	/* All but the bytes, whose pages are touched as needed. */
-	memset(conn, 0, offsetof(struct tlsconn, io));
 	tlsbio_init(&conn->io, fd);
 	conn->ssl = ssl;
 	bio = tlsbio_new(&conn->io);
@@ -312,6 +311,12 @@ void
 tlsconn_look_again(struct tlsconn *conn)
 {
 	conn->io.is_drained = false;
+}
+
+void
+tlsconn_rest(struct tlsconn *conn)
+{
+	tlsbio_rest(&conn->io);
 }
 
 bool

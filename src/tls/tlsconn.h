@@ -86,6 +86,12 @@ enum tlsconn_status tlsconn_close_notify(struct tlsconn *conn);
 /* Are decrypted or received bytes waiting that poll(2) cannot see? */
 int tlsconn_pending(const struct tlsconn *conn);
 
+/*
+ * Nothing is going to be sent for a while: free the buffer if it is empty.
+ * The library frees its own as soon as they are.
+ */
+void tlsconn_rest(struct tlsconn *conn);
+
 /* Bytes received and sent so far, as the network counts them. */
 uint64_t tlsconn_moved(const struct tlsconn *conn);
 

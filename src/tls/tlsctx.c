@@ -384,13 +384,12 @@ set_behaviour(SSL_CTX *ssl)
 	SSL_CTX_set_max_cert_list(ssl, TLSCTX_CLIENT_CHAIN_MAX);
 	/*
 	 * The chain is what the file says; building one at every handshake
-	 * costs, and there is no store to build it from.  Buffers are kept
-	 * (no RELEASE_BUFFERS): a process with one connection would only
-	 * free and allocate the same pages again.
+	 * costs, and there is no store to build it from.  Buffers are not
+	 * kept: what the handshake had is used again for what is relayed.
 	 */
 	SSL_CTX_set_mode(ssl,
 	    SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	tlscompat_set_behaviour(ssl, READ_BUFFER_SIZE);
 }
 

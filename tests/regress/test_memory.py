@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness import read_text
+from harness import SANITIZED, read_text, wait_for
 
 HUGE = 2 << 20
 COLLAPSE = 25
@@ -84,3 +84,24 @@ def test_code_in_huge_pages(start):
                     if 'x' in rights and not name.startswith('[')]
             assert code and all(name == '' and huge > 0
                                 for name, huge in code), code
+
+
+def private_kib(pid):
+    """Pages that nobody shares."""
+    return sum(int(line.split()[1]) for line in read_text(
+        f'/proc/{pid}/smaps_rollup').splitlines()
+        if line.startswith('Private_Dirty:'))
+
+
+@pytest.mark.root
+@pytest.mark.skipif(SANITIZED, reason='a sanitizer keeps what is freed')
+def test_an_idle_session_gives_memory_back(start):
+    """What it relayed is not what it keeps."""
+    server = start()
+    with server.connect() as client:
+        client.echo(os.urandom(1 << 20))
+        session = server.pid('session')
+        wait_for(lambda: private_kib(session) < 160, 30, 'memory comes back')
+        client.echo(os.urandom(1 << 20))
+        assert private_kib(session) > 200
+        wait_for(lambda: private_kib(session) < 160, 30, 'and again')

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -306,6 +307,63 @@ a_child_has_a_stack_of_its_own(void **state)
 	assert_int_equal(WTERMSIG(status), SIGSEGV);
 }
 
+static size_t
+private_kib(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	size_t kib, sum = 0;
+	char line[200];
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "Private_Dirty: %zu", &kib) == 1)
+			sum += kib;
+	if (file != NULL)
+		fclose(file);
+	return sum;
+}
+
+static void
+rest(void *arg)
+{
+	unsigned char *kept = take(50000), *freed[20], *at;
+	volatile unsigned char deep[300000];
+	size_t i, before;
+
+	(void)arg;
+	fill(kept, 7, 50000);
+	for (i = 0; i < 20; i++)
+		fill(freed[i] = take(40000), 8, 40000);
+	for (i = 0; i < 20; i++)
+		give(freed[i]);
+	for (i = 0; i < sizeof(deep); i++)
+		deep[i] = 9;
+	before = private_kib();
+	arena_rest();
+	if (before != 0 && private_kib() + 500 > before)
+		_exit(1);
+	for (i = 0; i < 50000; i++)
+		if (kept[i] != 7)
+			_exit(2);
+	for (i = 0; i < sizeof(deep); i++)
+		if (deep[i] != 9)
+			_exit(3);
+	for (i = 0; i < 20; i++) {
+		at = take(40000);
+		if (at != freed[19 - i])
+			_exit(4);
+		fill(at, 6, 40000);
+	}
+	_exit(0);
+}
+
+static void
+who_rests_gives_up_what_is_free(void **state)
+{
+	(void)state;
+	assert_int_equal(await(arena_fork(rest, NULL)), 0);
+	arena_rest(); /* a parent does not */
+}
+
 /* Blocks of different sizes, of which a session writes to a few. */
 #define ROWS 3000
 
@@ -498,6 +556,7 @@ main(void)
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
 		cmocka_unit_test(one_that_is_stopped_is_killed),
+		cmocka_unit_test(who_rests_gives_up_what_is_free),
 		cmocka_unit_test(what_children_write_to_lies_together),
 		cmocka_unit_test(what_is_free_is_wiped),
 	};

@@ -26,6 +26,7 @@ struct scene {
 	int in, out;		     /* the program's: 0 and 1 */
 	int cancel[2];
 	int truncations, answer; /* of the callback */
+	int rests[2];		 /* a byte for each */
 	bool input_open_at_truncation;
 	double cpu; /* seconds the relay used */
 	struct timespec began, ended;
@@ -64,6 +65,26 @@ on_input_ended(void *arg, bool was_truncated)
 	return scene->answer;
 }
 
+static void
+on_rest(void *arg)
+{
+	struct scene *scene = arg;
+
+	assert_int_equal(fd_write_all(scene->rests[1], "r", 1), 0);
+}
+
+/* For how many rests within so many ms? */
+static int
+rests_within(const struct scene *scene, int ms)
+{
+	struct pollfd pollfd = { .fd = scene->rests[0], .events = POLLIN };
+	char bytes[10];
+
+	return poll(&pollfd, 1, ms) == 0
+	    ? 0
+	    : (int)read(scene->rests[0], bytes, sizeof(bytes));
+}
+
 static void *
 run_relay(void *arg)
 {
@@ -91,6 +112,7 @@ prepare_over(struct scene *scene, int version, const int ends[2])
 	assert_int_equal(fd_pipe(in), 0);
 	assert_int_equal(fd_pipe(out), 0);
 	assert_int_equal(fd_pipe(scene->cancel), 0);
+	assert_int_equal(fd_pipe(scene->rests), 0);
 	scene->in = in[0];
 	scene->program_in = in[1];
 	scene->program_out = out[0];
@@ -159,6 +181,8 @@ clear(struct scene *scene)
 	fd_close(&scene->out);
 	fd_close(&scene->cancel[0]);
 	fd_close(&scene->cancel[1]);
+	fd_close(&scene->rests[0]);
+	fd_close(&scene->rests[1]);
 }
 
 static double
@@ -803,6 +827,101 @@ idleness_ends_and_bytes_put_it_off(void **state)
 	clear(&scene);
 }
 
+/* A byte each way. */
+static void
+exchange(struct scene *scene)
+{
+	char byte;
+
+	SSL_write(scene->ssl, "i", 1);
+	assert_int_equal(fd_read_all(scene->in, &byte, 1), 1);
+	assert_int_equal(byte, 'i');
+	assert_int_equal(fd_write_all(scene->out, "o", 1), 0);
+	assert_int_equal(SSL_read(scene->ssl, &byte, 1), 1);
+	assert_int_equal(byte, 'o');
+}
+
+static void
+who_has_nothing_to_do_rests_once(void **state)
+{
+	struct scene scene;
+	int i;
+
+	(void)state;
+	prepare(&scene);
+	scene.relay.rest = on_rest;
+	start(&scene);
+	for (i = 0; i < 2; i++) {
+		exchange(&scene);
+		assert_int_equal(rests_within(&scene, 20000), 1);
+		assert_int_equal(rests_within(&scene, 1500), 0);
+	}
+	exchange(&scene);
+	fd_close(&scene.out);
+	SSL_shutdown(scene.ssl);
+	expect_end(&scene, RELAY_CLEAN);
+	assert_true(scene.cpu < 0.2);
+	clear(&scene);
+}
+
+/* What the program has not taken yet, and what the client has not. */
+static void
+a_rest_loses_nothing(void **state)
+{
+	static unsigned char bytes[(size_t)8 << 20], got[100000];
+	struct scene scene;
+	size_t sent = 0, at = 0, i;
+	ssize_t n;
+
+	(void)state;
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = pattern(i, 9);
+	prepare(&scene);
+	scene.relay.rest = on_rest;
+	start(&scene);
+	fcntl(scene.out, F_SETFL, O_NONBLOCK);
+	while (rests_within(&scene, 0) == 0) {
+		n = write(scene.out, bytes + sent, sizeof(bytes) - sent);
+		if (n > 0)
+			sent += (size_t)n;
+		else
+			usleep(10000);
+		assert_true(sent < sizeof(bytes));
+	}
+	fd_close(&scene.out);
+	while (at < sent) {
+		n = SSL_read(scene.ssl, got, sizeof(got));
+		assert_true(n > 0);
+		assert_memory_equal(got, bytes + at, (size_t)n);
+		at += (size_t)n;
+	}
+	SSL_shutdown(scene.ssl);
+	expect_end(&scene, RELAY_CLEAN);
+	clear(&scene);
+	prepare(&scene);
+	scene.relay.rest = on_rest;
+	start(&scene);
+	fcntl(scene.client_fd, F_SETFL, O_NONBLOCK);
+	for (at = sent = 0; rests_within(&scene, 0) == 0;) {
+		int len = SSL_write(scene.ssl, bytes + sent, 10000);
+
+		if (len > 0)
+			sent += (size_t)len;
+		else
+			usleep(10000);
+		assert_true(sent < sizeof(bytes) - 10000);
+	}
+	while (at < sent) {
+		n = read(scene.in, got, sizeof(got));
+		assert_true(n > 0);
+		assert_memory_equal(got, bytes + at, (size_t)n);
+		at += (size_t)n;
+	}
+	fd_close(&scene.cancel[1]);
+	expect_end(&scene, RELAY_CANCELLED);
+	clear(&scene);
+}
+
 static void
 idleness_counts_while_a_direction_is_stuck(void **state)
 {
@@ -1325,6 +1444,8 @@ main(void)
 		cmocka_unit_test(failures_after_output_are_kept_too),
 		cmocka_unit_test(garbage_is_a_tls_end),
 		cmocka_unit_test(idleness_ends_and_bytes_put_it_off),
+		cmocka_unit_test(who_has_nothing_to_do_rests_once),
+		cmocka_unit_test(a_rest_loses_nothing),
 		cmocka_unit_test(idleness_counts_while_a_direction_is_stuck),
 		cmocka_unit_test(cancelling_leaves_the_pipes),
 		cmocka_unit_test(new_pipe_is_left_as_it_is_for_a_while),
