@@ -146,7 +146,7 @@ ucspissl_conn_flush(struct ucspissl_conn *conn)
 enum ucspissl_status
 ucspissl_conn_close_notify(struct ucspissl_conn *conn)
 {
-	return (enum ucspissl_status)tlsconn_close_notify(conn->tls);
+	return (enum ucspissl_status)tlsconn_close_notify(conn->tls, false);
 }
 
 int

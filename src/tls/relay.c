@@ -374,7 +374,8 @@ drain_output(struct pump *pump)
 static void
 close_output(struct pump *pump)
 {
-	enum tlsconn_status status = tlsconn_close_notify(pump->relay->conn);
+	enum tlsconn_status status =
+	    tlsconn_close_notify(pump->relay->conn, true);
 
 	if (status == TLSCONN_WANT_WRITE) {
 		pump->out.is_unsent = true;

@@ -22,7 +22,7 @@ tlsbio_init(struct tlsbio *io, int fd)
 	io->fd = fd;
 	io->error = io->send_error = 0;
 	io->is_ended = io->is_drained = io->is_mute = io->is_held = false;
-	io->is_answered = false;
+	io->is_last = io->is_answered = false;
 	io->moved = 0;
 	io->start = io->len = io->used = 0;
 	io->bytes = NULL;
@@ -54,11 +54,17 @@ is_temporary(int error)
 int
 tlsbio_flush(struct tlsbio *io)
 {
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+#ifdef MSG_MORE
+	/* In one segment with the FIN. */
+	if (io->is_last)
+		flags |= MSG_MORE;
+#endif
 	if (io->error != 0 || io->send_error != 0)
 		return -1;
 	while (io->len > 0) {
-		ssize_t n = send(io->fd, io->bytes + io->start, io->len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(io->fd, io->bytes + io->start, io->len, flags);
 
 		if (n < 0) {
 			if (is_temporary(errno))

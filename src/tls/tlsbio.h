@@ -30,6 +30,7 @@ struct tlsbio {
 	bool is_drained;   /* the last recv left nothing behind */
 	bool is_mute;	   /* what the library writes is thrown away */
 	bool is_held;	   /* and here: it waits until input is wanted */
+	bool is_last;	   /* an end of file follows what is sent now */
 	bool is_answered;  /* the last that moved was sent */
 	uint64_t moved;	   /* bytes received and sent */
 	size_t start, len; /* what waits in bytes */

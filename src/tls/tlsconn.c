@@ -277,7 +277,7 @@ tlsconn_flush(struct tlsconn *conn)
 }
 
 enum tlsconn_status
-tlsconn_close_notify(struct tlsconn *conn)
+tlsconn_close_notify(struct tlsconn *conn, bool then_ends)
 {
 	bool is_sent = SSL_get_shutdown(conn->ssl) & SSL_SENT_SHUTDOWN;
 	int answer;
@@ -289,9 +289,12 @@ tlsconn_close_notify(struct tlsconn *conn)
 	if (tlsbio_room(&conn->io) < TLSBIO_RECORD &&
 	    tlsbio_flush(&conn->io) != 0)
 		return tlsconn_flush(conn);
+	conn->io.is_last = then_ends; /* the library flushes */
 	answer = SSL_shutdown(conn->ssl);
-	if (answer < 0)
+	if (answer < 0) {
+		conn->io.is_last = false;
 		return conclude(conn, answer);
+	}
 	/*
 	 * Nothing may follow it, but the library would still answer a
 	 * KeyUpdate, and the socket may be shut down by then.

@@ -79,9 +79,11 @@ enum tlsconn_status tlsconn_flush(struct tlsconn *conn);
 
 /*
  * Queue close_notify and send it as tlsconn_flush does.  Nothing can be
- * written afterwards; reading goes on as before.
+ * written afterwards; reading goes on as before.  then_ends: after OK the
+ * caller shuts the socket down for writing, and what was sent may wait for
+ * that.
  */
-enum tlsconn_status tlsconn_close_notify(struct tlsconn *conn);
+enum tlsconn_status tlsconn_close_notify(struct tlsconn *conn, bool then_ends);
 
 /* Are decrypted or received bytes waiting that poll(2) cannot see? */
 int tlsconn_pending(const struct tlsconn *conn);

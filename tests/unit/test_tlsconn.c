@@ -316,8 +316,10 @@ closed_after_the_last_byte_and_output_still_flows(void **state)
 		    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len),
 		    TLSCONN_CLOSED);
 		write_all(m.conn, m.fd, "goodbye", 7);
-		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
-		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
+		assert_int_equal(
+		    tlsconn_close_notify(m.conn, false), TLSCONN_OK);
+		assert_int_equal(
+		    tlsconn_close_notify(m.conn, false), TLSCONN_OK);
 		close_meeting(&m);
 		assert_int_equal(m.client.then_result, 7);
 	}
@@ -359,7 +361,8 @@ what_was_sent_last_is_known(void **state)
 		assert_false(tlsconn_has_answered(m.conn));
 		write_all(m.conn, m.fd, "goodbye", 7);
 		assert_true(tlsconn_has_answered(m.conn));
-		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
+		assert_int_equal(
+		    tlsconn_close_notify(m.conn, false), TLSCONN_OK);
 		close_meeting(&m);
 	}
 }
@@ -387,7 +390,8 @@ truncated_after_the_last_byte_and_output_still_flows(void **state)
 		assert_int_equal(
 		    read_some(m.conn, m.fd, bytes, 3, &len), TLSCONN_TRUNCATED);
 		write_all(m.conn, m.fd, "goodbye", 7);
-		assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_OK);
+		assert_int_equal(
+		    tlsconn_close_notify(m.conn, false), TLSCONN_OK);
 		close_meeting(&m);
 		assert_int_equal(m.client.then_result, 7);
 	}
@@ -502,7 +506,7 @@ what_had_come_is_read_after_a_failed_send(void **state)
 	    read_some(m.conn, m.fd, bytes, sizeof(bytes), &len), TLSCONN_OK);
 	assert_int_equal(len, 5);
 	assert_memory_equal(bytes, "hello", 5);
-	assert_int_equal(tlsconn_close_notify(m.conn), TLSCONN_RESET);
+	assert_int_equal(tlsconn_close_notify(m.conn, false), TLSCONN_RESET);
 	close(m.fd);
 	tlsconn_free(m.conn);
 }
@@ -543,7 +547,7 @@ full_socket_is_want_write_and_nothing_is_lost(void **state)
 			m.fd, tlsconn_write(m.conn, bytes + i, BULK - i, &n)) ==
 		    TLSCONN_WANT_WRITE)
 			waits++;
-	while (settle(m.fd, tlsconn_close_notify(m.conn)) != TLSCONN_OK)
+	while (settle(m.fd, tlsconn_close_notify(m.conn, false)) != TLSCONN_OK)
 		waits++;
 	assert_true(waits > 0);
 	assert_true(tlsconn_moved(m.conn) > BULK);
