@@ -12,6 +12,10 @@ from harness import SANITIZED, read_text, wait_for
 
 HUGE = 2 << 20
 COLLAPSE = 25
+PAGE = 4096
+# Of ELF: e_type of a program for one address, p_type.
+FIXED = 2
+RELRO = 0x6474e552
 
 
 def mappings(pid):
@@ -42,15 +46,55 @@ def test_nothing_is_writable_and_executable(start):
                             if 'w' in word and 'x' in word], role
 
 
-def is_linked_for_huge_pages(path):
-    """Is it static, and are its segments apart by a huge page?"""
+def program_headers(path):
+    """Type of the file, and the entries of its table."""
     with open(path, 'rb') as file:
         head = file.read(64)
         offset, = struct.unpack_from('<Q', head, 32)
         size, count = struct.unpack_from('<HH', head, 54)
         file.seek(offset)
-        table = [struct.unpack_from('<IIQQQQQQ', file.read(size))
-                 for _ in range(count)]
+        return struct.unpack_from('<H', head, 16)[0], [
+            struct.unpack_from('<IIQQQQQQ', file.read(size))
+            for _ in range(count)]
+
+
+def spans(pid):
+    """(start, end, rights, name) of each mapping."""
+    for line in read_text(f'/proc/{pid}/maps').splitlines():
+        words = line.split(None, 5)
+        start, end = (int(word, 16) for word in words[0].split('-'))
+        yield start, end, words[1], words[5] if len(words) > 5 else ''
+
+
+@pytest.mark.root
+def test_what_was_relocated_is_read_only(start):
+    """Also where pieces of a program have been moved to huge pages."""
+    server = start()
+    with server.connect() as client:
+        client.echo(b'x')
+        roles = server.roles()
+        assert 'session' in roles
+        del roles['program']
+        for role, pid in [(role, pids[0]) for role, pids in roles.items()]:
+            path = os.readlink(f'/proc/{pid}/exe')
+            kind, table = program_headers(path)
+            relro, = [entry for entry in table if entry[0] == RELRO]
+            # Of one that lies anywhere its headers come first.
+            base = 0 if kind == FIXED else min(
+                first for first, _, _, name in spans(pid) if name == path)
+            first = base + relro[3]
+            last = base + (relro[3] + relro[6]) // PAGE * PAGE
+            assert first < last, role
+            found = [(begin, end, rights)
+                     for begin, end, rights, _ in spans(pid)
+                     if begin < last and end > first]
+            assert found and not [piece for piece in found
+                                  if 'w' in piece[2]], (role, found)
+
+
+def is_linked_for_huge_pages(path):
+    """Is it static, and are its segments apart by a huge page?"""
+    _, table = program_headers(path)
     kinds = [entry[0] for entry in table]
     return 3 not in kinds and all(
         entry[7] >= HUGE for entry in table if entry[0] == 1)
