@@ -5,6 +5,7 @@ run no program: they answer by themselves, in one process that serves all,
 and show what TLS costs where nothing is kept apart.
 """
 
+import atexit
 import os
 import pathlib
 import re
@@ -238,9 +239,22 @@ def is_listening(port):
                      re.M) is not None
 
 
+# Servers that run.
+LIVING = []
+
+
+def stop_living():
+    for server in list(LIVING):
+        server.stop()
+
+
 def end_in_order():
-    """SIGTERM is an end like any other: servers are stopped first."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
+    """However this program ends, servers are stopped first.  They have
+    sessions of their own: the end of a terminal does not reach them."""
+    atexit.register(stop_living)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(
+            'ended by ' + signal.Signals(number).name))
 
 
 def raise_limit():
@@ -269,6 +283,7 @@ class Server:
             stderr=self.log, cwd=setup.area,
             env={'PATH': os.environ['PATH'], **env},
             preexec_fn=self.group.enter, start_new_session=True)
+        LIVING.append(self)
         try:
             self.await_start()
         except Unable:
@@ -351,3 +366,5 @@ class Server:
             self.process.wait()
         self.group.remove()
         self.log.close()
+        if self in LIVING:
+            LIVING.remove(self)

@@ -2,17 +2,19 @@
 
 import importlib.machinery
 import importlib.util
+import collections
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from admission import make_rules
-from harness import (BIN, SANITIZED, SLOW, TOP, find_command, read_text,
-                     wait_for)
+from harness import (BIN, SANITIZED, SLOW, TOP, find_command, kill,
+                     read_stat, read_text, wait_for)
 
 BUILD = os.path.dirname(BIN)
 BENCH = os.path.join(TOP, 'bench')
@@ -166,6 +168,52 @@ def run_bench(folder, parts, names, build=BUILD):
         stderr=subprocess.STDOUT, check=False,
         env=dict(os.environ, BENCH_CONNECTIONS='20', BENCH_OPEN='1,20'),
         timeout=300 * SLOW)
+
+
+def living():
+    stats = (read_stat(int(name)) for name in os.listdir('/proc')
+             if name.isdigit())
+    return [stat for stat in stats if stat and stat.state != 'Z']
+
+
+def sessions_below(pid):
+    """Session -> number of processes, of what it has started; a server has
+    one of its own."""
+    parents = collections.defaultdict(list)
+    for stat in living():
+        parents[stat.ppid].append(stat)
+    found, pids = collections.Counter(), [pid]
+    for member in pids:
+        found.update(stat.session for stat in parents[member])
+        pids += [stat.pid for stat in parents[member]]
+    return found
+
+
+@pytest.mark.parametrize('name', ['SIGHUP', 'SIGINT', 'SIGTERM'])
+def test_nothing_is_left_of_a_run_that_is_ended(workdir, name):
+    """No process of a server, and no file."""
+    process = subprocess.Popen(
+        [sys.executable, os.path.join(BENCH, 'run'), BUILD, '--only', 'cost',
+         '--servers', 'sslserver', '--report', os.path.join(workdir, 'r')],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+        env=dict(os.environ, TMPDIR=workdir))
+    sessions = set()
+    try:
+        # The server's, when it has its roles.
+        sessions = wait_for(
+            lambda: {session for session, count
+                     in sessions_below(process.pid).items()
+                     if count > 5 and session != process.pid}, 30, 'a server')
+        process.send_signal(signal.Signals[name])
+        assert process.wait(60 * SLOW) != 0
+        assert not [stat for stat in living() if stat.session in sessions]
+        assert not os.listdir(workdir)
+    finally:
+        for stat in living():
+            if stat.session in sessions | {process.pid}:
+                kill(stat.pid)
+        process.wait()
 
 
 def test_a_run(workdir):
