@@ -5,10 +5,12 @@
 #   make check      every test, about 10 minutes; last line: N passed, M failed,
 #                   K skipped
 #   make install    programs, manual, users (prefix=/usr/local, DESTDIR=)
-#   make bench      CPU time, memory, speed beside other servers; rule tables
-#                   (bench/readme build/bench-report puts them into README.md)
-#   make bench-quick  some of that in a minute; faults, calls, instructions of
-#                   a connection: fails if more than in bench/baseline.json
+#   make bench      CPU time, memory, speed beside other servers, goals; rule
+#                   tables; faults, calls, instructions of a connection: fails
+#                   if these are more than in bench/baseline.json.  A quarter
+#                   of an hour (bench/readme build/bench-report puts figures
+#                   and plot into README.md)
+#   make bench-quick  some of that in less than a minute, with build
 #   make fuzz       the boundary parsers under libFuzzer (FUZZ_SECONDS=)
 #
 # Missing packages are installed when root, else the command is printed.
@@ -24,6 +26,12 @@ DESTDIR =
 
 # Enough of them to run sslserver.
 servers = bin/sslserver bin/ucspissl-keeper bin/ucspissl-nursery
+# What bench/run and bench/counters want besides.
+measured = bin/sslhandle bin/tcprules bench/counted bench/load \
+    bench/nursery-counted bench/program bench/stream
+
+# To set an option again takes as long as to configure anew.
+has_bench = grep -q '^build bench/counted:' $(BUILD)/build.ninja
 
 as_owner = tools/as-owner $(BUILD)
 dest = $(abspath $(DESTDIR))
@@ -57,8 +65,9 @@ install: $(BUILD)/build.ninja
 
 bench:
 	@tools/deps bench
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@$(as_owner) meson configure $(BUILD) -Dbench=true
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja \
+	    MESON_ARGS='$(MESON_ARGS) -Dbench=true'
+	@$(has_bench) || $(as_owner) meson configure $(BUILD) -Dbench=true
 	@$(as_owner) ninja -C $(BUILD)
 	@[ -f $(BUILD)-dynamic/build.ninja ] || $(as_owner) \
 	    meson setup $(BUILD)-dynamic $(MESON_ARGS) -Dnursery=dynamic
@@ -68,9 +77,10 @@ bench:
 
 bench-quick:
 	@tools/deps bench-quick
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
-	@$(as_owner) meson configure $(BUILD) -Dbench=true
-	@$(as_owner) ninja -C $(BUILD)
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja \
+	    MESON_ARGS='$(MESON_ARGS) -Dbench=true'
+	@$(has_bench) || $(as_owner) meson configure $(BUILD) -Dbench=true
+	@$(as_owner) ninja -C $(BUILD) $(servers) $(measured)
 	@bench/counters $(BUILD) --server sslserver; worse=$$?; \
 	    bench/run $(BUILD) --quick && exit $$worse
 

@@ -278,6 +278,9 @@ def check_readme(folder, workdir):
     assert text.startswith('# Title\n\n## Speed\n\nOne connection: ')
     assert text.endswith('\n\n## After\n\nkept\n')
     assert '\n| sslserver ' in text and 'old' not in text
+    assert '\n| sslserver: full handshake ' in text
+    assert ' 20 of them, 16 at a time' in ' '.join(text.split())
+    assert ' ucspi-tcp ' in ' '.join(text.split())
     assert os.path.exists(os.path.join(workdir, 'cost.svg'))
     # Without a report nothing is touched, and a sentence says why.
     done = make_readme(workdir, path)
