@@ -120,16 +120,6 @@ sock_has_ended(int fd)
 int
 sock_kill_options(int fd)
 {
-	struct ip_endpoint local;
-
-	if (sock_local(fd, &local) == -1)
-		return -1;
-	/*
-	 * IPv6 has no such options: what could route a reply elsewhere was
-	 * abolished (RFC 5095).
-	 */
-	if (!ip_is_v4(&local.ip))
-		return 0;
 	return setsockopt(fd, IPPROTO_IP, IP_OPTIONS, NULL, 0);
 }
 

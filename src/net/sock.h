@@ -46,8 +46,9 @@ bool sock_has_ended(int fd);
 int sock_local(int fd, struct ip_endpoint *local);
 
 /*
- * Drop IP options (source routes, RFC 791) a client sent; without effect
- * where the connection is IPv6.  0 or -1.
+ * Drop IP options (source routes, RFC 791) a client sent.  Not for one over
+ * IPv6, which has none: what could route a reply elsewhere was abolished
+ * (RFC 5095).  0 or -1.
  */
 int sock_kill_options(int fd);
 

@@ -229,6 +229,8 @@ session_is_done(struct monitor *m, struct connection *conn,
 	/* It goes by itself; if not, after a grace. */
 	ev_timer_set(&conn->deadline, DONE_SECONDS, 0);
 	ev_timer_start(m->loop, &conn->deadline);
+	if (is_clean && conn->session_uses >= m->settings->uses)
+		life_session_has_finished(m, conn);
 }
 
 static enum conn_event

@@ -273,6 +273,17 @@ life_control_has_ended(struct monitor *m, struct connection *conn)
 	conclude_session(m, conn);
 }
 
+void
+life_session_has_finished(struct monitor *m, struct connection *conn)
+{
+	ev_io_stop(m->loop, &conn->control);
+	fd_close(&conn->control_fd);
+	conn->control_has_ended = true;
+	/* Nobody else will tell that it has gone. */
+	if (conn->is_orphan)
+		conclude_session(m, conn);
+}
+
 bool
 life_session_is_vacant(struct monitor *m, struct connection *conn)
 {

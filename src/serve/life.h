@@ -87,6 +87,14 @@ void life_session_is_reaped(struct monitor *m, struct connection *conn);
 void life_session_is_orphan(struct monitor *m, struct connection *conn);
 
 /*
+ * The session has said that all is well and over, and serves nobody after
+ * this: there is nothing more to hear from it, and it is gone when it has
+ * been reaped.  The socket is closed.  May release the connection, as above;
+ * a deadline is the caller's to set before.
+ */
+void life_session_has_finished(struct monitor *m, struct connection *conn);
+
+/*
  * The session says that it has left its client and can take another one.
  * true: it is the pool's from here on, and the connection may be released.
  */

@@ -55,6 +55,7 @@
 #define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
+#define FEW 8 /* connections: it is rare that two messages wait */
 #define REFUSALS_PER_TURN 16
 #define REST_SECONDS 0.0005 /* after a turn of refusals alone */
 
@@ -70,6 +71,12 @@ monitor_watch(struct monitor *m, struct chan *chan, ev_io *io)
 	ev_io_stop(m->loop, io);
 	ev_io_set(io, chan->fd, events);
 	ev_io_start(m->loop, io);
+}
+
+int
+monitor_messages(const struct monitor *m)
+{
+	return m->table.count < FEW ? 1 : MESSAGES_PER_TURN;
 }
 
 void
@@ -473,7 +480,7 @@ on_resolver(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE)
 		chan_flush(&m->resolver);
 	monitor_watch(m, &m->resolver, io);
-	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
+	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++) {
 		r = msg_receive(m->resolver.fd, &m->room, &msg, 0, true, &more);
 		if (r == 0)
 			return;
@@ -635,7 +642,7 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE)
 		chan_flush(&m->master);
 	monitor_watch(m, &m->master, io);
-	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
+	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++) {
 		r = msg_receive(m->master.fd, &m->room, &msg,
 		    1 + PROFILES_LISTS, true, &more);
 		if (r == 0)

@@ -23,8 +23,6 @@
 #include "serve/resuming.h"
 #include "serve/signing.h"
 
-#define MESSAGES_PER_TURN 16
-
 bool
 nurseries_are_ready(const struct monitor *m)
 {
@@ -221,7 +219,7 @@ on_nursery(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE)
 		chan_flush(&generation->nursery);
 	monitor_watch(m, &generation->nursery, io);
-	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++)
+	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++)
 		if (!hear(m, generation))
 			return;
 }
