@@ -94,7 +94,7 @@ def test_stopped_sibling_holds_the_life_line(start, stops):
     server = start(launcher=stops.launcher, options=['-T', '10'])
     master, monitor = server.pid('master'), server.pid('monitor')
     nursery = server.pid('nursery')
-    stops.begin('dup2', nursery)
+    stops.begin('close_range', nursery)
     client = Client(server.address, server.port, handshake=False)
     sibling = stops.wait()
     assert server.role(sibling) == 'nursery', 'a session by now'

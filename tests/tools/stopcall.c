@@ -3,7 +3,7 @@
  *
  * usage: stopcall FLAGFILE program [args...]
  *
- * While FLAGFILE holds a line "CALL PID", with dup2, execve or openat, each
+ * While FLAGFILE holds a line "CALL PID", with close_range, execve or openat, each
  * child of the process PID is stopped with SIGSTOP where it makes that call for the first
  * time, before the call is made, and its process id is appended to
  * FLAGFILE.hits.  SIGCONT lets it go on.  What a
@@ -33,6 +33,11 @@
 
 #define EXIT_UNSUPPORTED 99
 
+/* The same on all systems that have it, but one. */
+#ifndef __NR_close_range
+#define __NR_close_range 436
+#endif
+
 #define SYSCALL_NR (offsetof(struct seccomp_data, nr))
 #define WATCH(number) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), \
@@ -51,10 +56,7 @@ install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_NR),
-#ifdef __NR_dup2
-		WATCH(__NR_dup2),
-#endif
-		WATCH(__NR_dup3),
+		WATCH(__NR_close_range),
 		WATCH(__NR_execve),
 		WATCH(__NR_openat),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -153,7 +155,7 @@ answer_one(int listener, const char *flagfile)
 		return;
 	call = request.data.nr == __NR_execve ? "execve"
 	    : request.data.nr == __NR_openat  ? "openat"
-					      : "dup2";
+					      : "close_range";
 	/* The signal withdraws the call; SIGCONT makes it come again. */
 	if (!was_hit((int)request.pid) &&
 	    is_wanted(flagfile, call, (int)request.pid) &&
