@@ -110,6 +110,25 @@ def test_stopped_sibling_holds_the_life_line(start, stops):
     server.wait_idle(4)
 
 
+def test_session_that_stays_after_its_last_word(start, stops):
+    """It is waited for no longer than ten seconds, and counts until then."""
+    server = start(launcher=stops.launcher)
+    monitor = server.pid('monitor')
+    stops.begin('exit_group', server.pid('nursery'))
+    with server.connect() as client:
+        client.echo(b'x')
+        client.close_notify()
+        assert client.wait_end() == 'notify'
+    session = stops.wait()
+    assert server.pid('session') == session
+    assert 'status: 0/' not in server.log()
+    wait_for(lambda: read_stat(session) is None, 20, 'its end')
+    server.wait_idle(4)
+    wait_for(lambda: 'status: 0/' in server.log(), 5, 'its place to be free')
+    assert server.pid('monitor') == monitor
+    assert is_served(server)
+
+
 def test_stopped_nursery(start):
     """After -T a new one serves."""
     server = start(options=['-T', '2'])

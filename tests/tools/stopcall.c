@@ -3,7 +3,7 @@
  *
  * usage: stopcall FLAGFILE program [args...]
  *
- * While FLAGFILE holds a line "CALL PID", with close_range, execve or openat, each
+ * While FLAGFILE holds a line "CALL PID", with close_range, execve, openat or exit_group, each
  * child of the process PID is stopped with SIGSTOP where it makes that call for the first
  * time, before the call is made, and its process id is appended to
  * FLAGFILE.hits.  SIGCONT lets it go on.  What a
@@ -59,6 +59,7 @@ install_filter(void)
 		WATCH(__NR_close_range),
 		WATCH(__NR_execve),
 		WATCH(__NR_openat),
+		WATCH(__NR_exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = {
@@ -153,9 +154,10 @@ answer_one(int listener, const char *flagfile)
 	memset(&request, 0, sizeof(request));
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) == -1)
 		return;
-	call = request.data.nr == __NR_execve ? "execve"
-	    : request.data.nr == __NR_openat  ? "openat"
-					      : "close_range";
+	call = request.data.nr == __NR_execve	 ? "execve"
+	    : request.data.nr == __NR_openat	 ? "openat"
+	    : request.data.nr == __NR_exit_group ? "exit_group"
+						 : "close_range";
 	/* The signal withdraws the call; SIGCONT makes it come again. */
 	if (!was_hit((int)request.pid) &&
 	    is_wanted(flagfile, call, (int)request.pid) &&
