@@ -104,6 +104,22 @@ close_range(unsigned int first, unsigned int last, int flags)
 }
 #endif
 
+#ifndef HAVE_SENDMMSG
+int
+sendmmsg(int fd, struct mmsghdr *all, unsigned count, int flags)
+{
+	ssize_t n;
+
+	if (count == 0)
+		return 0;
+	n = sendmsg(fd, &all[0].msg_hdr, flags);
+	if (n == -1)
+		return -1;
+	all[0].msg_len = (unsigned)n;
+	return 1;
+}
+#endif
+
 #ifndef HAVE_EXPLICIT_BZERO
 void
 explicit_bzero(void *bytes, size_t len)

@@ -46,6 +46,15 @@ int close_range(unsigned int first, unsigned int last, int flags);
 #endif
 #endif
 
+/* As sendmmsg(2), which may always send fewer than it was given: one. */
+#ifndef HAVE_SENDMMSG
+struct mmsghdr {
+	struct msghdr msg_hdr;
+	unsigned msg_len;
+};
+int sendmmsg(int fd, struct mmsghdr *all, unsigned count, int flags);
+#endif
+
 /* As explicit_bzero(3): the compiler may not leave it out. */
 #ifndef HAVE_EXPLICIT_BZERO
 void explicit_bzero(void *bytes, size_t len);

@@ -356,11 +356,26 @@ hear_session(struct monitor *m, struct connection *conn)
 	return true;
 }
 
+static bool
+has_stored(const struct connection *conn)
+{
+	return (conn->seen & 1u << CONN_STORE) != 0;
+}
+
 void
 attend_on_session(struct ev_loop *loop, ev_io *io, int revents)
 {
+	struct monitor *m = ev_userdata(loop);
+	struct connection *conn = io->data;
+	bool had_stored = has_stored(conn);
+	uint64_t id = conn->id;
+
 	(void)revents;
-	(void)hear_session(ev_userdata(loop), io->data);
+	if (!hear_session(m, conn) || table_find(&m->table, id) == NULL)
+		return;
+	/* A session sends STORE and FACTS together. */
+	if (has_stored(conn) && !had_stored && conn->control_fd != -1)
+		(void)hear_session(m, conn);
 }
 
 void

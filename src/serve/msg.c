@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "compat/compat.h"
 
 struct header {
 	uint16_t type;
@@ -44,26 +45,44 @@ attach_fds(struct msghdr *mh, union control *control, const struct msg *msg)
 	memcpy(CMSG_DATA(cm), msg->fds, size);
 }
 
-/* Send body bytes from..from+len as one piece. */
-static int
-send_piece(int fd, const struct msg *msg, size_t from, size_t len, int flags)
+/* What one piece is sent from. */
+struct piece {
+	struct header header;
+	struct iovec iov[2];
+	union control control;
+};
+
+/* Have mh send body bytes from..from+len as one piece. */
+static void
+make_piece(struct piece *piece, struct msghdr *mh, const struct msg *msg,
+    size_t from, size_t len)
 {
-	struct header header = { .type = (uint16_t)msg->type,
-		.more = from + len < msg->len,
-		.len = (uint32_t)len,
-		.conn = msg->conn };
 	/* sendmsg does not write here, but struct iovec knows no const. */
 	union {
 		const void *in;
 		void *out;
 	} body = { .in = len ? msg->body + from : NULL };
-	struct iovec iov[2] = { { &header, sizeof(header) },
-		{ body.out, len } };
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
-	union control control;
 
+	piece->header = (struct header){ .type = (uint16_t)msg->type,
+		.more = from + len < msg->len,
+		.len = (uint32_t)len,
+		.conn = msg->conn };
+	piece->iov[0] = (struct iovec){ &piece->header, sizeof(piece->header) };
+	piece->iov[1] = (struct iovec){ body.out, len };
+	memset(mh, 0, sizeof(*mh));
+	mh->msg_iov = piece->iov;
+	mh->msg_iovlen = len ? 2 : 1;
 	if (from == 0 && msg->fd_count > 0)
-		attach_fds(&mh, &control, msg);
+		attach_fds(mh, &piece->control, msg);
+}
+
+static int
+send_piece(int fd, const struct msg *msg, size_t from, size_t len, int flags)
+{
+	struct piece piece;
+	struct msghdr mh;
+
+	make_piece(&piece, &mh, msg, from, len);
 	for (;;) {
 		if (sendmsg(fd, &mh, flags | MSG_NOSIGNAL) != -1)
 			return 0;
@@ -103,6 +122,27 @@ msg_send(int fd, const struct msg *msg, bool dont_wait)
 			return -1;
 	} while (from < msg->len);
 	return 0;
+}
+
+int
+msg_send_both(int fd, const struct msg *first, const struct msg *second)
+{
+	struct mmsghdr both[2] = { 0 };
+	struct piece pieces[2];
+	int sent = 0;
+
+	if (first->len > MSG_PIECE_MAX || second->len > MSG_PIECE_MAX)
+		return msg_send(fd, first, false) == -1
+		    ? -1
+		    : msg_send(fd, second, false);
+	make_piece(&pieces[0], &both[0].msg_hdr, first, 0, first->len);
+	make_piece(&pieces[1], &both[1].msg_hdr, second, 0, second->len);
+	do
+		sent = sendmmsg(fd, both, 2, MSG_NOSIGNAL);
+	while (sent == -1 && errno == EINTR);
+	if (sent != 1)
+		return sent == -1 ? -1 : 0;
+	return msg_send(fd, second, false);
 }
 
 int

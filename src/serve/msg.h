@@ -146,6 +146,12 @@ struct msg_room {
 int msg_send(int fd, const struct msg *msg, bool dont_wait);
 
 /*
+ * msg_send of two messages, blocking, in one call where the system has one
+ * and both are of one piece.
+ */
+int msg_send_both(int fd, const struct msg *first, const struct msg *second);
+
+/*
  * Send the piece of the message's body that begins at *from, which becomes
  * where the next one begins; the descriptors go with the first.  0: that
  * was the last piece if *from is the body's length now.  -1: as msg_send,

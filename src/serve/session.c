@@ -166,13 +166,14 @@ put_entries(
 }
 
 /*
- * tlsresume_store_fn: to the cache; nobody answers.  In memory of its size,
- * as the largest would take the stack to pages that nothing else uses.
+ * tlsresume_store_fn: to the cache, with FACTS; nobody answers.  In memory
+ * of its size, as the largest would take the stack to pages that nothing
+ * else uses.
  */
 static void
 store(void *arg, const struct tlsresume_entry *entries, size_t count)
 {
-	const struct session *session = arg;
+	struct session *session = arg;
 	unsigned char *body;
 	struct msg_writer w;
 
@@ -183,9 +184,44 @@ store(void *arg, const struct tlsresume_entry *entries, size_t count)
 		return; /* it cannot be resumed, that is all */
 	msg_write_to(&w, body, w.len);
 	put_entries(&w, entries, count);
-	tell(session, MSG_STORE, body, w.len);
-	explicit_bzero(body, w.len);
-	free(body);
+	session->entries = body;
+	session->entries_len = w.len;
+}
+
+static void
+drop_entries(struct session *session)
+{
+	if (session->entries == NULL)
+		return;
+	explicit_bzero(session->entries, session->entries_len);
+	free(session->entries);
+	session->entries = NULL;
+}
+
+/*
+ * The handshake's last words.  The client has not ours yet: what it learns
+ * from them to come back with is in the cache before, however soon it comes.
+ */
+static void
+tell_result(struct session *session, const struct buf *body)
+{
+	const struct msg entries = { .type = MSG_STORE,
+		.conn = session->conn,
+		.body = session->entries,
+		.len = session->entries_len };
+	const struct msg facts = { .type = MSG_FACTS,
+		.conn = session->conn,
+		.body = body->data,
+		.len = body->len };
+	int r;
+
+	if (session->entries == NULL)
+		r = msg_send(session->control_fd, &facts, false);
+	else
+		r = msg_send_both(session->control_fd, &entries, &facts);
+	drop_entries(session);
+	if (r == -1)
+		leave(session);
 }
 
 static void
@@ -318,7 +354,7 @@ lack_memory(const struct session *session)
 
 /* false: as above. */
 static bool
-tell_facts(const struct session *session, const struct tlsconn *conn)
+tell_facts(struct session *session, const struct tlsconn *conn)
 {
 	struct buf body;
 	int r;
@@ -326,7 +362,7 @@ tell_facts(const struct session *session, const struct tlsconn *conn)
 	buf_init(&body, FACTS_BODY_MAX);
 	r = factsreport_put(conn, session->start.wants_facts, &body);
 	if (r == 0) {
-		tell(session, MSG_FACTS, body.data, body.len);
+		tell_result(session, &body);
 		explicit_bzero(body.data, body.len);
 	} else
 		lack_memory(session);
@@ -465,11 +501,14 @@ serve_client(struct session *session)
 		lack_memory(session);
 		return;
 	}
-	if (shake_hands(session, conn)) {
+	tlsconn_leave_last(conn);
+	if (shake_hands(session, conn) && tell_facts(session, conn)) {
+		/* What does not go, or never will, is the relay's to tell. */
+		(void)tlsconn_flush(conn);
 		/* Otherwise it went with tickets, or with our Finished. */
 		if (!tlsconn_has_answered(conn))
 			sock_acknowledge(session->client_fd);
-		if (tell_facts(session, conn) && wait_for_program(session))
+		if (wait_for_program(session))
 			relay(session, conn);
 	}
 	tlsconn_free(conn);
@@ -491,6 +530,7 @@ forget_client(struct session *session)
 	fd_close(&session->client_fd);
 	fd_close(&session->program_in);
 	fd_close(&session->program_out);
+	drop_entries(session);
 	explicit_bzero(&session->start, sizeof(session->start));
 	explicit_bzero(session->start_body, sizeof(session->start_body));
 	(void)arena_wipe_freed();

@@ -28,6 +28,8 @@ struct session {
 	bool strict_close;
 	const unsigned char *greeting;
 	size_t greeting_len;
+	unsigned char *entries; /* STORE, to be told with FACTS; owned */
+	size_t entries_len;
 };
 
 /*

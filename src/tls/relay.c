@@ -565,6 +565,8 @@ run(struct pump *pump)
 
 	pump->in.is_ready = true;
 	pump->is_watched = true;
+	/* What the handshake may have left. */
+	pump->out.is_unsent = true;
 	pump->out.next = (const unsigned char *)relay->greeting;
 	pump->out.len = relay->greeting == NULL ? 0 : relay->greeting_len;
 	/* Differs from the real number, so that the clock starts now. */

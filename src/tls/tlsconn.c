@@ -32,7 +32,8 @@
 struct tlsconn {
 	SSL *ssl;
 	bool is_starved; /* the last read found nothing to do */
-	int error;	 /* errno if the last status was RESET, else 0 */
+	bool leaves_last;
+	int error; /* errno if the last status was RESET, else 0 */
 	char reason[TLSCONN_TEXT_SIZE];
 	struct tlsverify_result verified;
 	struct tlsresume resume;
@@ -47,7 +48,7 @@ make(struct tlsctx *ctx, int fd, const struct tlsverify *verify)
 
 	if (conn == NULL)
 		return NULL;
-	conn->is_starved = false;
+	conn->is_starved = conn->leaves_last = false;
 	conn->error = 0;
 	conn->reason[0] = '\0';
 	tlsbio_init(&conn->io, fd);
@@ -226,7 +227,13 @@ tlsconn_handshake(struct tlsconn *conn)
 	 */
 	tlsresume_conclude(&conn->resume);
 	conn->io.is_held = false;
-	return tlsconn_flush(conn);
+	return conn->leaves_last ? TLSCONN_OK : tlsconn_flush(conn);
+}
+
+void
+tlsconn_leave_last(struct tlsconn *conn)
+{
+	conn->leaves_last = true;
 }
 
 enum tlsconn_status

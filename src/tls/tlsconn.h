@@ -50,6 +50,13 @@ struct tlsconn *tlsconn_new_client(
 enum tlsconn_status tlsconn_handshake(struct tlsconn *conn);
 
 /*
+ * Have tlsconn_handshake be OK before our last flight is sent, so that
+ * something can be done before the peer knows: that is left to
+ * tlsconn_flush, or relay_run.
+ */
+void tlsconn_leave_last(struct tlsconn *conn);
+
+/*
  * After a handshake that has FAILED: was it for the peer's certificate?
  * tlsconn_reason and tlsconn_subject are then those of struct
  * tlsverify_result.

@@ -109,6 +109,80 @@ one_piece_arrives(void **state)
 }
 
 static void
+expect_text(enum msg_type type, const char *text)
+{
+	struct msg msg;
+	bool more;
+
+	assert_int_equal(msg_receive(ends[1], &room, &msg, 1, true, &more), 1);
+	assert_true(msg.type == type && msg.conn == 7 && !more);
+	assert_int_equal(msg.len, strlen(text));
+	assert_memory_equal(msg.body, text, msg.len);
+	assert_int_equal(msg.fd_count, type == MSG_SIGN);
+	msg_close_fds(&msg);
+}
+
+static void
+both_arrive_in_order(void **state)
+{
+	const struct msg first = { .type = MSG_STORE,
+		.conn = 7,
+		.body = (const unsigned char *)"abc",
+		.len = 3 };
+	const struct msg second = { .type = MSG_SIGN,
+		.conn = 7,
+		.body = (const unsigned char *)"de",
+		.len = 2,
+		.fds = { ends[0] },
+		.fd_count = 1 };
+	const struct msg empty = { .type = MSG_GO, .conn = 7 };
+
+	(void)state;
+	assert_int_equal(msg_send_both(ends[0], &first, &second), 0);
+	expect_text(MSG_STORE, "abc");
+	expect_text(MSG_SIGN, "de");
+	assert_int_equal(msg_send_both(ends[0], &second, &empty), 0);
+	expect_text(MSG_SIGN, "de");
+	expect_text(MSG_GO, "");
+	fd_close(&ends[1]);
+	assert_int_equal(msg_send_both(ends[0], &first, &empty), -1);
+	assert_int_equal(errno, EPIPE);
+}
+
+/* Larger than a piece, and larger than what the socket takes at once. */
+static void
+both_arrive_in_pieces(void **state)
+{
+	static unsigned char body[600000];
+	const struct msg small = { .type = MSG_SIGN, .conn = 7 };
+	const struct msg large = {
+		.type = MSG_CONFIG, .conn = 7, .body = body, .len = sizeof(body)
+	};
+	struct buf whole;
+	struct msg msg;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	memset(body, 'b', sizeof(body));
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		_exit(msg_send_both(ends[0], &small, &large) == 0 ? 0 : 1);
+	buf_init(&whole, MSG_BODY_MAX);
+	assert_int_equal(
+	    msg_receive_whole(ends[1], &room, &whole, &msg, 0, false), 1);
+	assert_true(msg.type == MSG_SIGN && msg.len == 0);
+	assert_int_equal(
+	    msg_receive_whole(ends[1], &room, &whole, &msg, 0, false), 1);
+	assert_true(msg.type == MSG_CONFIG && msg.len == sizeof(body));
+	assert_memory_equal(msg.body, body, sizeof(body));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	buf_free(&whole);
+}
+
+static void
 end_of_file_has_no_errno(void **state)
 {
 	struct msg msg;
@@ -627,6 +701,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		WITH_PAIR(one_piece_arrives),
+		WITH_PAIR(both_arrive_in_order),
+		WITH_PAIR(both_arrive_in_pieces),
 		WITH_PAIR(end_of_file_has_no_errno),
 		WITH_PAIR(large_messages_are_joined),
 		cmocka_unit_test(a_message_of_one_piece_is_not_copied),

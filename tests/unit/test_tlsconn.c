@@ -135,6 +135,35 @@ meet(struct server *server, struct client *client, char *facts, size_t size)
 	return status;
 }
 
+/* TLS 1.2, where the client waits for our Finished. */
+static void
+last_flight_is_left_to_a_flush(void **state)
+{
+	struct client client = { .version = TLS1_2_VERSION };
+	struct tlsconn *conn;
+	pthread_t thread;
+	uint64_t moved;
+	int ends[2];
+
+	(void)state;
+	tcp_pair(ends);
+	client.fd = ends[1];
+	conn = tlsconn_new(p256.ctx, ends[0], &anybody);
+	assert_non_null(conn);
+	tlsconn_leave_last(conn);
+	thread = in_thread(client_run, &client);
+	assert_int_equal(handshake(conn, ends[0]), TLSCONN_OK);
+	assert_string_equal(tlsconn_protocol(conn), "TLSv1.2");
+	moved = tlsconn_moved(conn);
+	assert_int_equal(tlsconn_flush(conn), TLSCONN_OK);
+	assert_true(tlsconn_moved(conn) > moved);
+	pthread_join(thread, NULL);
+	assert_true(client.ok);
+	tlsconn_free(conn);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void
 expect_meeting(struct server *server, int version, const char *ciphers,
     const char *groups, const char *facts, unsigned scheme)
@@ -677,6 +706,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_and_version_signs_once),
+		cmocka_unit_test(last_flight_is_left_to_a_flush),
 		cmocka_unit_test(every_group_of_tls12_is_signed_for),
 		cmocka_unit_test(versions_below_1_2_work_where_asked_for),
 		cmocka_unit_test(unwanted_offers_fail_with_a_reason),
