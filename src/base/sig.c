@@ -170,6 +170,7 @@ sig_pipe(void)
 	 */
 	wake_pipe[0] = ends[0];
 	wake_pipe[1] = ends[1];
+	is_woken = 0;
 	for (signo = 0; signo < NSIG; signo++)
 		is_pending[signo] = 0;
 	dead_put = dead_got = 0;
@@ -194,13 +195,25 @@ sig_catch(int signo)
 	return 0;
 }
 
+static bool
+has_some(void)
+{
+	int signo;
+
+	for (signo = 1; signo < NSIG; signo++)
+		if (is_pending[signo])
+			return true;
+	return is_woken != 0;
+}
+
 int
 sig_next(void)
 {
 	char bytes[64];
 	int signo;
 
-	if (owner != getpid())
+	/* What is there may be the parent's. */
+	if (!has_some() || owner != getpid())
 		return 0;
 	/*
 	 * First the mark, then the pipe, then the table: a signal that comes
@@ -228,7 +241,7 @@ sig_next_child(void)
 	int got = dead_got;
 	pid_t pid;
 
-	if (owner != getpid() || got == dead_put)
+	if (got == dead_put)
 		return 0;
 	pid = (pid_t)dead[got];
 	dead_got = (got + 1) % DEAD_MAX;

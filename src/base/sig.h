@@ -66,6 +66,7 @@ int sig_next(void);
 /*
  * A process that a caught SIGCHLD was about, or 0.  A hint: of several that
  * wait the kernel keeps one, we remember so many, and anybody may send one.
+ * After a fork not before the child has a self-pipe of its own.
  */
 pid_t sig_next_child(void);
 

@@ -458,8 +458,11 @@ nursery_run(void)
 		fds[2] = (struct pollfd){ nursery.signal_fd, POLLIN, 0 };
 		if (poll(fds, 3,
 			clock_poll_timeout(clock_now(), deadline(&nursery))) ==
-		    -1)
-			continue;
+		    -1) {
+			/* A child has ended, as a rule: that much is known. */
+			fds[0].revents = fds[1].revents = 0;
+			fds[2].revents = errno == EINTR ? POLLIN : 0;
+		}
 		kill_disowned(&nursery);
 		if (fds[2].revents != 0 ||
 		    clock_now() >= reaper_deadline(&nursery.reaper))
