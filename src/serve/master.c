@@ -251,6 +251,7 @@ keep_deadlines(struct master *master)
 		if (master->is_stopping)
 			workers_kill(master);
 	}
+	programs_keep_deadlines(master, now);
 	workers_keep_deadlines(master, now);
 	roles_keep_deadlines(master, now);
 	generation_turn(master, now);
@@ -328,6 +329,8 @@ timeout(const struct master *master)
 		next = workers_deadline(master, now);
 	if (chan_is_held(&master->monitor) && clock_after(now, HELD_MS) < next)
 		next = clock_after(now, HELD_MS);
+	if (master->tell_at < next)
+		next = master->tell_at;
 	if (master->look_at < next)
 		next = master->look_at;
 	if (reaper_deadline(&master->reaper) < next)
@@ -496,6 +499,7 @@ prepare(struct master *master)
 	    &master->events, settings->program_name, -1, settings->verbosity);
 	reaper_init(&master->reaper);
 	master->drain_at = master->kill_at = CLOCK_NEVER;
+	master->tell_at = CLOCK_NEVER;
 	ruletables_prepare(master);
 	/* Nobody to ask for: ready as it is. */
 	if (!settings->wants_resolver)

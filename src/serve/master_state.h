@@ -86,6 +86,7 @@ struct starting {
 	pid_t pid;
 	uint64_t conn;
 	struct program_start start;
+	bool is_told; /* that it has started */
 };
 
 struct master {
@@ -125,6 +126,7 @@ struct master {
 	struct starting *starting; /* limit of them */
 	size_t starting_count;
 	size_t starting_limit; /* what open files permit */
+	int64_t tell_at;       /* of those that have started */
 	struct pollfd *polled;
 	int front_fd, listen_fd, signal_fd;
 	int phrase_fd;	   /* -3, until the first keeper has it; -1 */

@@ -591,6 +591,16 @@ take_descriptor(struct monitor *m, struct msg *msg)
 	}
 }
 
+/* That it runs says that it has started: mostly both are news. */
+static void
+hear_of_program(struct monitor *m, struct connection *conn,
+    enum conn_event event, const struct msg *msg)
+{
+	if (event == CONN_EXECED)
+		attend_program(m, conn, CONN_STARTED, msg);
+	attend_program(m, conn, event, msg);
+}
+
 static void
 obey_master(struct monitor *m, struct msg *msg)
 {
@@ -608,7 +618,8 @@ obey_master(struct monitor *m, struct msg *msg)
 	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		if (msg->type == programs[i].type) {
 			if (conn != NULL)
-				attend_program(m, conn, programs[i].event, msg);
+				hear_of_program(
+				    m, conn, programs[i].event, msg);
 			return;
 		}
 	switch (msg->type) {

@@ -45,8 +45,8 @@ enum msg_type {
 	MSG_CACHE,	/* its pid; fd */
 	MSG_LEFT,	/* generation: its processes are gone */
 	MSG_RULES,	/* which, enum rulefile_news, errno; fd if new */
-	MSG_STARTED,	/* pid of the program, or of the session */
-	MSG_EXECED,	/* the program runs */
+	MSG_STARTED,	/* pid of the program (see EXECED), or of the session */
+	MSG_EXECED,	/* the program runs: its pid, STARTED told or not */
 	MSG_EXECFAILED, /* errno */
 	MSG_EXITED,	/* wait status */
 	MSG_SIGNALLED,	/* the SIGNAL of this connection was sent */

@@ -20,6 +20,8 @@
 #include "serve/program.h"
 
 #define KILL_MS 5000 /* from SIGTERM to SIGKILL */
+/* Most programs run sooner, and then the monitor is woken once. */
+#define TELL_MS 50
 /* Variables in one EXEC: addresses and names, those of TLS, of rules. */
 #define OVER_MAX (32 + TLSVARS_COUNT_MAX + 1 + 200)
 
@@ -37,17 +39,48 @@ tell_execfailed(struct master *master, uint64_t conn, const char *reason)
 		    &master->monitor, MSG_EXECFAILED, conn, body, len);
 }
 
+static void
+tell_pid(struct master *master, enum msg_type type, uint64_t conn, pid_t pid)
+{
+	uint64_t number = (uint64_t)pid;
+
+	chan_send_bytes(&master->monitor, type, conn, &number, sizeof(number));
+}
+
+static void
+tell_started(struct master *master, struct starting *starting)
+{
+	if (!starting->is_told)
+		tell_pid(master, MSG_STARTED, starting->conn, starting->pid);
+	starting->is_told = true;
+}
+
 void
 programs_tell_outcome(struct master *master, struct starting *starting)
 {
 	char reason[PROGRAM_REASON_SIZE];
 
 	if (program_outcome(&starting->start, reason) == 0)
-		chan_send_bytes(
-		    &master->monitor, MSG_EXECED, starting->conn, NULL, 0);
-	else
+		tell_pid(master, MSG_EXECED, starting->conn, starting->pid);
+	else {
+		tell_started(master, starting);
 		tell_execfailed(master, starting->conn, reason);
+	}
 	*starting = master->starting[--master->starting_count];
+	if (master->starting_count == 0)
+		master->tell_at = CLOCK_NEVER;
+}
+
+void
+programs_keep_deadlines(struct master *master, int64_t now)
+{
+	size_t i;
+
+	if (now < master->tell_at)
+		return;
+	master->tell_at = CLOCK_NEVER;
+	for (i = 0; i < master->starting_count; i++)
+		tell_started(master, &master->starting[i]);
 }
 
 static void
@@ -116,7 +149,7 @@ take_input(const struct master *master, struct msg *msg)
 static void
 exec_in_worker(struct master *master, struct msg *msg)
 {
-	uint64_t conn = msg->conn, number;
+	uint64_t conn = msg->conn;
 	int input_fd = take_input(master, msg);
 	pid_t pid = -1;
 
@@ -128,12 +161,9 @@ exec_in_worker(struct master *master, struct msg *msg)
 		fd_close(&input_fd);
 		return;
 	}
-	number = (uint64_t)pid;
-	chan_send_bytes(
-	    &master->monitor, MSG_STARTED, conn, &number, sizeof(number));
 	if (pids_add(&master->programs, pid, conn, input_fd) == -1)
 		kill(pid, SIGKILL);
-	chan_send_bytes(&master->monitor, MSG_EXECED, conn, NULL, 0);
+	tell_pid(master, MSG_EXECED, conn, pid);
 }
 
 void
@@ -142,7 +172,6 @@ programs_exec(struct master *master, struct msg *msg)
 	struct program_ends ends;
 	char *over[OVER_MAX];
 	struct starting *starting;
-	uint64_t number;
 	struct program_start start;
 	int count;
 	pid_t pid;
@@ -164,16 +193,15 @@ programs_exec(struct master *master, struct msg *msg)
 		refuse_exec(master, msg->conn, "unable to fork", errno);
 		return;
 	}
-	number = (uint64_t)pid;
-	chan_send_bytes(
-	    &master->monitor, MSG_STARTED, msg->conn, &number, sizeof(number));
 	/* As large as the monitor's table, so it cannot be full. */
 	if (pids_add(&master->programs, pid, msg->conn,
 		take_input(master, msg)) == -1)
 		kill(pid, SIGKILL);
 	reaper_started(&master->reaper, pid);
 	starting = &master->starting[master->starting_count++];
-	*starting = (struct starting){ pid, msg->conn, start };
+	*starting = (struct starting){ pid, msg->conn, start, false };
+	if (master->tell_at == CLOCK_NEVER)
+		master->tell_at = clock_after(clock_now(), TELL_MS);
 }
 
 void

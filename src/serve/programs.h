@@ -13,14 +13,17 @@ struct msg;
 struct starting;
 
 /*
- * EXEC: make the program; answers STARTED, or EXECFAILED.  Takes the
+ * EXEC: make the program, or answer EXECFAILED.  Takes the
  * descriptor that -n or --strict-close adds to the message: it keeps the
  * program's input open.
  */
 void programs_exec(struct master *master, struct msg *msg);
 
-/* It is known whether it runs: EXECED or EXECFAILED. */
+/* It is known whether it runs: EXECED, or STARTED if need be and EXECFAILED. */
 void programs_tell_outcome(struct master *master, struct starting *starting);
+
+/* STARTED, for those of whom that is not known after a moment. */
+void programs_keep_deadlines(struct master *master, int64_t now);
 
 /* SIGNAL; answers SIGNALLED. */
 void programs_signal(struct master *master, const struct msg *msg);
