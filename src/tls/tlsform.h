@@ -32,12 +32,23 @@ struct tlsform_way {
 	bool is_pss;
 };
 
+/* A key and a way, prepared to sign any number of texts. */
+struct tlsform_signer;
+
+/*
+ * Find algorithms by their names, once: that costs the library more than a
+ * signature on P-256.  Has a reference to pkey.  NULL: it cannot, or memory
+ * is short.
+ */
+struct tlsform_signer *tlsform_signer_new(
+    struct evp_pkey_st *pkey, const struct tlsform_way *way);
+void tlsform_signer_free(struct tlsform_signer *signer);
+
 /*
  * Sign what has been permitted.  The signature's length, at most size, or
- * -1.  Leaves errors in the library's queue.
+ * -1.  This and signer_new leave errors in the library's queue.
  */
-int tlsform_sign(struct evp_pkey_st *pkey, const struct tlsform_way *way,
-    const unsigned char *text, size_t len, unsigned char *signature,
-    size_t size);
+int tlsform_sign(struct tlsform_signer *signer, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size);
 
 #endif

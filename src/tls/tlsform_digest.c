@@ -54,20 +54,39 @@ set_way(EVP_PKEY_CTX *ctx, bool is_rsa, const struct tlsform_way *way)
 	return EVP_PKEY_CTX_set_signature_md(ctx, md) == 1;
 }
 
-int
-tlsform_sign(EVP_PKEY *pkey, const struct tlsform_way *way,
-    const unsigned char *text, size_t len, unsigned char *signature,
-    size_t size)
+/* The context, whose name the header has no need of. */
+static EVP_PKEY_CTX *
+context_of(struct tlsform_signer *signer)
+{
+	return (EVP_PKEY_CTX *)signer;
+}
+
+struct tlsform_signer *
+tlsform_signer_new(EVP_PKEY *pkey, const struct tlsform_way *way)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
 	bool is_rsa = EVP_PKEY_base_id(pkey) == EVP_PKEY_RSA;
-	size_t n = size;
-	int r = -1;
 
 	if (ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
-	    set_way(ctx, is_rsa, way) &&
-	    EVP_PKEY_sign(ctx, signature, &n, text, len) == 1)
-		r = (int)n;
+	    set_way(ctx, is_rsa, way))
+		return (struct tlsform_signer *)ctx;
 	EVP_PKEY_CTX_free(ctx);
-	return r;
+	return NULL;
+}
+
+void
+tlsform_signer_free(struct tlsform_signer *signer)
+{
+	EVP_PKEY_CTX_free(context_of(signer));
+}
+
+int
+tlsform_sign(struct tlsform_signer *signer, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size)
+{
+	size_t n = size;
+
+	if (EVP_PKEY_sign(context_of(signer), signature, &n, text, len) != 1)
+		return -1;
+	return (int)n;
 }

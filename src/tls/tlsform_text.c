@@ -45,26 +45,52 @@ set_pss(EVP_PKEY_CTX *ctx)
 	    : -1;
 }
 
-int
-tlsform_sign(EVP_PKEY *pkey, const struct tlsform_way *way,
-    const unsigned char *text, size_t len, unsigned char *signature,
-    size_t size)
+/* The context, whose name the header has no need of. */
+static EVP_MD_CTX *
+context_of(struct tlsform_signer *signer)
+{
+	return (EVP_MD_CTX *)signer;
+}
+
+struct tlsform_signer *
+tlsform_signer_new(EVP_PKEY *pkey, const struct tlsform_way *way)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pctx;
+
+	if (ctx == NULL)
+		return NULL;
+	if (EVP_DigestSignInit_ex(
+		ctx, &pctx, way->digest, NULL, NULL, pkey, NULL) != 1 ||
+	    (way->is_pss && set_pss(pctx) == -1)) {
+		EVP_MD_CTX_free(ctx);
+		return NULL;
+	}
+	return (struct tlsform_signer *)ctx;
+}
+
+void
+tlsform_signer_free(struct tlsform_signer *signer)
+{
+	EVP_MD_CTX_free(context_of(signer));
+}
+
+int
+tlsform_sign(struct tlsform_signer *signer, const unsigned char *text,
+    size_t len, unsigned char *signature, size_t size)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = size;
 	int r = -1;
 
 	if (ctx == NULL)
 		return -1;
-	if (EVP_DigestSignInit_ex(
-		ctx, &pctx, way->digest, NULL, NULL, pkey, NULL) != 1)
-		goto out;
-	if (way->is_pss && set_pss(pctx) == -1)
-		goto out;
-	if (EVP_DigestSign(ctx, signature, &n, text, len) == 1)
-		r = (int)n;
-out:
+	if (EVP_MD_CTX_copy_ex(ctx, context_of(signer)) == 1) {
+		/* There is nothing to go on with: it need not copy again. */
+		EVP_MD_CTX_set_flags(ctx, EVP_MD_CTX_FLAG_FINALISE);
+		if (EVP_DigestSign(ctx, signature, &n, text, len) == 1)
+			r = (int)n;
+	}
 	EVP_MD_CTX_free(ctx);
 	return r;
 }

@@ -27,9 +27,12 @@
 
 enum kind { KIND_RSA, KIND_EC, KIND_ED25519 };
 
+#define SCHEMES 13
+
 struct tlskey {
 	EVP_PKEY *pkey;
-	unsigned tls13_scheme; /* EC: the one of its curve */
+	unsigned tls13_scheme;			 /* EC: the one of its curve */
+	struct tlsform_signer *signers[SCHEMES]; /* made when needed */
 };
 
 /* How a scheme is computed. */
@@ -39,7 +42,7 @@ struct scheme {
 	struct tlsform_way way;
 };
 
-static const struct scheme schemes[] = {
+static const struct scheme schemes[SCHEMES] = {
 	{ TLSSCHEME_RSA_PKCS1_MD5_SHA1, KIND_RSA, { "MD5-SHA1", false } },
 	{ TLSSCHEME_RSA_PKCS1_SHA1, KIND_RSA, { "SHA1", false } },
 	{ TLSSCHEME_RSA_PKCS1_SHA256, KIND_RSA, { "SHA256", false } },
@@ -116,7 +119,7 @@ tlskey_new(EVP_PKEY *pkey)
 
 	if (tlskey_refusal(pkey) != NULL)
 		return NULL;
-	key = malloc(sizeof(*key));
+	key = calloc(1, sizeof(*key));
 	if (key == NULL)
 		return NULL;
 	key->pkey = pkey;
@@ -131,11 +134,10 @@ find_scheme(const struct tlskey *key, const struct tlsscheme_policy *policy,
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+	for (i = 0; i < SCHEMES; i++)
 		if (schemes[i].number == number)
 			break;
-	if (i == sizeof(schemes) / sizeof(schemes[0]) ||
-	    !is_kind(key->pkey, schemes[i].kind))
+	if (i == SCHEMES || !is_kind(key->pkey, schemes[i].kind))
 		return NULL;
 	/* RFC 8446, 4.2.3: from 1.3 on curve and digest belong together. */
 	if (schemes[i].kind == KIND_EC && number != key->tls13_scheme &&
@@ -155,11 +157,23 @@ tlskey_kind(const struct tlskey *key)
 	return names[kind];
 }
 
+/* NULL: memory is short, or the library has no such way. */
+static struct tlsform_signer *
+signer_of(struct tlskey *key, const struct scheme *scheme)
+{
+	struct tlsform_signer **signer = &key->signers[scheme - schemes];
+
+	if (*signer == NULL)
+		*signer = tlsform_signer_new(key->pkey, &scheme->way);
+	return *signer;
+}
+
 int
 tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
     unsigned scheme, const unsigned char *text, size_t len,
     unsigned char *signature, size_t size)
 {
+	struct tlsform_signer *signer;
 	const struct scheme *found;
 	int n;
 
@@ -174,7 +188,9 @@ tlskey_sign(struct tlskey *key, const struct tlsscheme_policy *policy,
 		errno = EIO;
 		return -1;
 	}
-	n = tlsform_sign(key->pkey, &found->way, text, len, signature, size);
+	signer = signer_of(key, found);
+	n = signer == NULL ? -1
+			   : tlsform_sign(signer, text, len, signature, size);
 	ERR_clear_error();
 	if (n == -1)
 		errno = EIO;
@@ -190,8 +206,12 @@ tlskey_pkey(const struct tlskey *key)
 void
 tlskey_free(struct tlskey *key)
 {
+	size_t i;
+
 	if (key == NULL)
 		return;
+	for (i = 0; i < SCHEMES; i++)
+		tlsform_signer_free(key->signers[i]);
 	/* OpenSSL wipes the private parts. */
 	EVP_PKEY_free(key->pkey);
 	free(key);
