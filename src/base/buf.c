@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat/compat.h"
+
 /* Most strings are small; the first allocation holds them. */
 #define FIRST_SIZE 64
 
@@ -39,26 +41,39 @@ buf_init(struct buf *b, size_t max)
 	b->max = max;
 }
 
+/*
+ * To size bytes.  What is left behind is wiped, as its owner, who may wipe
+ * all that the string says, no longer can.  0, or -1 with errno.
+ */
+static int
+grow(struct buf *b, size_t size)
+{
+	unsigned char *data = malloc(size);
+
+	if (data == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (b->len > 0)
+		memcpy(data, b->data, b->len);
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->size);
+	free(b->data);
+	b->data = data;
+	b->size = size;
+	return 0;
+}
+
 unsigned char *
 buf_reserve(struct buf *b, size_t len)
 {
-	unsigned char *data;
-	size_t size;
-
 	if (len > b->max - b->len) {
 		errno = EMSGSIZE;
 		return NULL;
 	}
-	if (b->data == NULL || len > b->size - b->len) {
-		size = grown_size(b, b->len + len);
-		data = realloc(b->data, size);
-		if (data == NULL) {
-			errno = ENOMEM;
-			return NULL;
-		}
-		b->data = data;
-		b->size = size;
-	}
+	if ((b->data == NULL || len > b->size - b->len) &&
+	    grow(b, grown_size(b, b->len + len)) == -1)
+		return NULL;
 	return b->data + b->len;
 }
 

@@ -234,9 +234,11 @@ def test_certificate_of_the_last_client_is_gone(
             '-----BEGIN' + file.read().split('-----BEGIN')[1])
     context = tls_context(**TLS13)
     context.load_cert_chain(clients.path('good.pem'), clients.key)
-    # The serial number and names, and the signature.
-    forms = {'head': der[12:90], 'signature': der[-40:]}
-    with server.connect(context=context) as client:
+    # The serial number and names, and the signature; and what it asked for.
+    forms = {'head': der[12:90], 'signature': der[-40:],
+             'server name': b'asked-by-the-last-one'}
+    with server.connect(context=context,
+                        sni='asked-by-the-last-one.example.org') as client:
         client.echo(b'x')
         session, = server.pids('session')
         assert found_in(session, forms), 'the search finds nothing at all'
