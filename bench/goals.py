@@ -5,6 +5,8 @@ run.  Microseconds were written down on a machine on which F was 620; on
 another one, or on the same one on another day, they are as much of its F.
 """
 
+import report
+
 F_OF_GOALS = 620
 COUNTS = ('counters', 'sslserver')
 
@@ -37,11 +39,9 @@ class Goal:
 
     def row(self):
         sign = '≥' if self.is_least else '≤'
-        met = self.is_met()
         return [self.what, f'{sign} {self.limit:g}{self.unit}',
-                'not measured' if met is None else
                 f'{self.seen:.{self.places}f}{self.unit}',
-                {None: None, True: 'yes', False: 'no'}[met]]
+                'yes' if self.is_met() else 'no']
 
 
 def of_cost(results):
@@ -113,9 +113,13 @@ def goals_of(results):
                               of_standing) for goal in part(results)]
 
 
-def rows(results):
-    """For a table: what, limit, seen, yes or no."""
-    return [goal.row() for goal in goals_of(results)]
+def text(results):
+    """A table in Markdown, and what a part of the benchmark does not tell."""
+    every = goals_of(results)
+    rows = [goal.row() for goal in every if goal.seen is not None]
+    missing = [goal.what for goal in every if goal.seen is None]
+    return report.table(['goal', 'limit', 'seen', 'met'], rows) + (
+        f'\nNot measured: {"; ".join(missing)}.\n' if missing else '')
 
 
 def plain(results):

@@ -240,6 +240,10 @@ def test_a_run(workdir):
     seen = {goal['goal']: goal['met'] for goal in found['goals']}
     assert seen['sslserver: full handshake'] in (True, False)
     assert seen['sslhandle: full handshake'] is None
+    with open(os.path.join(folder, 'report.md'), encoding='utf-8') as file:
+        text = file.read()
+    assert '\n| sslserver: full handshake ' in text
+    assert '\nNot measured: sslserver, dynamic nursery: full h' in text
     assert os.path.exists(os.path.join(folder, 'cost.svg'))
     check_readme(folder, workdir)
 
