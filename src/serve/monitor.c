@@ -647,13 +647,13 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct monitor *m = ev_userdata(loop);
 	struct msg msg;
+	int most = monitor_messages(m), r, i;
 	bool more;
-	int r, i;
 
 	if (revents & EV_WRITE)
 		chan_flush(&m->master);
 	monitor_watch(m, &m->master, io);
-	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++) {
+	for (i = 0; revents & EV_READ && i < most; i++) {
 		r = msg_receive(m->master.fd, &m->room, &msg,
 		    1 + PROFILES_LISTS, true, &more);
 		if (r == 0)
@@ -662,6 +662,12 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 			delayed_end_all(m);
 			_exit(0); /* and every session with us */
 		}
+		/*
+		 * Not of a connection: what comes with it belongs together,
+		 * and clients who came later are to find all of it done.
+		 */
+		if (msg.conn == 0)
+			most = MESSAGES_PER_TURN;
 		obey_master(m, &msg);
 	}
 }
@@ -754,6 +760,8 @@ prepare(struct monitor *m, const struct settings *settings, int master_fd)
 	chan_init(&m->master, settings->limit * 8 + 64);
 	chan_init(&m->resolver, settings->limit * 4 + 64);
 	ev_io_init(&m->master_io, on_master, -1, EV_READ);
+	/* Before the listener: who comes after a change meets it. */
+	ev_set_priority(&m->master_io, EV_MAXPRI);
 	ev_io_init(&m->resolver_io, on_resolver, -1, EV_READ);
 	ev_io_init(&m->listen_io, on_listener, -1, EV_READ);
 	ev_prepare_init(&m->rest, before_waiting);

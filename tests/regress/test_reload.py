@@ -817,6 +817,21 @@ def is_there(server):
         return None
 
 
+def test_who_comes_after_a_reload_meets_it(start, files):
+    """However late the monitor hears of it, and of the client with it."""
+    server = start(certs=files.env(), options=['--keepers', '2'])
+    monitor = server.pid('monitor')
+    assert served_by(server) == 'ecdsa'
+    server.wait_idle(4)
+    files.put('rsa')
+    server.signal(signal.SIGSTOP, monitor)
+    reload(server)
+    with server.connect(handshake=False) as client:
+        server.signal(signal.SIGCONT, monitor)
+        client.handshake()
+        assert name_of(client) == 'rsa'
+
+
 def test_files_that_have_changed(start, files):
     """A keeper that is started again finds others: all are loaded anew."""
     server = start(certs=files.env(), options=['--keepers', '2'])
