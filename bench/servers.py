@@ -277,6 +277,7 @@ class Server:
         command, env = kind.command(setup)
         self.log = tempfile.TemporaryFile('w+')
         self.few = []  # its processes, when they were few
+        self.settled = -500  # microseconds, when it had nothing to do
         self.group = group_kind(kind.name)
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log,
@@ -327,7 +328,15 @@ class Server:
             now = self.microseconds()
             if now - last > 500:
                 last, since = now, time.monotonic()
-        return self.microseconds()
+        self.settled = self.microseconds()
+        return self.settled
+
+    def rested(self):
+        """Likewise before something is measured, after which it settles: if
+        it has done nothing since the last time, there is nothing to wait
+        for."""
+        now = self.microseconds()
+        return now if now - self.settled < 500 else self.settle()
 
     def memory(self, program):
         """PSS and private bytes: of the server, of its programs."""
