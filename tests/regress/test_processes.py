@@ -8,8 +8,8 @@ import pytest
 
 import harness
 from harness import (KEEPER_ID, LONG_LIVED, MONITOR_ID, NET_ID, PROGRAM_ID,
-                     ROOT, descriptors, proc_limits, read_proc, read_stat,
-                     run_server, status_fields)
+                     ROOT, TLS12, TLS13, descriptors, proc_limits, read_proc,
+                     read_stat, run_server, status_fields, tls_context)
 
 OWN_ROOT = {'monitor', 'logger', 'nursery', 'session', 'keeper', 'resolver',
             'cache'}
@@ -374,3 +374,27 @@ def test_long_lived_roles_only(start):
     server.check_service()
     server.wait_idle()
     assert set(server.roles()) == LONG_LIVED
+
+
+def server_random(client):
+    """Of the ServerHello that answers the client's first words."""
+    client.sock.sendall(client.first_flight())
+    data = b''
+    while len(data) < 43:
+        piece = client.sock.recv(4096)
+        assert piece, data
+        data += piece
+    assert data[0] == 22 and data[5] == 2, data
+    return data[11:43]
+
+
+@pytest.mark.parametrize('versions', [TLS12, TLS13], ids=['1.2', '1.3'])
+def test_randomness_is_a_sessions_own(start, versions):
+    """However they are made, which the TLS library has to notice."""
+    server = start()
+    seen = set()
+    for _ in range(8):
+        with server.connect(handshake=False,
+                            context=tls_context(**versions)) as client:
+            seen.add(server_random(client))
+    assert len(seen) == 8
