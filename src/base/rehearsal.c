@@ -209,18 +209,34 @@ place_together(unsigned class, unsigned number, size_t size)
 	return NULL;
 }
 
-/* What a child says, or 0. */
+/*
+ * What children say until all of them have left, in bytes; -1: they take
+ * too long.  Who has left has been reaped, but for the one that we reap.
+ */
 static ssize_t
 hear(int report_fd)
 {
 	struct pollfd fds[1] = { { report_fd, POLLIN, 0 } };
 	int64_t until = clock_after(clock_now(), REPORT_MS);
+	unsigned char bytes[sizeof(hot.blocks) + 1]; /* more is no report */
+	size_t len = 0;
+	ssize_t n;
 	int r;
 
-	do
+	for (;;) {
 		r = poll(fds, 1, clock_poll_timeout(clock_now(), until));
-	while (r == -1 && errno == EINTR);
-	return r == 1 ? read(report_fd, hot.blocks, sizeof(hot.blocks)) : 0;
+		if (r == 0 || (r == -1 && errno != EINTR))
+			return -1;
+		if (r == -1)
+			continue;
+		n = read(report_fd, bytes + len, sizeof(bytes) - len);
+		if (n == 0)
+			break;
+		if (n == -1 || (len += (size_t)n) == sizeof(bytes))
+			return -1;
+	}
+	memcpy(hot.blocks, bytes, len);
+	return (ssize_t)len;
 }
 
 void
@@ -239,7 +255,7 @@ rehearsal_run(void (*prepare)(void *arg), void (*work)(void *arg), void *arg)
 	fd_close(&ends[1]);
 	len = hear(ends[0]);
 	fd_close(&ends[0]);
-	if (pid != -1)
+	if (pid != -1 && len == -1)
 		kill(pid, SIGKILL);
 	await(pid);
 	if (len <= 0)

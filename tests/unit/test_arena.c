@@ -6,6 +6,9 @@
  */
 #include "base/arena.h"
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -416,6 +419,25 @@ what_children_write_to_lies_together(void **state)
 	assert_false(are_near(rows[100], rows[101]));
 }
 
+/* Orphans would come to us, and be zombies where nobody reaps them. */
+static void
+rehearse_as_reaper(void *arg)
+{
+	(void)arg;
+#ifdef PR_SET_CHILD_SUBREAPER
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+#endif
+	rehearsal_run(make_rows, write_some, NULL);
+	_exit(waitpid(-1, NULL, 0) == -1 && errno == ECHILD ? 0 : 1);
+}
+
+static void
+a_rehearsal_leaves_nobody_behind(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of(rehearse_as_reaper, NULL), 0);
+}
+
 static void
 leave(void *arg)
 {
@@ -561,6 +583,7 @@ main(void)
 		cmocka_unit_test(a_child_has_a_stack_of_its_own),
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(nothing_is_learned_of_one_that_leaves),
+		cmocka_unit_test(a_rehearsal_leaves_nobody_behind),
 		cmocka_unit_test(one_that_is_stopped_is_killed),
 		cmocka_unit_test(who_rests_gives_up_what_is_free),
 		cmocka_unit_test(what_children_write_to_lies_together),
