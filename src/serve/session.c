@@ -467,7 +467,7 @@ relay(struct session *session, struct tlsconn *conn)
 		.cancel_fd = session->control_fd,
 		.idle_ms = (int)session->idle_s * 1000,
 		.is_new_pipe = true,
-		.exits = !session->start.stays,
+		.leaves_ends = true,
 		.greeting = (const char *)session->greeting,
 		.greeting_len = session->greeting_len,
 		.input_ended = on_input_ended,
@@ -527,9 +527,12 @@ wipe_stack(void)
 static void
 forget_client(struct session *session)
 {
-	fd_close(&session->client_fd);
-	fd_close(&session->program_in);
-	fd_close(&session->program_out);
+	const int keep[] = { 0, 1, 2, session->control_fd };
+
+	/* What the relay has left, too; there is nothing else. */
+	if (fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1)
+		_exit(111);
+	session->client_fd = session->program_in = session->program_out = -1;
 	drop_entries(session);
 	explicit_bzero(&session->start, sizeof(session->start));
 	explicit_bzero(session->start_body, sizeof(session->start_body));

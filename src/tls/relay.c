@@ -175,7 +175,7 @@ rest(struct pump *pump)
 static void
 drop(const struct pump *pump, int *fd)
 {
-	if (pump->relay->exits)
+	if (pump->relay->leaves_ends)
 		*fd = -1;
 	else
 		fd_close(fd);

@@ -50,10 +50,10 @@ struct relay {
 	 */
 	bool is_new_pipe;
 	/*
-	 * The process ends with the connection: what nobody else can see
-	 * closed is left to its exit.
+	 * What nobody else can see closed is left open, for the caller to
+	 * close with all the rest, or to exit.
 	 */
-	bool exits;
+	bool leaves_ends;
 	const char *greeting; /* sent first, greeting_len bytes; may be NULL */
 	size_t greeting_len;
 	/*
@@ -82,7 +82,7 @@ struct relay_result {
 
 /*
  * Run to the end; blocks in poll(2) only.  After CLEAN *program_in and
- * *program_out are closed, or left (exits); in either case -1.  After any other end, unless keeps_input,
+ * *program_out are closed, or left open (leaves_ends); in either case -1.  After any other end, unless keeps_input,
  * they are as they were: the program must have its signal before its input
  * ends, or it would take a cut stream for a whole one.  The socket is still open, shut
  * down for writing after CLEAN.  Pipes may be blocking or

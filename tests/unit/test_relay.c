@@ -1001,27 +1001,27 @@ other_pipe_is_never_waited_for(void **state)
 	clear(&scene);
 }
 
-/* Both ends of the program are closed: ours may be, or may wait for exit. */
+/* Both ends of the program are closed: ours may be, or may be left. */
 static void
-ends_are_left_to_the_exit(void **state)
+ends_are_left_to_the_caller(void **state)
 {
 	struct scene scene;
-	int in, out, exits;
+	int in, out, leaves;
 
 	(void)state;
-	for (exits = 0; exits < 2; exits++) {
+	for (leaves = 0; leaves < 2; leaves++) {
 		prepare(&scene);
 		in = scene.program_in;
 		out = scene.program_out;
-		scene.relay.exits = exits;
+		scene.relay.leaves_ends = leaves;
 		fd_close(&scene.in);
 		fd_close(&scene.out);
 		start(&scene);
 		SSL_shutdown(scene.ssl);
 		expect_end(&scene, RELAY_CLEAN);
-		assert_int_equal(fcntl(in, F_GETFD) != -1, exits);
-		assert_int_equal(fcntl(out, F_GETFD) != -1, exits);
-		if (exits) {
+		assert_int_equal(fcntl(in, F_GETFD) != -1, leaves);
+		assert_int_equal(fcntl(out, F_GETFD) != -1, leaves);
+		if (leaves) {
 			fd_close(&in);
 			fd_close(&out);
 		}
@@ -1450,7 +1450,7 @@ main(void)
 		cmocka_unit_test(cancelling_leaves_the_pipes),
 		cmocka_unit_test(new_pipe_is_left_as_it_is_for_a_while),
 		cmocka_unit_test(other_pipe_is_never_waited_for),
-		cmocka_unit_test(ends_are_left_to_the_exit),
+		cmocka_unit_test(ends_are_left_to_the_caller),
 		cmocka_unit_test(all_that_a_program_left_is_sent),
 		cmocka_unit_test(program_that_closes_its_input_still_answers),
 		cmocka_unit_test(no_quiet_state_spins),
