@@ -418,7 +418,7 @@ attend_on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	else
 		life_kill_session(m, conn);
 	/* All this time, and no word of a session. */
-	if (conn->session == 0 && has_asked)
+	if (conn->session == 0 && has_asked && !conn->is_late)
 		monitor_tell_stuck(
 		    m, MSG_STUCK_NURSERY, MSG_STUCK_SILENT, nursery);
 }

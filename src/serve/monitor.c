@@ -52,7 +52,9 @@
 #define BEGINNING_MIN 64
 /* Then the last ones are not for clients: a new nursery's socket comes. */
 #define DESCRIPTORS_KEPT 96
-#define PAUSE_SECONDS 0.1	 /* accepting, when a resource is short */
+#define PAUSE_SECONDS 0.1 /* accepting, when a resource is short */
+/* The nursery says when there are processes again; this is if it does not. */
+#define PROCESS_PAUSE_SECONDS 1.0
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
 #define MESSAGES_PER_TURN 16
 #define FEW 8 /* connections: it is rare that two messages wait */
@@ -82,8 +84,10 @@ monitor_messages(const struct monitor *m)
 void
 monitor_watch_listener(struct monitor *m)
 {
+	bool pauses = ev_is_active(&m->pause) &&
+	    !(m->lacks_processes && m->pool.idle != NULL);
 	bool wants = m->listen_fd != -1 && nurseries_are_ready(m) &&
-	    m->table.count < m->table.limit && !ev_is_active(&m->pause);
+	    m->table.count < m->table.limit && !pauses;
 
 	if (wants && !ev_is_active(&m->listen_io))
 		ev_io_start(m->loop, &m->listen_io);
@@ -93,15 +97,35 @@ monitor_watch_listener(struct monitor *m)
 
 /* A resource is short: let what is there go on, and look again. */
 static void
-pause_accepting(struct monitor *m, int error)
+pause_accepting(struct monitor *m, int error, double seconds)
 {
 	if (!m->is_short)
 		events_warning(
 		    &m->events, "accepting pauses: %s", strerror(error));
 	m->is_short = true;
+	m->lacks_processes = false;
 	ev_timer_stop(m->loop, &m->pause);
-	ev_timer_set(&m->pause, PAUSE_SECONDS, 0);
+	ev_timer_set(&m->pause, seconds, 0);
 	ev_timer_start(m->loop, &m->pause);
+	monitor_watch_listener(m);
+}
+
+void
+monitor_lacks_processes(struct monitor *m, int error)
+{
+	pause_accepting(m, error, PROCESS_PAUSE_SECONDS);
+	m->lacks_processes = true;
+	monitor_watch_listener(m);
+}
+
+void
+monitor_has_processes(struct monitor *m)
+{
+	m->is_short = false;
+	if (!m->lacks_processes)
+		return;
+	m->lacks_processes = false;
+	ev_timer_stop(m->loop, &m->pause);
 	monitor_watch_listener(m);
 }
 
@@ -110,7 +134,7 @@ void
 monitor_pause_if_held(struct monitor *m)
 {
 	if (chan_is_held(&m->master) || nurseries_are_held(m))
-		pause_accepting(m, ETOOMANYREFS);
+		pause_accepting(m, ETOOMANYREFS, PAUSE_SECONDS);
 }
 
 int
@@ -313,13 +337,15 @@ monitor_refuse_session(struct monitor *m, struct connection *conn, int error)
 	text_format(reason, sizeof(reason), "unable to make a session: %s",
 	    monitor_session_error(error));
 	nurseries_end_session(m, conn);
-	if (!conn->is_delayed)
+	/* Of one whose time was over all is told already. */
+	if (conn->state == CONN_CLOSING) {
+		if (conn->is_delayed)
+			life_leave_program(m, conn);
+	} else if (conn->is_delayed)
+		life_fail(m, conn, reason);
+	else
 		events_unable_to_accept(
 		    &m->events, &conn->remote.ip, 0, reason, false);
-	else if (conn->state == CONN_CLOSING)
-		life_leave_program(m, conn);
-	else
-		life_fail(m, conn, reason);
 	life_release_if_over(m, conn);
 }
 
@@ -382,7 +408,7 @@ accept_client(struct monitor *m)
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
-		pause_accepting(m, errno);
+		pause_accepting(m, errno, PAUSE_SECONDS);
 		break;
 	case EINVAL: /* master has shut it down */
 	case EBADF:
@@ -404,7 +430,7 @@ on_listener(struct ev_loop *loop, ev_io *io, int revents)
 	(void)io;
 	(void)revents;
 	if (make_spare(m) == -1) {
-		pause_accepting(m, errno);
+		pause_accepting(m, errno, PAUSE_SECONDS);
 		return;
 	}
 	/*

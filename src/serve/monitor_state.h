@@ -102,9 +102,10 @@ struct monitor {
 	ev_timer cache_silence;
 	int listen_fd;
 	struct spare spare;
-	int descriptor_max; /* none from that number on is for a client */
-	bool is_short;	    /* told that accepting pauses */
-	bool is_refusing;   /* the last turn of the listener did nothing else */
+	int descriptor_max;   /* none from that number on is for a client */
+	bool is_short;	      /* told that accepting pauses */
+	bool lacks_processes; /* it pauses for nothing else */
+	bool is_refusing; /* the last turn of the listener did nothing else */
 	ev_prepare rest;
 	bool is_stopping;
 	struct msg_room room;
@@ -121,6 +122,15 @@ void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);
 
 /* chan_send to master. */
 int monitor_send_master(struct monitor *m, const struct msg *msg);
+
+/*
+ * Processes are short, for that reason: accept nobody for a while but for
+ * sessions that wait.
+ */
+void monitor_lacks_processes(struct monitor *m, int error);
+
+/* A process could be made. */
+void monitor_has_processes(struct monitor *m);
 
 /* Accept nobody for a while if the kernel holds descriptors back. */
 void monitor_pause_if_held(struct monitor *m);

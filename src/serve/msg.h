@@ -66,6 +66,7 @@ enum msg_type {
 	MSG_START, /* see start.h; fds: client, control, program in, out */
 	MSG_KILL,  /* kill the session of this connection */
 	MSG_GONE,  /* that session has been reaped */
+	MSG_SHORT, /* errno: there is no process for it, START waits */
 	/* session to monitor, and back */
 	MSG_SIGN,	 /* number of the key, scheme, text; forwarded to a
 			  * keeper, with the number of the profile before */

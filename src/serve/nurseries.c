@@ -120,7 +120,7 @@ session_has_started(
 		monitor_refuse_session(m, conn, (int)number);
 		return;
 	}
-	m->is_short = false;
+	monitor_has_processes(m);
 	conn->session = (pid_t)number;
 	conn->session_start = clock_since_boot();
 	fd_close(&conn->session_out); /* with -n it is a copy */
@@ -130,6 +130,20 @@ session_has_started(
 	ev_io_start(m->loop, &conn->control);
 	if (conn->state == CONN_CLOSING)
 		life_kill_session(m, conn);
+}
+
+/* No process for it now: it is tried again, and others wait too. */
+static void
+session_is_late(
+    struct monitor *m, struct connection *conn, const struct msg *msg)
+{
+	struct msg_reader r;
+	uint64_t error;
+
+	msg_read_from(&r, msg);
+	error = msg_get_number(&r);
+	conn->is_late = true;
+	monitor_lacks_processes(m, msg_read_all(&r) == 0 ? (int)error : EAGAIN);
 }
 
 /* Its sessions go on; those it had not told of yet are lost. */
@@ -179,12 +193,16 @@ obey(struct monitor *m, struct generation *generation, const struct msg *msg)
 	struct connection *conn = table_find(&m->table, msg->conn);
 
 	if (msg->type != MSG_STARTED && msg->type != MSG_FAILED &&
-	    msg->type != MSG_GONE)
+	    msg->type != MSG_GONE && msg->type != MSG_SHORT)
 		return -1;
 	/* Others' sessions are none of its business. */
 	if (msg->type == MSG_GONE)
 		session_is_reaped(m, generation, msg->conn);
-	else if (conn != NULL && conn->generation == generation)
+	else if (conn == NULL || conn->generation != generation)
+		return 0;
+	else if (msg->type == MSG_SHORT)
+		session_is_late(m, conn, msg);
+	else
 		session_has_started(m, conn, msg);
 	return 0;
 }

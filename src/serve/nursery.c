@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/rehearsal.h"
 #include "base/sig.h"
+#include "serve/births.h"
 #include "serve/cache.h"
 #include "serve/pids.h"
 #include "serve/privs.h"
@@ -34,7 +35,8 @@
 #include "tls/tlsfile.h"
 #include "tls/tlslib.h"
 
-#define NURSERY_DESCRIPTORS 32
+/* Its own, those of one START, and those of others that wait. */
+#define NURSERY_DESCRIPTORS (32 + BIRTHS_MAX * START_FDS)
 /* For a session whose monitor is gone, to shut its client's socket down. */
 #define LEAVE_MS 1000
 /* What a session polls; RLIMIT_NOFILE below it would fail poll(2). */
@@ -54,6 +56,7 @@ struct nursery {
 	unsigned char (*digests)[CACHE_PROFILE_SIZE];
 	struct pids sessions;
 	struct reaper reaper;
+	struct births births;
 	int signal_fd;
 	int64_t kill_at; /* sessions of a monitor that is gone */
 };
@@ -230,6 +233,7 @@ prepare(struct nursery *nursery)
 	    pids_init(&nursery->sessions, 2 * role->config.limit) == -1)
 		role_fail(role, "out of memory");
 	reaper_init(&nursery->reaper);
+	births_init(&nursery->births);
 }
 
 /*
@@ -276,6 +280,9 @@ become_session(void *arg)
 	/* What it says is the session's to forget: see there. */
 	if (session.start.stays)
 		msg_wipe(&nursery->role.room, msg);
+	/* And what others wait for is none of its business. */
+	if (nursery->births.count > 0)
+		explicit_bzero(&nursery->births, sizeof(nursery->births));
 	title_set("session");
 	session_run(&session);
 }
@@ -310,29 +317,110 @@ are_in_place(const struct msg *msg)
 	return msg->fd_count == START_FDS;
 }
 
+/* A session for that START.  0, or an errno. */
+static int
+make_session(struct nursery *nursery, struct msg *msg, pid_t *pid)
+{
+	if (is_full(nursery))
+		return EAGAIN;
+	if (!are_in_place(msg))
+		return msg->fd_count < START_FDS ? EMFILE : EINVAL;
+	nursery->birth = msg;
+	*pid = arena_fork(become_session, nursery);
+	if (*pid == -1)
+		return errno;
+	/* There is room: see is_full. */
+	pids_add(&nursery->sessions, *pid, msg->conn, -1);
+	reaper_started(&nursery->reaper, *pid);
+	births_succeed(&nursery->births);
+	return 0;
+}
+
+static int
+tell_outcome(const struct nursery *nursery, uint64_t conn, int error, pid_t pid)
+{
+	if (error != 0)
+		return reply(nursery, MSG_FAILED, conn, (uint64_t)error);
+	return reply(nursery, MSG_STARTED, conn, (uint64_t)pid);
+}
+
+/* There is no process for it: away from where the next one's will be. */
+static bool
+put_off(struct nursery *nursery, const struct msg *msg)
+{
+	struct msg aside = *msg;
+	size_t i;
+
+	for (aside.fd_count = 0; aside.fd_count < msg->fd_count;
+	     aside.fd_count++) {
+		i = aside.fd_count;
+		aside.fds[i] = fd_dup_above(msg->fds[i], ASIDE);
+		if (aside.fds[i] == -1)
+			break;
+	}
+	if (aside.fd_count == START_FDS &&
+	    births_put_off(&nursery->births, &aside, clock_now()))
+		return true;
+	msg_close_fds(&aside);
+	return false;
+}
+
 static int
 start(struct nursery *nursery, struct msg *msg)
 {
-	int error = EINVAL;
+	int error = EAGAIN;
+	bool waits;
 	pid_t pid = -1;
 
-	if (is_full(nursery))
-		error = EAGAIN;
-	else if (are_in_place(msg)) {
-		nursery->birth = msg;
-		pid = arena_fork(become_session, nursery);
-		error = errno;
-	} else if (msg->fd_count < START_FDS)
-		error = EMFILE;
+	/* Not before those who wait already. */
+	if (nursery->births.count == 0)
+		error = make_session(nursery, msg, &pid);
+	waits = births_may_wait_for(error) && put_off(nursery, msg);
 	msg_close_fds(msg);
 	/* A name and an address: not for those that are made later. */
 	msg_wipe(&nursery->role.room, msg);
-	if (pid == -1)
-		return reply(nursery, MSG_FAILED, msg->conn, (uint64_t)error);
-	/* There is room: see is_full. */
-	pids_add(&nursery->sessions, pid, msg->conn, -1);
-	reaper_started(&nursery->reaper, pid);
-	return reply(nursery, MSG_STARTED, msg->conn, (uint64_t)pid);
+	if (waits)
+		return reply(nursery, MSG_SHORT, msg->conn, (uint64_t)error);
+	return tell_outcome(nursery, msg->conn, error, pid);
+}
+
+/* As make_session, for one that waits: its descriptors are aside. */
+static int
+make_late(struct nursery *nursery, const struct msg *late, pid_t *pid)
+{
+	struct msg msg = *late;
+	int error = 0;
+
+	for (msg.fd_count = 0; msg.fd_count < late->fd_count; msg.fd_count++) {
+		msg.fds[msg.fd_count] = SESSION_FIRST + (int)msg.fd_count;
+		if (dup2(late->fds[msg.fd_count], msg.fds[msg.fd_count]) == -1)
+			error = errno;
+	}
+	if (error == 0)
+		error = make_session(nursery, &msg, pid);
+	msg_close_fds(&msg);
+	return error;
+}
+
+/* Those who wait for a process, until there is none for one of them. */
+static void
+start_late(struct nursery *nursery)
+{
+	struct births *births = &nursery->births;
+	const struct msg *msg;
+	int error = 0;
+	pid_t pid = -1;
+
+	while (error == 0 && (msg = births_first(births)) != NULL) {
+		error = make_late(nursery, msg, &pid);
+		if (births_may_wait_for(error) &&
+		    births_try_again(births, clock_now())) {
+			reply(nursery, MSG_SHORT, msg->conn, (uint64_t)error);
+			return;
+		}
+		tell_outcome(nursery, msg->conn, error, pid);
+		births_drop_first(births);
+	}
 }
 
 static void
@@ -358,6 +446,8 @@ static void
 lose_monitor(struct nursery *nursery)
 {
 	fd_close(&nursery->role.work_fd); /* master sends a new one */
+	while (births_first(&nursery->births) != NULL)
+		births_drop_first(&nursery->births);
 	pids_disown(&nursery->sessions);
 	nursery->kill_at = clock_after(clock_now(), LEAVE_MS);
 }
@@ -424,9 +514,11 @@ kill_disowned(struct nursery *nursery)
 static int64_t
 deadline(const struct nursery *nursery)
 {
-	int64_t reaping = reaper_deadline(&nursery->reaper);
+	int64_t at = reaper_deadline(&nursery->reaper);
 
-	return reaping < nursery->kill_at ? reaping : nursery->kill_at;
+	if (nursery->births.again < at)
+		at = nursery->births.again;
+	return at < nursery->kill_at ? at : nursery->kill_at;
 }
 
 static void
@@ -455,6 +547,9 @@ nursery_run(void)
 	for (;;) {
 		fds[0] = (struct pollfd){ nursery.role.life_fd, POLLIN, 0 };
 		fds[1] = (struct pollfd){ nursery.role.work_fd, POLLIN, 0 };
+		/* Who cannot even wait is the monitor's until somebody can. */
+		if (births_are_full(&nursery.births))
+			fds[1].events = 0;
 		fds[2] = (struct pollfd){ nursery.signal_fd, POLLIN, 0 };
 		if (poll(fds, 3,
 			clock_poll_timeout(clock_now(), deadline(&nursery))) ==
@@ -467,6 +562,8 @@ nursery_run(void)
 		if (fds[2].revents != 0 ||
 		    clock_now() >= reaper_deadline(&nursery.reaper))
 			reap(&nursery);
+		if (clock_now() >= nursery.births.again)
+			start_late(&nursery);
 		if (fds[0].revents != 0)
 			take_monitor(&nursery);
 		else if (fds[1].revents != 0)

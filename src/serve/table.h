@@ -58,8 +58,9 @@ struct connection {
 	double session_start;	    /* it began no later, seconds since boot */
 	uint64_t session_name;	    /* the first connection of that session */
 	unsigned long session_uses; /* the how manieth this one is */
-	bool is_dismissed;	    /* by us: it serves nobody after this */
-	bool is_orphan;		    /* its nursery is gone */
+	bool is_late;	   /* its nursery has no process for it, so far */
+	bool is_dismissed; /* by us: it serves nobody after this */
+	bool is_orphan;	   /* its nursery is gone */
 	bool control_has_ended;
 	bool is_reaped;	      /* the nursery has said so */
 	bool session_is_gone; /* all that: see life.h */

@@ -61,6 +61,70 @@ def forks(workdir):
     return found
 
 
+# How long a client waits for a process: half of BIRTHS_PATIENCE_MS.
+SHORTAGE = 2.5
+
+
+def through_a_shortage(forks, pids, attempt):
+    """Runs attempt(allow), which calls allow when those may fork again.
+    Its failure is none if that took so long that clients may be sent
+    away; then there is another attempt."""
+    for left in range(9, -1, -1):
+        begun = time.monotonic()
+        took = []
+
+        def allow():
+            forks.allow()
+            took.append(time.monotonic() - begun)
+
+        forks.forbid(*pids)
+        try:
+            return attempt(allow)
+        except (AssertionError, OSError, Truncated):
+            if left == 0 or not took or took[0] < SHORTAGE:
+                raise
+
+
+def test_a_moment_without_processes(start, forks):
+    """Nobody is sent away for it, neither who is in nor who is queued."""
+    server = start(launcher=forks.launcher)
+    running = server.connect()
+
+    def attempt(allow):
+        seen = len(server.lines('accepting pauses'))
+        clients = [server.connect(handshake=False) for _ in range(12)]
+        server.wait_log('^sslserver: warning: accepting pauses: .*'
+                        'temporarily unavailable', count=seen + 1)
+        assert len(server.pids('session')) == 1
+        running.echo(b'x')
+        allow()
+        for client in clients:
+            client.handshake()
+            client.echo(b'y')
+            client.close()
+
+    through_a_shortage(forks, [server.pid('nursery')], attempt)
+    running.close()
+    server.wait_idle()
+    server.wait_log('^sslserver: status: 0/')
+
+
+def test_time_is_over_without_a_process(start, forks):
+    """-T is the earlier end: one line, and the nursery is not to blame."""
+    server = start(options=['-T', '1'], launcher=forks.launcher)
+    nursery = server.pid('nursery')
+    forks.forbid(nursery)
+    with pytest.raises(UNABLE):
+        server.exchange(b'x')
+    server.wait_log('^sslserver: fatal: .* handshake timeout')
+    forks.allow()
+    wait_for(lambda: is_served(server), what='service after the failure')
+    server.wait_idle()
+    server.wait_log('^sslserver: status: 0/')
+    assert not server.lines('unable to make a session')
+    assert server.pid('nursery') == nursery
+
+
 def test_fork_failure_in_the_nursery(start, forks):
     """That client gets no session; running and later ones are served."""
     server = start(launcher=forks.launcher)

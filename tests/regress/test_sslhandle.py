@@ -13,6 +13,7 @@ from admission import environment_of, known, make_rules, name_server
 from clientpki import ClientPki
 from harness import (BIN, TLS12, TLS13, in_time, json_of, kill, proc_limits,
                      run_server, tls_context, wait_for)
+from test_failures import forks, through_a_shortage  # noqa: F401
 from test_key import found_in, may_read_memory  # noqa: F401
 
 SSLHANDLE = os.path.join(BIN, 'sslhandle')
@@ -120,6 +121,32 @@ def test_session_goes_on_before_its_program(handle, workdir):
         pass
     server.exchange()
     settled(server)
+
+
+def test_no_process_but_a_session(handle, forks):  # noqa: F811
+    """Where no process can be made, who is there goes on serving."""
+    server = handle(launcher=forks.launcher)
+    server.check_service()
+    settled(server)
+
+    def attempt(allow):
+        seen = len(server.lines('accepting pauses'))
+        before = len(server.lines(r'^\w+: pid '))
+        with server.connect() as first:
+            first.echo(b'first')
+            late = server.connect(handshake=False)
+            server.wait_log('accepting pauses', count=seen + 1)
+            first.close_notify()
+            assert first.recv_all() == b''
+        server.check_service(b'second')
+        sessions = sessions_of_log(server)[before:]
+        allow()
+        assert len(sessions) == 2 and len(set(sessions)) == 1
+        late.handshake()
+        late.echo(b'late')
+        late.close()
+
+    through_a_shortage(forks, [server.pid('nursery')], attempt)
 
 
 # Nothing reaches the next client
