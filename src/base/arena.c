@@ -73,6 +73,23 @@
 #define PRESENT_STACK ((size_t)12 << 10)
 #define PRESENT_SMALL ((size_t)32 << 10)
 
+/*
+ * What is wiped is there again for the next use: blocks of that size, the
+ * beginning of others, so much of the stack.
+ */
+#define WIPED_WHOLE ((size_t)32 << 10)
+#define WIPED_KEPT ((size_t)8 << 10)
+#define STACK_WIPED ((size_t)40 << 10)
+/* More than the frame of a function of ours that has no arrays. */
+#define STACK_NEAR ((size_t)1024)
+
+/* Elsewhere MADV_DONTNEED is advice, and the bytes may still be there. */
+#ifdef __linux__
+#define GIVES_ZEROS true
+#else
+#define GIVES_ZEROS false
+#endif
+
 struct head {
 	uint16_t class;
 	uint16_t generation;
@@ -383,33 +400,80 @@ arena_settle(void)
 #endif
 }
 
+/*
+ * The whole pages of it, which are zero afterwards.  -1: the system does
+ * not.
+ */
+static int
+give_pages(unsigned char *start, unsigned char *end)
+{
+	start = page_after(start);
+	end -= (uintptr_t)end & (PAGE - 1);
+	if (start >= end)
+		return 0;
+	return madvise(start, (size_t)(end - start), MADV_DONTNEED);
+}
+
+/* Large ones are rarely used to their end, which need not become present. */
+static void
+wipe(struct free_block *block, size_t size)
+{
+	unsigned char *start = (unsigned char *)(block + 1);
+	unsigned char *end = (unsigned char *)(&block->head + 1) + size;
+	unsigned char *kept = page_after(start + WIPED_KEPT);
+
+	if (arena.generation == CHILD && size > WIPED_WHOLE && GIVES_ZEROS &&
+	    give_pages(kept, end) == 0) {
+		explicit_bzero(start, (size_t)(kept - start));
+		start = end - ((uintptr_t)end & (PAGE - 1));
+	}
+	explicit_bzero(start, (size_t)(end - start));
+}
+
 bool
 arena_wipe_freed(void)
 {
 	struct free_block *block;
 	unsigned class;
-	size_t size;
 
-	for (class = 0; class < CLASSES; class ++) {
-		size = size_of_class(class);
-		if (size > ARENA_WIPED_MAX)
-			break;
-		size -= sizeof(block->next);
+	for (class = 0; class <= class_of(ARENA_WIPED_MAX); class ++)
 		for (block = arena.lists[class]; block != NULL;
 		     block = block->next)
-			explicit_bzero(block + 1, size);
-	}
+			wipe(block, size_of_class(class));
 	return true;
 }
 
-/* The whole pages of it. */
-static void
-give_pages(unsigned char *start, unsigned char *end)
+/* Below the caller's frame, and by that below what it has called before. */
+static __attribute__((noinline)) void
+wipe_near(void)
 {
-	start = page_after(start);
-	end -= (uintptr_t)end & (PAGE - 1);
-	if (start < end)
-		(void)madvise(start, (size_t)(end - start), MADV_DONTNEED);
+	unsigned char used[2 * STACK_NEAR];
+
+	explicit_bzero(used, sizeof(used));
+}
+
+/*
+ * From the bottom of the stack to our frame: what is deep is given back.  Not
+ * an array of our own is written to, as what is called from below one would
+ * make another page present.
+ */
+__attribute__((noinline)) void
+arena_wipe_stack(void)
+{
+	unsigned char *bottom = arena.nest + NEST_GUARD;
+	unsigned char *here = __builtin_frame_address(0);
+	unsigned char *from = bottom;
+
+	if (arena.generation != CHILD)
+		return;
+	if (here - bottom > (ptrdiff_t)STACK_WIPED) {
+		from = here - STACK_WIPED;
+		from -= (uintptr_t)from & (PAGE - 1);
+		if (!GIVES_ZEROS || give_pages(bottom, from) == -1)
+			from = bottom;
+	}
+	explicit_bzero(from, (size_t)(here - STACK_NEAR - from));
+	wipe_near();
 }
 
 void
@@ -424,13 +488,13 @@ arena_rest(void)
 		return;
 	/* It is ours, and the system's call below needs a little. */
 	if (here > stack + STACK_KEPT && here < stack + NEST_STACK)
-		give_pages(stack, here - STACK_KEPT);
-	give_pages(arena.small.at, arena.small.end);
-	give_pages(arena.large.at, arena.large.end);
+		(void)give_pages(stack, here - STACK_KEPT);
+	(void)give_pages(arena.small.at, arena.small.end);
+	(void)give_pages(arena.large.at, arena.large.end);
 	for (class = class_of(PAGE); class < CLASSES; class ++)
 		for (block = arena.lists[class]; block != NULL;
 		     block = block->next)
-			give_pages((unsigned char *)(block + 1),
+			(void)give_pages((unsigned char *)(block + 1),
 			    (unsigned char *)(&block->head + 1) +
 				size_of_class(class));
 }

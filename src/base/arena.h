@@ -48,9 +48,15 @@ void arena_rest(void);
 
 /*
  * Wipe what was given back and not handed out again.  Blocks of more than
- * ARENA_WIPED_MAX bytes are left to whoever has used them: most of their
- * pages were never touched.  false: this allocator cannot.
+ * ARENA_WIPED_MAX bytes are left to whoever has used them, who knows how
+ * far.  false: this allocator cannot.
  */
 bool arena_wipe_freed(void);
+
+/*
+ * Wipe what functions have left on the stack below their caller: of a child
+ * all of it, otherwise as deep as libraries go.
+ */
+void arena_wipe_stack(void);
 
 #endif

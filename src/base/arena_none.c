@@ -3,7 +3,11 @@
  */
 #include "base/arena.h"
 
+#include <string.h>
 #include <unistd.h>
+
+/* As deep as the TLS library goes, with the certificates that clients send. */
+#define STACK_USED (96 * 1024)
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -32,6 +36,14 @@ arena_rest(void)
 #ifdef __GLIBC__
 	(void)malloc_trim(0);
 #endif
+}
+
+__attribute__((noinline)) void
+arena_wipe_stack(void)
+{
+	unsigned char used[STACK_USED];
+
+	explicit_bzero(used, sizeof(used));
 }
 
 bool

@@ -33,9 +33,6 @@
 #include "tls/tlsconn.h"
 #include "tls/tlsctx.h"
 
-/* As deep as the library goes, with the certificates that clients send. */
-#define STACK_USED (96 * 1024)
-
 /* Room for what the monitor says; used by one message at a time. */
 static struct msg_room room;
 
@@ -514,15 +511,6 @@ serve_client(struct session *session)
 	tlsconn_free(conn);
 }
 
-/* What functions have left on the stack below their caller. */
-__attribute__((noinline)) static void
-wipe_stack(void)
-{
-	unsigned char used[STACK_USED];
-
-	explicit_bzero(used, sizeof(used));
-}
-
 /* Nothing of the client stays: no descriptor, no byte. */
 static void
 forget_client(struct session *session)
@@ -537,7 +525,7 @@ forget_client(struct session *session)
 	explicit_bzero(&session->start, sizeof(session->start));
 	explicit_bzero(session->start_body, sizeof(session->start_body));
 	(void)arena_wipe_freed();
-	wipe_stack();
+	arena_wipe_stack();
 }
 
 /* Take the next client.  The monitor may have none for us: leave. */

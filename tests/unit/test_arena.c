@@ -570,6 +570,97 @@ what_is_free_is_wiped(void **state)
 	give(used);
 }
 
+/* Is there no trace of what was filled with mark? */
+static bool
+is_clean(const unsigned char *bytes, size_t size, unsigned char mark)
+{
+	size_t i, run = 0;
+
+	/* By chance an address has one or two such bytes. */
+	for (i = 0; i < size; i++) {
+		run = bytes[i] == mark ? run + 1 : 0;
+		if (run == 8)
+			return false;
+	}
+	return true;
+}
+
+static void
+wipe_in_child(void *arg)
+{
+	static const size_t sizes[] = { 20000, 33000, 48000, 64000, 96000 };
+	unsigned char *blocks[5];
+	size_t i;
+
+	for (i = 0; i < 5; i++) {
+		blocks[i] = take(sizes[i]);
+		memset(blocks[i], *(int *)arg, malloc_usable_size(blocks[i]));
+	}
+	for (i = 0; i < 5; i++)
+		give(blocks[i]);
+	if (!arena_wipe_freed())
+		_exit(1);
+	for (i = 0; i < 5; i++) {
+		blocks[i] = take(sizes[i]);
+		if (!is_clean(blocks[i], malloc_usable_size(blocks[i]),
+			*(unsigned char *)arg))
+			_exit(2);
+	}
+}
+
+static void
+a_child_wipes_what_is_large(void **state)
+{
+	int mark = 0x55;
+
+	(void)state;
+	assert_int_equal(await(arena_fork(wipe_in_child, &mark)), 0);
+}
+
+#define MARKED 300000
+
+__attribute__((noinline)) static void
+mark_stack(unsigned char mark, uintptr_t *lowest)
+{
+	unsigned char bytes[MARKED];
+
+	fill(bytes, mark, sizeof(bytes));
+	*lowest = (uintptr_t)bytes;
+}
+
+/* Without is_clean, whose frame would lie over what is looked at. */
+static void
+wipe_marked_stack(void *arg)
+{
+	unsigned char mark = *(unsigned char *)arg;
+	uintptr_t lowest;
+	volatile unsigned char *at;
+	size_t i, run = 0, longest = 0;
+
+	mark_stack(mark, &lowest);
+	if (((unsigned char *)arg)[1] != 0)
+		arena_wipe_stack();
+	at = (volatile unsigned char *)lowest;
+	for (i = 0; i < MARKED; i++) {
+		run = at[i] == mark ? run + 1 : 0;
+		if (run > longest)
+			longest = run;
+	}
+	_exit(longest < 8 ? 0 : 1);
+}
+
+static void
+a_stack_is_wiped(void **state)
+{
+	unsigned char mark_only[2] = { 0xa7, 0 }, wipes[2] = { 0xa7, 1 };
+
+	(void)state;
+	/* That it can be seen is what the other result rests on. */
+	assert_int_not_equal(
+	    await(arena_fork(wipe_marked_stack, mark_only)), 0);
+	assert_int_equal(await(arena_fork(wipe_marked_stack, wipes)), 0);
+}
+
 int
 main(void)
 {
@@ -588,6 +679,8 @@ main(void)
 		cmocka_unit_test(who_rests_gives_up_what_is_free),
 		cmocka_unit_test(what_children_write_to_lies_together),
 		cmocka_unit_test(what_is_free_is_wiped),
+		cmocka_unit_test(a_child_wipes_what_is_large),
+		cmocka_unit_test(a_stack_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
