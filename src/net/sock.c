@@ -207,6 +207,19 @@ sock_connected(int fd)
 }
 
 void
+sock_deepen(int fd, int bytes)
+{
+	int half = bytes / 2; /* Linux doubles it, for what it needs itself */
+
+#ifdef SO_SNDBUFFORCE
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &half, sizeof(half)) ==
+	    0)
+		return;
+#endif
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+}
+
+void
 sock_acknowledge(int fd)
 {
 #ifdef TCP_QUICKACK

@@ -78,6 +78,13 @@ int sock_connect_from(
 int sock_connected(int fd);
 
 /*
+ * Let so many bytes wait to be sent, those that the kernel needs to keep
+ * them included, or as many as this process may have: root is not bound by
+ * the system's limit.
+ */
+void sock_deepen(int fd, int bytes);
+
+/*
  * Send the acknowledgement that the kernel is holding back, where it can be
  * told to (TCP_QUICKACK).  For the moment after a handshake whose last
  * flight gets no answer: a client with Nagle's delay on would otherwise

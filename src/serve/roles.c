@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "net/sock.h"
 #include "serve/generation.h"
 #include "serve/handover.h"
 #include "serve/master_state.h"
@@ -31,6 +32,7 @@
 #define RESTART_MAX_MS 64000  /* and twice as long as the last time */
 #define RESTART_MS 1000	      /* a role that died young waits so long */
 #define SILENCE_MS 60000      /* of name servers, until it is told again */
+#define LOG_QUEUE (1 << 20)   /* bytes: a thousand lines and more */
 
 /*
  * Shut down, not only closed: the monitor holds it too, and so may a child
@@ -201,7 +203,11 @@ start_logger(struct master *master, struct child *child)
 		plan_retry(child, false);
 		return;
 	}
-	/* One direction only; full means: count the line as lost. */
+	/*
+	 * One direction only; full means: count the line as lost.  That is for
+	 * a reader that is stuck, not for one that is late.
+	 */
+	sock_deepen(ends[1], LOG_QUEUE);
 	pid = children_fork_logger(&master->how, ends[0]);
 	fd_close(&ends[0]);
 	note_start(child, pid, ROLE_READY);

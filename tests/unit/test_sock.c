@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -395,10 +396,40 @@ a_cut_leaves_nothing_to_read(void **state)
 	(void)close(listen_fd);
 }
 
+/* Messages that a queue takes while nobody reads. */
+static size_t
+queued(int fd)
+{
+	static const char line[100];
+	size_t count = 0;
+
+	while (send(fd, line, sizeof(line), MSG_DONTWAIT) == sizeof(line))
+		count++;
+	return count;
+}
+
+static void
+a_deeper_queue_takes_more(void **state)
+{
+	int ends[2];
+	size_t before;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	before = queued(ends[1]);
+	assert_true(before > 0);
+	sock_deepen(ends[1], 1 << 20);
+	assert_true(queued(ends[1]) > before / 2);
+	close(ends[0]);
+	close(ends[1]);
+	sock_deepen(-1, 1 << 20); /* nothing happens */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_deeper_queue_takes_more),
 		cmocka_unit_test(ipv4_connection),
 		cmocka_unit_test(an_end_is_noticed),
 		cmocka_unit_test(ipv6_connection),
