@@ -689,7 +689,7 @@ reset_is_seen_while_input_is_stuck(void **state)
 }
 
 /* All but the program's pipe and our own bytes is still in the kernel. */
-#define BEFORE 200000
+#define BEFORE 160000
 
 /* The program reads what there was, and the end; it can write no more. */
 static void
