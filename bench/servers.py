@@ -247,6 +247,14 @@ def stop_living():
         server.stop()
 
 
+def check_built(parser, build, *names):
+    """One sentence where a build directory has not what is measured."""
+    for name in ['bin/sslserver', *(f'bench/{name}' for name in names)]:
+        if not (build / name).exists():
+            parser.error(f'{build}/{name} is not there: make bench-quick '
+                         'builds it, and so does -Dbench=true')
+
+
 def end_in_order():
     """However this program ends, servers are stopped first.  They have
     sessions of their own: the end of a terminal does not reach them."""

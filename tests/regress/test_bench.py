@@ -250,6 +250,21 @@ def test_a_run(workdir):
     check_readme(folder, workdir)
 
 
+@pytest.mark.parametrize('words, reason', [
+    (['/nonexistent'], b'/nonexistent/bin/sslserver is not there'),
+    ([BUILD, '--only', 'cost,cots'], b'cots is none of cost kinds '),
+    ([BUILD, '--servers', 'sslservr'], b'sslservr is none of tcpserver ')],
+    ids=['directory', 'part', 'server'])
+def test_what_cannot_be_measured_is_told(words, reason):
+    """Before anything is, in a sentence."""
+    done = subprocess.run(
+        [sys.executable, os.path.join(BENCH, 'run'), *words],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False, timeout=60 * SLOW)
+    assert done.returncode == 2 and reason in done.stdout
+    assert done.stdout.count(b'\n') == 1
+
+
 def test_a_dynamic_nursery_has_a_row(workdir):
     """That of a build directory beside, which here is the same once more."""
     build = os.path.join(workdir, 'build')
