@@ -346,11 +346,14 @@ class Server:
         return now if now - self.settled < 500 else self.settle()
 
     def memory(self, program):
-        """PSS and private bytes: of the server, of its programs."""
+        """PSS and private bytes: of the server, of its programs; None if
+        one of the processes hides them from who is not root."""
         sums = {True: [0, 0], False: [0, 0]}
         for pid in self.pids():
-            mine = sums[name_of(pid) == program]
-            for i, size in enumerate(memory_of(pid)):
+            mine, sizes = sums[name_of(pid) == program], memory_of(pid)
+            if sizes is None:
+                return None
+            for i, size in enumerate(sizes):
                 mine[i] += size
         return sums[False], sums[True]
 

@@ -193,9 +193,11 @@ def faults_of(pid):
 
 
 def memory_of(pid):
-    """PSS and private bytes of a process."""
+    """PSS and private bytes of a process; None if it is not ours to see."""
     try:
         text = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text()
+    except PermissionError:
+        return None
     except OSError:
         return 0, 0
     sizes = dict(re.findall(r'^(\w+):\s+(\d+) kB', text, re.M))

@@ -237,6 +237,11 @@ def test_a_run(workdir):
         with_it = found['idle']['sslserver'][f'both_{name}']
         if with_it is not None:
             assert found['idle']['sslserver'][name] < with_it
+    # What is hidden from this user is not told as nothing.
+    own = found['idle']['sslserver']['private']
+    assert (own is None) == any('is hidden' in note
+                                for note in found['notes'])
+    assert own is None or own > 0
     assert found['open']['met'] == []
     assert set(found['seconds']) == set(found['others']) == set(parts)
     seen = {goal['goal']: goal['met'] for goal in found['goals']}
