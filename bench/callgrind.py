@@ -90,6 +90,8 @@ def instructions(build, area):
             stdout=subprocess.DEVNULL)
         return statistics.median(await_sessions(folder))
     except subprocess.CalledProcessError as reason:
-        raise servers.Unable(f'under valgrind: {reason}') from reason
+        raise servers.Unable('the load generator did not get all its '
+                             'answers from a server under valgrind; a busy '
+                             'machine may be too slow') from reason
     finally:
         server.stop()

@@ -60,7 +60,7 @@ def bars(title, unit, rows):
             words(left - 8, y + 14, name, 'end'),
             f'<rect x="{left}" y="{y}" width="{value * scale:.1f}" '
             f'height="{step - 8}" fill="{COLOURS[0 if is_ours else 5]}"/>',
-            words(left + value * scale + 6, y + 14, f'{value:.3g} {unit}')]
+            words(left + value * scale + 6, y + 14, f'{value:.2f} {unit}'.rstrip())]
     return document(width, height, parts)
 
 
