@@ -95,6 +95,16 @@ tlsconn_new_client(
 	return conn;
 }
 
+/* All but what is the library's. */
+static void
+discard(struct tlsconn *conn)
+{
+	conn->io.len = 0; /* nobody sends it any more */
+	tlsbio_rest(&conn->io);
+	explicit_bzero(conn, sizeof(*conn));
+	free(conn);
+}
+
 void
 tlsconn_free(struct tlsconn *conn)
 {
@@ -102,10 +112,7 @@ tlsconn_free(struct tlsconn *conn)
 		return;
 	SSL_free(conn->ssl);
 	tlsresume_end(&conn->resume);
-	conn->io.len = 0; /* nobody sends it any more */
-	tlsbio_rest(&conn->io);
-	explicit_bzero(conn, sizeof(*conn));
-	free(conn);
+	discard(conn);
 }
 
 struct tlsconn *
@@ -138,7 +145,7 @@ tlsconn_release(struct tlsconn *conn)
 		SSL_set_bio(conn->ssl, NULL, NULL);
 		ERR_clear_error();
 	}
-	free(conn);
+	discard(conn);
 }
 
 static void
