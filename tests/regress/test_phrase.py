@@ -455,8 +455,13 @@ def refuses(server):
 # Where the phrase is
 
 def where(server):
+    def has_it(pid):
+        try:
+            return found_in(pid, {'phrase': PHRASE})
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # it has ended since
     return {pid for pids in server.roles().values() for pid in pids
-            if found_in(pid, {'phrase': PHRASE})}
+            if has_it(pid)}
 
 
 def test_phrase_is_with_keepers_only(
