@@ -56,8 +56,6 @@
 /* The nursery says when there are processes again; this is if it does not. */
 #define PROCESS_PAUSE_SECONDS 1.0
 #define STATUS_FAILED (111 << 8) /* wait status of a failed connection */
-#define MESSAGES_PER_TURN 16
-#define FEW 8 /* connections: it is rare that two messages wait */
 #define REFUSALS_PER_TURN 16
 #define REST_SECONDS 0.0005 /* after a turn of refusals alone */
 
@@ -73,12 +71,6 @@ monitor_watch(struct monitor *m, struct chan *chan, ev_io *io)
 	ev_io_stop(m->loop, io);
 	ev_io_set(io, chan->fd, events);
 	ev_io_start(m->loop, io);
-}
-
-int
-monitor_messages(const struct monitor *m)
-{
-	return m->table.count < FEW ? 1 : MESSAGES_PER_TURN;
 }
 
 void
@@ -506,7 +498,7 @@ on_resolver(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE)
 		chan_flush(&m->resolver);
 	monitor_watch(m, &m->resolver, io);
-	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++) {
+	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
 		r = msg_receive(m->resolver.fd, &m->room, &msg, 0, true, &more);
 		if (r == 0)
 			return;
@@ -673,13 +665,13 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct monitor *m = ev_userdata(loop);
 	struct msg msg;
-	int most = monitor_messages(m), r, i;
 	bool more;
+	int r, i;
 
 	if (revents & EV_WRITE)
 		chan_flush(&m->master);
 	monitor_watch(m, &m->master, io);
-	for (i = 0; revents & EV_READ && i < most; i++) {
+	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++) {
 		r = msg_receive(m->master.fd, &m->room, &msg,
 		    1 + PROFILES_LISTS, true, &more);
 		if (r == 0)
@@ -688,12 +680,6 @@ on_master(struct ev_loop *loop, ev_io *io, int revents)
 			delayed_end_all(m);
 			_exit(0); /* and every session with us */
 		}
-		/*
-		 * Not of a connection: what comes with it belongs together,
-		 * and clients who came later are to find all of it done.
-		 */
-		if (msg.conn == 0)
-			most = MESSAGES_PER_TURN;
 		obey_master(m, &msg);
 	}
 }

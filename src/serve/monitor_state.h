@@ -111,11 +111,8 @@ struct monitor {
 	struct msg_room room;
 };
 
-/*
- * How many messages of one socket are to be taken in a turn.  To find that
- * there is no further one is a call in vain, as long as few are served.
- */
-int monitor_messages(const struct monitor *m);
+/* So many messages of one socket at a time: then it is others' turn. */
+#define MESSAGES_PER_TURN 16
 
 /* Flush the channel's queue when its socket takes more; read always. */
 void monitor_watch(struct monitor *m, struct chan *chan, ev_io *io);

@@ -237,7 +237,7 @@ on_nursery(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE)
 		chan_flush(&generation->nursery);
 	monitor_watch(m, &generation->nursery, io);
-	for (i = 0; revents & EV_READ && i < monitor_messages(m); i++)
+	for (i = 0; revents & EV_READ && i < MESSAGES_PER_TURN; i++)
 		if (!hear(m, generation))
 			return;
 }
