@@ -116,3 +116,13 @@ buf_free(struct buf *b)
 	free(b->data);
 	buf_init(b, b->max);
 }
+
+void
+buf_forget(unsigned char **bytes, size_t *used)
+{
+	if (*bytes != NULL)
+		explicit_bzero(*bytes, *used);
+	free(*bytes);
+	*bytes = NULL;
+	*used = 0;
+}

@@ -42,4 +42,11 @@ void buf_consume(struct buf *b, size_t n);
 /* Free the memory and make *b empty with the same maximum. */
 void buf_free(struct buf *b);
 
+/*
+ * Of bytes from malloc(3), which are no struct buf: wipe the first *used of
+ * them, which nobody may find, and free them.  *bytes is NULL then, as it
+ * may have been before, and *used 0.
+ */
+void buf_forget(unsigned char **bytes, size_t *used);
+
 #endif

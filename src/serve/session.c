@@ -185,16 +185,6 @@ store(void *arg, const struct tlsresume_entry *entries, size_t count)
 	session->entries_len = w.len;
 }
 
-static void
-drop_entries(struct session *session)
-{
-	if (session->entries == NULL)
-		return;
-	explicit_bzero(session->entries, session->entries_len);
-	free(session->entries);
-	session->entries = NULL;
-}
-
 /*
  * The handshake's last words.  The client has not ours yet: what it learns
  * from them to come back with is in the cache before, however soon it comes.
@@ -216,7 +206,7 @@ tell_result(struct session *session, const struct buf *body)
 		r = msg_send(session->control_fd, &facts, false);
 	else
 		r = msg_send_both(session->control_fd, &entries, &facts);
-	drop_entries(session);
+	buf_forget(&session->entries, &session->entries_len);
 	if (r == -1)
 		leave(session);
 }
@@ -521,7 +511,7 @@ forget_client(struct session *session)
 	if (fd_close_except(keep, sizeof(keep) / sizeof(keep[0])) == -1)
 		_exit(111);
 	session->client_fd = session->program_in = session->program_out = -1;
-	drop_entries(session);
+	buf_forget(&session->entries, &session->entries_len);
 	explicit_bzero(&session->start, sizeof(session->start));
 	explicit_bzero(session->start_body, sizeof(session->start_body));
 	(void)arena_wipe_freed();

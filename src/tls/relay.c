@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
@@ -144,25 +145,15 @@ has_room(struct pump *pump, unsigned char **bytes)
 	return *bytes != NULL;
 }
 
-static void
-give_back(unsigned char **bytes, size_t *used)
-{
-	if (*bytes != NULL)
-		explicit_bzero(*bytes, *used);
-	free(*bytes);
-	*bytes = NULL;
-	*used = 0;
-}
-
 /* Nothing has happened for a while: keep only what is needed. */
 static void
 rest(struct pump *pump)
 {
 	pump->has_rested = true;
 	if (pump->in.len == 0)
-		give_back(&pump->in.bytes, &pump->in.used);
+		buf_forget(&pump->in.bytes, &pump->in.used);
 	if (pump->out.len == 0)
-		give_back(&pump->out.bytes, &pump->out.used);
+		buf_forget(&pump->out.bytes, &pump->out.used);
 	tlsconn_rest(pump->relay->conn);
 	pump->relay->rest(pump->relay->arg);
 }
@@ -596,6 +587,6 @@ relay_run(struct relay *relay, struct relay_result *result)
 
 	memset(result, 0, sizeof(*result));
 	run(&pump);
-	give_back(&pump.in.bytes, &pump.in.used);
-	give_back(&pump.out.bytes, &pump.out.used);
+	buf_forget(&pump.in.bytes, &pump.in.used);
+	buf_forget(&pump.out.bytes, &pump.out.used);
 }

@@ -13,6 +13,8 @@
 
 #include <openssl/bio.h>
 
+#include "base/buf.h"
+
 /* The functions below as OpenSSL wants them; the same for every BIO. */
 static BIO_METHOD *method;
 
@@ -31,12 +33,8 @@ tlsbio_init(struct tlsbio *io, int fd)
 void
 tlsbio_rest(struct tlsbio *io)
 {
-	if (io->len > 0 || io->bytes == NULL)
-		return;
-	explicit_bzero(io->bytes, io->used);
-	free(io->bytes);
-	io->bytes = NULL;
-	io->used = 0;
+	if (io->len == 0)
+		buf_forget(&io->bytes, &io->used);
 }
 
 size_t
